@@ -1,0 +1,56 @@
+import type { Duplex, Readable, Writable } from 'node:stream';
+
+/**
+ * What the API server asks of a node on behalf of `kubectl logs|exec|attach|port-forward`. The kubelet implements it; the
+ * server is handed a lookup from node name to implementation. Failures are `StatusError`s.
+ */
+export interface NodeStreams {
+  logs(pod: PodRef, options: LogOptions, signal: AbortSignal): Promise<Readable>;
+  exec(pod: PodRef, options: ExecOptions): Promise<ProcessStreams>;
+  attach(pod: PodRef, options: AttachOptions): Promise<ProcessStreams>;
+  /** A byte stream to `127.0.0.1:port` inside the pod's network namespace. */
+  portForward(pod: PodRef, port: number): Promise<Duplex>;
+}
+
+export type NodeStreamsLookup = (nodeName: string) => NodeStreams | undefined;
+
+export interface PodRef {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+export interface LogOptions {
+  readonly container: string;
+  readonly follow?: boolean;
+  readonly previous?: boolean;
+  readonly sinceSeconds?: number;
+  readonly sinceTime?: string;
+  readonly tailLines?: number;
+  readonly limitBytes?: number;
+  readonly timestamps?: boolean;
+}
+
+export interface AttachOptions {
+  readonly container: string;
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly tty: boolean;
+}
+
+export interface ExecOptions extends AttachOptions {
+  readonly command: readonly string[];
+}
+
+/** A running process seen from outside. With a terminal there is no separate stderr. */
+export interface ProcessStreams {
+  readonly stdin?: Writable;
+  readonly stdout?: Readable;
+  readonly stderr?: Readable;
+  resize(columns: number, rows: number): void;
+  /** Resolves with the exit code once the process is gone and its output has ended; for attach, when detached. */
+  readonly exit: Promise<number>;
+  /** Ends the session: kills an exec'd process, leaves an attached one alone. */
+  close(): void;
+}

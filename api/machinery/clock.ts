@@ -1,0 +1,128 @@
+/**
+ * Time and chance, handed in. Nothing below the command line reads the wall clock, sets a timer or draws a random
+ * number except through these, so every part runs in virtual time and with a seed.
+ */
+
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+  /** Calls `fn` once, `ms` from now at the earliest; the returned function cancels it and is safe to call twice. */
+  after(ms: number, fn: () => void): () => void;
+}
+
+export interface Random {
+  /** Uniform in [0, 1). */
+  next(): number;
+  /** `n` uniformly random bytes; cryptographic in production. */
+  bytes(n: number): Uint8Array;
+}
+
+/** RFC 3339 with second precision, as `metadata.creationTimestamp` wants it. */
+export function timestamp(ms: number): string {
+  return new Date(Math.floor(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+}
+
+/** RFC 3339 with microseconds, as Lease and Event (`MicroTime`) want it. */
+export function microTimestamp(ms: number): string {
+  return new Date(ms).toISOString().replace('Z', '000Z');
+}
+
+/** Sleeps on the given clock; rejects with the signal's reason when aborted. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const cancel = clock.after(ms, () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    const onAbort = () => {
+      cancel();
+      reject(signal?.reason);
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** The machine's own clock. Timers do not keep the process alive on their own account. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(ms, fn) {
+    const timer = setTimeout(fn, Math.min(Math.max(ms, 0), 0x7fffffff));
+    return () => clearTimeout(timer);
+  },
+};
+
+/** The machine's own randomness, cryptographically strong. */
+export const systemRandom: Random = {
+  next() {
+    const word = crypto.getRandomValues(new Uint32Array(2));
+    return ((word[0]! >>> 5) * 0x4000000 + (word[1]! >>> 6)) / 0x20000000000000;
+  },
+  bytes: (n) => crypto.getRandomValues(new Uint8Array(n)),
+};
+
+/** A discrete-event clock for tests: time stands still until {@link VirtualClock.advance}. */
+export class VirtualClock implements Clock {
+  #now: number;
+  #sequence = 0;
+  readonly #timers = new Map<number, { due: number; fn: () => void }>();
+
+  constructor(start = Date.UTC(2026, 0, 1)) {
+    this.#now = start;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, fn: () => void): () => void {
+    const id = this.#sequence++;
+    this.#timers.set(id, { due: this.#now + Math.max(ms, 0), fn });
+    return () => void this.#timers.delete(id);
+  }
+
+  /** When the next timer is due, or undefined when none is armed. */
+  nextDue(): number | undefined {
+    let due: number | undefined;
+    for (const t of this.#timers.values()) if (due === undefined || t.due < due) due = t.due;
+    return due;
+  }
+
+  /**
+   * Moves time forward by `ms`, firing every timer at exactly its own instant and in the order armed for equal instants,
+   * letting promise callbacks run between firings.
+   */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    await settle();
+    for (;;) {
+      let next: [number, { due: number; fn: () => void }] | undefined;
+      for (const entry of this.#timers) if (entry[1].due <= end && (!next || entry[1].due < next[1].due)) next = entry;
+      if (!next) break;
+      this.#timers.delete(next[0]);
+      this.#now = Math.max(this.#now, next[1].due);
+      next[1].fn();
+      await settle();
+    }
+    this.#now = end;
+    await settle();
+  }
+}
+
+/** Lets queued promise callbacks and immediates run. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A small seeded generator (mulberry32) for tests and simulations; never for secrets. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0;
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  return { next, bytes: (n) => Uint8Array.from({ length: n }, () => Math.floor(next() * 256)) };
+}

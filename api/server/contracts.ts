@@ -1,0 +1,102 @@
+import type { KubeObject, ResourceType, StatusCause } from '@trimtab/machinery';
+
+/**
+ * The seams of the API server: who asks, may they, is the object acceptable, and where kinds come from. The server core
+ * calls them in Kubernetes' order; the rooms beside this file and the floors above provide them.
+ */
+
+/** Who a request comes from. */
+export interface UserInfo {
+  readonly name: string;
+  readonly uid?: string;
+  readonly groups: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** What authentication may look at. */
+export interface Credentials {
+  readonly bearerToken?: string;
+  /** The verified client certificate's subject, where one was presented and chains to the client CA. */
+  readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[] };
+  readonly header: (name: string) => string | undefined;
+}
+
+/** Answers undefined for «not mine», throws a 401 StatusError for «mine, and wrong». */
+export interface Authenticator {
+  authenticate(credentials: Credentials): Promise<UserInfo | undefined>;
+}
+
+/** One request as authorization sees it (`authorization.k8s.io` SubjectAccessReview attributes). */
+export interface AccessAttributes {
+  readonly user: UserInfo;
+  readonly verb: string;
+  readonly resource?: {
+    readonly group: string;
+    readonly version: string;
+    readonly resource: string;
+    readonly subresource: string;
+    readonly namespace: string;
+    readonly name: string;
+  };
+  /** Set instead of `resource` for non-resource paths. */
+  readonly path?: string;
+}
+
+export interface Decision {
+  readonly allowed: boolean;
+  readonly reason: string;
+}
+
+/** Synchronous: authorizers answer from informer-fed indexes. */
+export interface Authorizer {
+  authorize(attributes: AccessAttributes): Decision;
+  /** The rules that apply to a user in a namespace, for SelfSubjectRulesReview. */
+  rulesFor?(
+    user: UserInfo,
+    namespace: string,
+  ): { readonly resourceRules: readonly object[]; readonly nonResourceRules: readonly object[] };
+}
+
+export interface AdmissionAttributes {
+  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
+  readonly type: ResourceType;
+  readonly subresource: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly user: UserInfo;
+  readonly dryRun: boolean;
+  /** Absent for DELETE. */
+  readonly object?: KubeObject;
+  /** Absent for CREATE. */
+  readonly oldObject?: KubeObject;
+  warn(message: string): void;
+}
+
+/** `mutate` gives the object to go on with; both throw a StatusError to refuse. Run in the order registered. */
+export interface AdmissionPlugin {
+  readonly name: string;
+  mutate?(attributes: AdmissionAttributes): Promise<KubeObject> | KubeObject;
+  validate?(attributes: AdmissionAttributes): Promise<void> | void;
+}
+
+/**
+ * What is a kind's own, beyond what the schema table says (kubernetes: registry strategies). Pure and synchronous.
+ * `prepare*` returns the object to store; `validate*` returns all causes, in field order.
+ */
+export interface Strategy {
+  readonly allowUnconditionalUpdate?: boolean;
+  readonly allowCreateOnUpdate?: boolean;
+  /** Defaults that the schema table cannot express. Applied on every write, and again on reading stored data. */
+  default?(object: KubeObject): KubeObject;
+  prepareForCreate?(object: KubeObject, context: StrategyContext): KubeObject;
+  validate?(object: KubeObject): readonly StatusCause[];
+  prepareForUpdate?(object: KubeObject, old: KubeObject, subresource: string): KubeObject;
+  validateUpdate?(object: KubeObject, old: KubeObject, subresource: string): readonly StatusCause[];
+  /** Texts for `Warning` headers. */
+  warnings?(object: KubeObject): readonly string[];
+}
+
+export interface StrategyContext {
+  readonly now: number;
+  readonly user: UserInfo;
+}

@@ -1,0 +1,124 @@
+import type { KubeObject } from '@trimtab/machinery';
+import type { Observable } from 'rxjs';
+
+/**
+ * An ordered stream of immutable revisions. One revision sequence for everything; state is an immutable ordered map, so a
+ * snapshot, a page, a read at an old revision and a watch's starting point are all just an older root.
+ *
+ * Guarantees: a commit resolves only once it is durable; readers and watchers never see what is not durable; revisions
+ * grow strictly and are never reused, also across crashes; a watch delivers every event of its scope after its starting
+ * revision exactly once and in order, or errors with {@link CompactedError}.
+ */
+export interface Store {
+  /** The newest durable revision. */
+  readonly revision: number;
+  /** The oldest revision that can still be read or watched from. */
+  readonly compacted: number;
+  /** The newest durable state, or the state as of `revision`; throws {@link CompactedError} or {@link FutureRevisionError}. */
+  snapshot(revision?: number): Snapshot;
+  /**
+   * Applies all operations as one revision, or none. Expectations are checked against the newest accepted state (durable
+   * or about to be), in call order; a failed one rejects with {@link ConflictError} and changes nothing.
+   */
+  commit(operations: readonly Operation[]): Promise<Commit>;
+  /** The newest accepted state of one key, durable or not: what the next commit's expectation is held against. */
+  pending(key: StoreKey): Entry | undefined;
+  /**
+   * Events after `from` within the scope, each exactly once, in revision order; those of one commit share a revision.
+   * Subscribing replays what is retained and goes on live with no gap. A subscriber is called synchronously and must not
+   * throw; it does its own bounded buffering.
+   */
+  watch(scope: Scope, from: number): Observable<StoreEvent>;
+  /** Forgets history before `revision`; the current state stays. */
+  compact(revision: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The place of one object: `resource` is `<group>/<plural>`, with `""` as the core group's name: `/pods`, `apps/deployments`. */
+export interface StoreKey {
+  readonly resource: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Narrower scopes are found by index, not by filtering. */
+export interface Scope {
+  readonly resource: string;
+  readonly namespace?: string;
+  readonly name?: string;
+}
+
+export interface Entry {
+  readonly key: StoreKey;
+  /** With `metadata.resourceVersion` set to the revision of its last change. */
+  readonly object: KubeObject;
+  readonly revision: number;
+}
+
+export interface Snapshot {
+  readonly revision: number;
+  get(key: StoreKey): Entry | undefined;
+  /** In key order (namespace, then name), from the first key after `after` where given. Lazy: pages cost what they hold. */
+  range(scope: Scope, after?: { readonly namespace: string; readonly name: string }): Iterable<Entry>;
+  /** How many entries the scope holds; O(log n) for a resource or namespace. */
+  count(scope: Scope): number;
+}
+
+/** `expect` is the entry's revision, or 0 for «does not exist»; omitted: no expectation. */
+export type Operation =
+  | { readonly type: 'put'; readonly key: StoreKey; readonly object: KubeObject; readonly expect?: number }
+  | { readonly type: 'delete'; readonly key: StoreKey; readonly expect?: number }
+  /** Changes nothing; the commit fails if the expectation does not hold. */
+  | { readonly type: 'check'; readonly key: StoreKey; readonly expect: number };
+
+export interface Commit {
+  readonly revision: number;
+  /** One per operation: what was stored, or for a delete the last state, stamped with the deletion's revision. */
+  readonly entries: readonly (Entry | undefined)[];
+}
+
+export interface StoreEvent {
+  readonly type: 'put' | 'delete';
+  readonly revision: number;
+  readonly key: StoreKey;
+  /** The new state; for a delete the last state, stamped with the deletion's revision. */
+  readonly object: KubeObject;
+  /** The state before, absent when the event creates. */
+  readonly previous?: KubeObject;
+}
+
+export class ConflictError extends Error {
+  constructor(
+    readonly key: StoreKey,
+    readonly expected: number,
+    readonly actual: number,
+  ) {
+    super(`${key.resource} ${key.namespace}/${key.name}: expected revision ${expected}, found ${actual}`);
+    this.name = 'ConflictError';
+  }
+}
+
+export class CompactedError extends Error {
+  constructor(
+    readonly revision: number,
+    readonly compacted: number,
+  ) {
+    super(`revision ${revision} has been compacted; the oldest is ${compacted}`);
+    this.name = 'CompactedError';
+  }
+}
+
+export class FutureRevisionError extends Error {
+  constructor(
+    readonly revision: number,
+    readonly current: number,
+  ) {
+    super(`revision ${revision} is in the future; the newest is ${current}`);
+    this.name = 'FutureRevisionError';
+  }
+}
+
+/** The store cannot write any more (disk full, corruption); the message names the file and the cause. */
+export class StoreFailedError extends Error {
+  override name = 'StoreFailedError';
+}

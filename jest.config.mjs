@@ -1,0 +1,37 @@
+/** Tests stand beside the code and run from the TypeScript sources; no build is needed. */
+const floor = {
+  machinery: 'api',
+  store: 'api',
+  client: 'api',
+  server: 'api',
+  framework: 'controllers',
+  testing: 'controllers',
+};
+
+export default {
+  testEnvironment: 'node',
+  roots: ['api', 'crd', 'controllers', 'kubelet-lite', 'net-plugin', 'charts', 'cli', 'test'].map(
+    (d) => `<rootDir>/${d}`,
+  ),
+  testMatch: ['**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/'],
+  modulePathIgnorePatterns: ['/dist/'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript', decorators: true }, target: 'es2022' },
+        module: { type: 'es6' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  moduleNameMapper: {
+    ...Object.fromEntries(
+      Object.entries(floor).map(([name, dir]) => [`^@trimtab/${name}$`, `<rootDir>/${dir}/${name}/index.ts`]),
+    ),
+    '^@trimtab/([a-z-]+)$': '<rootDir>/$1/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+};

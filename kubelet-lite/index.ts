@@ -1,0 +1,3 @@
+export * from './node/pod-network.js';
+export * from './runtime/oci.js';
+export * from './runtime/runtime.js';

@@ -1,3 +1,4 @@
+export * from './images/image-store.js';
 export * from './node/pod-network.js';
 export * from './runtime/oci.js';
 export * from './runtime/runtime.js';

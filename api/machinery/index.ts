@@ -1,4 +1,5 @@
 export * from './clock.js';
 export * from './log.js';
 export * from './object.js';
+export * from './schema/schema.js';
 export * from './status.js';

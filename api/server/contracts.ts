@@ -100,3 +100,36 @@ export interface StrategyContext {
   readonly now: number;
   readonly user: UserInfo;
 }
+
+/** One request to something that is answered and not stored. */
+export interface HandlerContext {
+  readonly user: UserInfo;
+  /** Of the path; `""` for cluster-scoped requests. */
+  readonly namespace: string;
+  /** Of the path: the parent's name for a subresource, otherwise `""`. */
+  readonly name: string;
+  readonly dryRun: boolean;
+  /** The stored object a subresource belongs to; the server answers 404 itself where there is none. */
+  readonly parent?: KubeObject;
+  warn(message: string): void;
+}
+
+/**
+ * A kind (`authorization.k8s.io/subjectaccessreviews`) or subresource (`/serviceaccounts/token`) that takes a create and
+ * gives back the filled-in object: reviews and tokens. Throws a StatusError to refuse. Called after authorization and
+ * admission; the object is decoded, pruned and defaulted.
+ */
+export interface CreateOnlyHandler {
+  create(object: KubeObject, context: HandlerContext): Promise<KubeObject> | KubeObject;
+}
+
+/** Keyed by `<group>/<plural>` or `<group>/<plural>/<subresource>`, with `""` as the core group's name. */
+export type CreateOnlyHandlers = Readonly<Record<string, CreateOnlyHandler>>;
+
+/** Answers paths outside the resource tree (`/openid/v1/jwks`); authorization has been passed. */
+export type RawHandler = (path: string) => Promise<RawAnswer | undefined> | RawAnswer | undefined;
+
+export interface RawAnswer {
+  readonly contentType: string;
+  readonly body: string;
+}

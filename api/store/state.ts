@@ -1,0 +1,72 @@
+import type { Entry, Scope, Snapshot, StoreKey } from './store.js';
+import type { Tree } from './tree.js';
+import * as tree from './tree.js';
+
+/** An entry with the number of its record in the engine, by which compaction forgets it. */
+export interface StoredEntry extends Entry {
+  readonly record: number;
+}
+
+/** The whole state as of one revision: a tree of resources, each a tree of entries. Immutable. */
+export interface State {
+  readonly revision: number;
+  readonly resources: Tree<Tree<StoredEntry>> | undefined;
+}
+
+export const emptyState: State = { revision: 0, resources: undefined };
+
+/** Namespaces and names are free of NUL, so this sorts by namespace and then by name. */
+const entryKey = (namespace: string, name: string): string => `${namespace}\0${name}`;
+
+export function find(state: State, key: StoreKey): StoredEntry | undefined {
+  return tree.get(tree.get(state.resources, key.resource), entryKey(key.namespace, key.name));
+}
+
+export function withEntry(state: State, entry: StoredEntry): State {
+  const { resource, namespace, name } = entry.key;
+  const entries = tree.set(tree.get(state.resources, resource), entryKey(namespace, name), entry);
+  return { revision: state.revision, resources: tree.set(state.resources, resource, entries) };
+}
+
+export function withoutEntry(state: State, key: StoreKey): State {
+  const before = tree.get(state.resources, key.resource);
+  const after = tree.remove(before, entryKey(key.namespace, key.name));
+  if (after === before) return state;
+  return {
+    revision: state.revision,
+    resources:
+      after === undefined ? tree.remove(state.resources, key.resource) : tree.set(state.resources, key.resource, after),
+  };
+}
+
+/** The half-open key interval a scope covers within its resource. */
+function interval(scope: Scope): { from: string; to?: string } {
+  if (scope.namespace === undefined) return { from: '' };
+  if (scope.name === undefined) return { from: `${scope.namespace}\0`, to: `${scope.namespace}\x01` };
+  const from = entryKey(scope.namespace, scope.name);
+  return { from, to: `${from}\0` };
+}
+
+/** A state as readers see it. */
+export function snapshotOf(state: State): Snapshot {
+  return {
+    revision: state.revision,
+    get: (key) => find(state, key),
+    *range(scope, after) {
+      const { from, to } = interval(scope);
+      // The key right after `after`; a place before the scope begins is no news.
+      const next = after === undefined ? from : `${entryKey(after.namespace, after.name)}\0`;
+      const start = [from, next].sort()[1];
+      const entries = tree.range(tree.get(state.resources, scope.resource), start, to);
+      if (scope.name === undefined || scope.namespace !== undefined) yield* entries;
+      else for (const entry of entries) if (entry.key.name === scope.name) yield entry;
+    },
+    count(scope) {
+      const entries = tree.get(state.resources, scope.resource);
+      if (scope.name !== undefined) return [...this.range(scope)].length;
+      if (scope.namespace === undefined) return tree.size(entries);
+      const { from, to } = interval(scope);
+      return tree.rank(entries, to!) - tree.rank(entries, from);
+    },
+  };
+}

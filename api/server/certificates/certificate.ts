@@ -1,0 +1,116 @@
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { isIP } from 'node:net';
+import {
+  bitString,
+  boolean,
+  explicit,
+  implicit,
+  integer,
+  namedBits,
+  octetString,
+  oid,
+  sequence,
+  setOf,
+  time,
+  utf8String,
+} from './der.js';
+import { addressBytes } from './names.js';
+
+/**
+ * X.509 v3 certificates (RFC 5280) on ECDSA P-256 with SHA-256. The well-known library for this costs 170 ms to load,
+ * more than half of the time the whole API server may take to answer; writing four extensions costs one file. What is
+ * written here is read back by OpenSSL, Go and that library in the tests.
+ */
+
+/** PEM texts; the key is PKCS#8. */
+export interface KeyPair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export interface Subject {
+  readonly commonName: string;
+  readonly organizations?: readonly string[];
+}
+
+export interface CertificateRequest {
+  readonly subject: Subject;
+  readonly usage: 'authority' | 'server' | 'client';
+  /** Host names and IP addresses a server certificate is good for. */
+  readonly names?: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+export interface Issuer {
+  readonly subject: Subject;
+  readonly key: KeyObject;
+  readonly publicKey: KeyObject;
+}
+
+const ecdsaWithSha256 = sequence(oid('1.2.840.10045.4.3.2'));
+const attribute = { organization: oid('2.5.4.10'), commonName: oid('2.5.4.3') };
+const extended = { server: oid('1.3.6.1.5.5.7.3.1'), client: oid('1.3.6.1.5.5.7.3.2') };
+/** Bit positions of KeyUsage. */
+const keyUsage = { digitalSignature: 0, keyCertSign: 5, crlSign: 6 };
+
+const extension = (id: string, critical: boolean, value: Uint8Array): Uint8Array =>
+  sequence(oid(id), ...(critical ? [boolean(true)] : []), octetString(value));
+
+/** RFC 5280, 4.2.1.2: the SHA-1 of the public key's bit string; an identifier, not a proof. */
+function keyIdentifier(publicKey: KeyObject): Uint8Array {
+  const point = publicKey.export({ type: 'spki', format: 'der' }).subarray(-65);
+  return createHash('sha1').update(point).digest();
+}
+
+const distinguishedName = (subject: Subject): Uint8Array =>
+  sequence(
+    ...(subject.organizations ?? []).map((o) => setOf(sequence(attribute.organization, utf8String(o)))),
+    setOf(sequence(attribute.commonName, utf8String(subject.commonName))),
+  );
+
+const generalName = (name: string): Uint8Array =>
+  isIP(name) ? implicit(7, addressBytes(name)) : implicit(2, Buffer.from(name, 'latin1'));
+
+function extensions(request: CertificateRequest, publicKey: KeyObject, issuer: Issuer): Uint8Array {
+  const authority = request.usage === 'authority';
+  const list = [
+    extension('2.5.29.15', true, namedBits(authority ? Object.values(keyUsage) : [keyUsage.digitalSignature])),
+    extension('2.5.29.19', true, authority ? sequence(boolean(true)) : sequence()),
+    extension('2.5.29.14', false, octetString(keyIdentifier(publicKey))),
+    extension('2.5.29.35', false, sequence(implicit(0, keyIdentifier(issuer.publicKey)))),
+  ];
+  if (request.usage !== 'authority') list.push(extension('2.5.29.37', false, sequence(extended[request.usage])));
+  if (request.names?.length) list.push(extension('2.5.29.17', false, sequence(...request.names.map(generalName))));
+  return explicit(3, sequence(...list));
+}
+
+/** A fresh P-256 key. */
+export function newKey(): Issuer['key'] {
+  return generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey;
+}
+
+/** Signs a certificate for `publicKey`. The serial number has 127 random bits. Gives PEM. */
+export function signCertificate(request: CertificateRequest, publicKey: KeyObject, issuer: Issuer): string {
+  const serial = randomBytes(16);
+  serial[0]! &= 0x7f;
+  serial[0]! |= 0x40;
+  const toBeSigned = sequence(
+    explicit(0, integer(Uint8Array.of(2))),
+    integer(serial),
+    ecdsaWithSha256,
+    distinguishedName(issuer.subject),
+    sequence(time(request.notBefore), time(request.notAfter)),
+    distinguishedName(request.subject),
+    publicKey.export({ type: 'spki', format: 'der' }),
+    extensions(request, publicKey, issuer),
+  );
+  const der = sequence(toBeSigned, ecdsaWithSha256, bitString(sign('sha256', toBeSigned, issuer.key)));
+  return pem('CERTIFICATE', der);
+}
+
+function pem(label: string, der: Uint8Array): string {
+  const lines = Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n').trimEnd();
+  return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
+}

@@ -19,6 +19,8 @@ export interface Credentials {
   /** The verified client certificate's subject, where one was presented and chains to the client CA. */
   readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[] };
   readonly header: (name: string) => string | undefined;
+  /** The request's path without its query: anonymous requests are let in for a few paths only. */
+  readonly path?: string;
 }
 
 /** Answers undefined for «not mine», throws a 401 StatusError for «mine, and wrong». */
@@ -94,6 +96,24 @@ export interface Strategy {
   validateUpdate?(object: KubeObject, old: KubeObject, subresource: string): readonly StatusCause[];
   /** Texts for `Warning` headers. */
   warnings?(object: KubeObject): readonly string[];
+  /**
+   * Takes what the object needs beyond itself (a cluster IP, node ports), after `prepare*` and mutating admission and
+   * before `validate*`; `old` is absent on create. Throws a StatusError when nothing is left. The caller calls `finish`
+   * exactly once: true when the object was stored, false when the write failed or was a dry run.
+   */
+  reserve?(object: KubeObject, old?: KubeObject): Reservation;
+}
+
+export interface Reservation {
+  readonly object: KubeObject;
+  finish(stored: boolean): void;
+}
+
+/** The newest durable objects, read synchronously; `resource` as in the store's keys: `/pods`, `apps/deployments`. */
+export interface ObjectReader {
+  get(resource: string, namespace: string, name: string): KubeObject | undefined;
+  /** All, or those of one namespace, in key order. */
+  list(resource: string, namespace?: string): Iterable<KubeObject>;
 }
 
 export interface StrategyContext {

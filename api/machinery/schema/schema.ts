@@ -7,7 +7,16 @@ import type { Json } from '../object.js';
  */
 export interface Schema {
   /** `any` accepts every JSON value; `quantity` and `int-or-string` are strings or numbers. */
-  readonly type: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean' | 'any' | 'int-or-string' | 'quantity';
+  readonly type:
+    | 'object'
+    | 'array'
+    | 'string'
+    | 'integer'
+    | 'number'
+    | 'boolean'
+    | 'any'
+    | 'int-or-string'
+    | 'quantity';
   /** OpenAPI format: `int32`, `int64`, `date-time`, `byte`, … */
   readonly format?: string;
   /** The full definition name where the node is a named type: `io.k8s.api.core.v1.Container`. */

@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { extract } from 'tar-stream';
+import type { ImageConfig } from './image-store.js';
+import { LayerError } from './layer.js';
+
+/** One image of an archive, its blobs spooled to files. */
+export interface ArchivedImage {
+  /** `sha256:…` of the configuration's bytes. */
+  readonly id: string;
+  readonly tags: readonly string[];
+  /** Of the manifest, where the archive has one of the OCI kind. */
+  readonly manifestDigest?: string;
+  readonly config: ConfigFile;
+  /** Layer files, lowest first. */
+  readonly layers: readonly string[];
+}
+
+/** The OCI image configuration as far as it is used here. */
+export interface ConfigFile {
+  readonly architecture?: string;
+  readonly os?: string;
+  readonly config?: ImageConfig;
+  readonly rootfs: { readonly type: string; readonly diff_ids: readonly string[] };
+}
+
+interface Descriptor {
+  readonly mediaType?: string;
+  readonly digest: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly platform?: { readonly architecture?: string; readonly os?: string };
+}
+
+/** The machine's architecture in Go's words, which image manifests use. */
+export type Architecture = 'amd64' | 'arm64' | (string & {});
+
+/**
+ * Reads a docker-save or OCI archive into `spool`: tar, or tar in gzip. Throws LayerError when it is neither.
+ */
+export async function readArchive(
+  bytes: AsyncIterable<Uint8Array>,
+  spool: string,
+  architecture: Architecture,
+): Promise<readonly ArchivedImage[]> {
+  const files = await spoolEntries(bytes, spool);
+  const docker = files.get('manifest.json');
+  if (docker !== undefined) return dockerImages(docker, files);
+  const index = files.get('index.json');
+  if (index === undefined)
+    throw new LayerError(
+      'not an image archive: neither manifest.json (docker save) nor index.json (OCI layout) is in it',
+    );
+  return ociImages(index, files, architecture);
+}
+
+async function spoolEntries(bytes: AsyncIterable<Uint8Array>, spool: string): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  const links: [string, string][] = [];
+  const tar = extract();
+  const feeding = pipeline(gunzipped(bytes), tar);
+  feeding.catch(() => {});
+  for await (const entry of tar) {
+    const name = entry.header.name.replace(/^\.\//, '');
+    if (entry.header.type === 'file') {
+      const path = join(spool, String(files.size));
+      await pipeline(entry, createWriteStream(path));
+      files.set(name, path);
+    } else {
+      // Older docker save writes repeated layers as links between entries.
+      if (entry.header.type === 'symlink') links.push([name, join(name, '..', entry.header.linkname ?? '')]);
+      entry.resume();
+    }
+  }
+  await feeding;
+  for (const [name, target] of links) if (files.has(target)) files.set(name, files.get(target)!);
+  return files;
+}
+
+async function dockerImages(manifest: string, files: Map<string, string>): Promise<ArchivedImage[]> {
+  const entries = JSON.parse(await fs.readFile(manifest, 'utf8')) as {
+    readonly Config: string;
+    readonly RepoTags?: readonly string[] | null;
+    readonly Layers: readonly string[];
+  }[];
+  return Promise.all(
+    entries.map(async ({ Config, RepoTags, Layers }) => {
+      const text = await fs.readFile(entryOf(files, Config));
+      return {
+        id: digestOf(text),
+        tags: RepoTags ?? [],
+        config: JSON.parse(text.toString('utf8')) as ConfigFile,
+        layers: Layers.map((layer) => entryOf(files, layer)),
+      };
+    }),
+  );
+}
+
+async function ociImages(index: string, files: Map<string, string>, architecture: string): Promise<ArchivedImage[]> {
+  const blob = (digest: string): string => entryOf(files, `blobs/${digest.replace(':', '/')}`);
+  const images: ArchivedImage[] = [];
+  const visit = async (descriptor: Descriptor, name: string | undefined): Promise<void> => {
+    const bytes = await fs.readFile(blob(descriptor.digest));
+    if (digestOf(bytes) !== descriptor.digest)
+      throw new LayerError(`blob ${descriptor.digest} does not match its digest`);
+    const manifest = JSON.parse(bytes.toString('utf8')) as {
+      readonly manifests?: readonly Descriptor[];
+      readonly config?: Descriptor;
+      readonly layers?: readonly Descriptor[];
+    };
+    if (manifest.manifests !== undefined) {
+      const fitting = manifest.manifests.filter(
+        (m) => m.platform === undefined || m.platform.architecture === architecture,
+      );
+      if (fitting.length === 0)
+        throw new LayerError(`the image has no variant for ${architecture}: build or save it for this machine`);
+      for (const child of fitting) await visit(child, nameOf(child) ?? name);
+      return;
+    }
+    const config = await fs.readFile(blob(manifest.config!.digest));
+    images.push({
+      id: digestOf(config),
+      tags: name === undefined ? [] : [name],
+      manifestDigest: descriptor.digest,
+      config: JSON.parse(config.toString('utf8')) as ConfigFile,
+      layers: manifest.layers!.map((layer) => blob(layer.digest)),
+    });
+  };
+  const top = JSON.parse(await fs.readFile(index, 'utf8')) as { readonly manifests: readonly Descriptor[] };
+  for (const descriptor of top.manifests) await visit(descriptor, nameOf(descriptor));
+  return images;
+}
+
+/** Containerd's annotation holds the whole reference; the OCI one often only the tag, which names nothing by itself. */
+function nameOf({ annotations = {} }: Descriptor): string | undefined {
+  const whole = annotations['io.containerd.image.name'];
+  const reference = annotations['org.opencontainers.image.ref.name'];
+  return whole ?? (reference !== undefined && /[/:]/.test(reference) ? reference : undefined);
+}
+
+function entryOf(files: Map<string, string>, name: string): string {
+  const path = files.get(name);
+  if (path === undefined) throw new LayerError(`the archive is incomplete: ${name} is missing`);
+  return path;
+}
+
+export function digestOf(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+function gunzipped(bytes: AsyncIterable<Uint8Array>): NodeJS.ReadableStream {
+  const source = Readable.from(bytes);
+  let decided: NodeJS.WritableStream | undefined;
+  const out = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      if (decided === undefined && chunk[0] === 0x1f && chunk[1] === 0x8b) {
+        const gunzip = createGunzip();
+        gunzip.on('data', (data: Buffer) => this.push(data));
+        gunzip.on('error', (error) => this.destroy(error));
+        decided = gunzip;
+      }
+      if (decided === undefined) return done(null, chunk);
+      if (decided.write(chunk)) done();
+      else decided.once('drain', () => done());
+    },
+    flush(done) {
+      if (decided === undefined) return done();
+      decided.once('end', () => done());
+      decided.end();
+    },
+  });
+  return source.pipe(out);
+}

@@ -1,7 +1,14 @@
 export * from './clock.js';
+export * from './fields/jsonpath.js';
+export * from './fields/path.js';
 export * from './generated/resources.js';
 export type * from './generated/types.js';
 export * from './log.js';
 export * from './object.js';
+export * from './quantity/quantity.js';
 export * from './schema/schema.js';
+export * from './selector/field-labels.js';
+export * from './selector/fields.js';
+export * from './selector/labels.js';
+export * from './selector/requirement.js';
 export * from './status.js';

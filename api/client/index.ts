@@ -1,2 +1,10 @@
+export { builtinIndexes, type Indexes, type IndexFunction } from './cache.js';
+export type { Change, ChangeHandler } from './change.js';
 export * from './client.js';
+export { Informer, type InformerOptions, type Registration } from './informer.js';
+export { type InformerRequest, Informers, type InformersOptions } from './informers.js';
 export * from './node-streams.js';
+export { recordingClient } from './recording-client.js';
+export { Reflector, type ReflectorOptions, type ReflectorSink, type ReflectorStats } from './reflector.js';
+export type { Scope } from './reflector-machine.js';
+export { compareResourceVersions } from './resource-version.js';

@@ -1,0 +1,94 @@
+import type { Clock, KubeObject, Logger, ObjectKey, Random, ResourceType } from '@trimtab/machinery';
+import { apiVersionOf } from '@trimtab/machinery';
+import type { IndexFunction } from './cache.js';
+import type { Client } from './client.js';
+import { Informer, type InformerOptions } from './informer.js';
+import type { ServerTraits } from './reflector.js';
+import type { Scope } from './reflector-machine.js';
+
+export interface InformersOptions {
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** False: never ask for watch lists. Default: ask, until the server shows that it has none. */
+  readonly watchList?: boolean;
+}
+
+export type InformerRequest<T extends KubeObject> = Pick<
+  InformerOptions<T>,
+  'scope' | 'indexes' | 'transform' | 'resyncMs' | 'matches'
+>;
+
+/**
+ * One informer per type and scope, shared by all who ask. Asking starts it (once {@link start} has been called). The first
+ * to ask decides on transform and resync; indexes of later ones are added.
+ */
+export class Informers {
+  readonly #options: InformersOptions;
+  readonly #traits: ServerTraits;
+  readonly #informers = new Map<string, Informer<KubeObject>>();
+  #running = false;
+
+  constructor(options: InformersOptions) {
+    this.#options = options;
+    this.#traits = { watchList: options.watchList ?? true };
+  }
+
+  get<T extends KubeObject>(type: ResourceType<T>, request: InformerRequest<T> = {}): Informer<T> {
+    const id = identify(type, request.scope ?? {});
+    const known = this.#informers.get(id) as Informer<T> | undefined;
+    if (known) {
+      for (const [name, fn] of Object.entries(request.indexes ?? {}))
+        if (!known.hasIndex(name)) known.addIndex(name, fn as IndexFunction<T>);
+      return known;
+    }
+    const { client, clock, random, logger } = this.#options;
+    const informer = new Informer<T>({ ...request, client, clock, random, logger, type, traits: this.#traits });
+    this.#informers.set(id, informer as unknown as Informer<KubeObject>);
+    if (this.#running) informer.start();
+    return informer;
+  }
+
+  all(): readonly Informer<KubeObject>[] {
+    return [...this.#informers.values()];
+  }
+
+  start(): void {
+    this.#running = true;
+    for (const informer of this.#informers.values()) informer.start();
+  }
+
+  /** Resolves when every informer asked for so far has its first list. */
+  async whenSynced(): Promise<void> {
+    await Promise.all([...this.#informers.values()].map((informer) => informer.whenSynced()));
+  }
+
+  stop(): void {
+    this.#running = false;
+    for (const informer of this.#informers.values()) informer.stop();
+  }
+
+  /** The longest silence of any informer, in milliseconds: readiness is this being small. */
+  staleness(): number {
+    return Math.max(0, ...[...this.#informers.values()].map((informer) => informer.staleness()));
+  }
+
+  recordWrite<T extends KubeObject>(type: ResourceType<T>, answer: T): void {
+    for (const informer of this.#of(type)) informer.recordWrite(answer);
+  }
+
+  recordDelete(type: ResourceType, key: ObjectKey, uid: string): void {
+    for (const informer of this.#of(type)) informer.recordDelete(key, uid);
+  }
+
+  *#of(type: ResourceType): Iterable<Informer<KubeObject>> {
+    for (const informer of this.#informers.values())
+      if (informer.type.resource === type.resource && informer.type.group === type.group) yield informer;
+  }
+}
+
+const identify = (type: ResourceType, scope: Scope): string =>
+  [apiVersionOf(type), type.resource, scope.namespace ?? '', scope.labelSelector ?? '', scope.fieldSelector ?? ''].join(
+    '|',
+  );

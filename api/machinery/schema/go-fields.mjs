@@ -1,7 +1,7 @@
 // Extracts what neither OpenAPI nor the protobuf definitions say: the JSON name of every protobuf field, whether the Go
 // field is a pointer (its zero value is meaningful), whether it is left out of JSON when zero, and whether it is embedded.
 //
-//   node go-fields.mjs API APIMACHINERY APIEXTENSIONS AGGREGATOR > go-fields.json
+//   node go-fields.mjs API APIMACHINERY APIEXTENSIONS AGGREGATOR > ../generated/go-fields.json
 //
 // The arguments are checkouts of the kubernetes/api, apimachinery, apiextensions-apiserver and kube-aggregator
 // repositories. Output: { message: { number: "flags:jsonName" } } with flags * pointer, o omitted when zero, ~ embedded.

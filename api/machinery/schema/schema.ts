@@ -30,6 +30,8 @@ export interface Schema {
   readonly default?: Json;
   readonly enum?: readonly Json[];
   readonly nullable?: boolean;
+  /** Built-in kinds: an empty value means the same as none and is left out, as Go's `omitempty` does. */
+  readonly omitZero?: boolean;
   /** Server-side apply: how a list or map is owned. */
   readonly listType?: 'atomic' | 'set' | 'map';
   readonly listMapKeys?: readonly string[];

@@ -1,1 +1,3 @@
-export {};
+export * from './chart.js';
+export { TemplateError } from './template/errors.js';
+export type { GoMap } from './template/go-values.js';

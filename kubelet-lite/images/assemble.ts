@@ -90,7 +90,7 @@ interface Layer {
 async function writeTar(path: string, fill: (tar: Pack) => Promise<void>): Promise<Layer> {
   const tar = pack();
   const hash = createHash('sha256');
-  tar.on('data', (chunk: Buffer) => hash.update(chunk));
+  tar.on('data', (chunk) => hash.update(chunk as Buffer));
   const writing = pipeline(tar, createWriteStream(path));
   await fill(tar);
   tar.finalize();

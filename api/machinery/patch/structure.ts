@@ -1,0 +1,64 @@
+/**
+ * Helpers over plain JSON values that are treated as immutable. Keys are only ever read as own properties and written as own
+ * data properties, so a hostile `__proto__` in a request body is an ordinary key that pruning drops.
+ */
+
+export type JsonRecord = Readonly<Record<string, unknown>>;
+
+export function isRecord(value: unknown): value is JsonRecord {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The own field of an object, or undefined. */
+export function own(object: JsonRecord, key: string): unknown {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
+/** Structural equality of JSON values; object fields holding undefined count as absent. Identical subtrees cost nothing. */
+export function equalJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, i) => equalJson(item, b[i]));
+  }
+  if (!isRecord(a) || !isRecord(b)) return false;
+  const keys = Object.keys(a).filter((key) => a[key] !== undefined);
+  const count = Object.keys(b).filter((key) => b[key] !== undefined).length;
+  return keys.length === count && keys.every((key) => Object.hasOwn(b, key) && equalJson(a[key], b[key]));
+}
+
+/**
+ * A value equal to `next` that is `previous` itself, and holds `previous`' own subtrees, wherever the two are equal. Lists are
+ * compared place by place.
+ */
+export function shareStructure<T>(previous: unknown, next: T): T {
+  if (previous === next) return next;
+  if (Array.isArray(next)) {
+    if (!Array.isArray(previous)) return next;
+    const items = next.map((item, i) => shareStructure(previous[i], item));
+    const same = items.length === previous.length && items.every((item, i) => item === previous[i]);
+    return (same ? previous : items) as T;
+  }
+  if (!isRecord(next) || !isRecord(previous)) return next;
+  const entries = Object.entries(next).map(([key, value]) => [key, shareStructure(own(previous, key), value)] as const);
+  const same =
+    entries.length === Object.keys(previous).length &&
+    entries.every(([key, value]) => own(previous, key) === value && Object.hasOwn(previous, key));
+  return (same ? previous : Object.fromEntries(entries)) as T;
+}
+
+/** `object` with these fields set (undefined removes); the same object when nothing changes by identity. */
+export function withFields(object: JsonRecord, changes: ReadonlyMap<string, unknown>): JsonRecord {
+  let changed = false;
+  for (const [key, value] of changes) {
+    if (Object.hasOwn(object, key) ? object[key] !== value : value !== undefined) changed = true;
+  }
+  if (!changed) return object;
+  const entries: [string, unknown][] = [];
+  for (const key of Object.keys(object)) {
+    const value = changes.has(key) ? changes.get(key) : object[key];
+    if (value !== undefined) entries.push([key, value]);
+  }
+  for (const [key, value] of changes)
+    if (value !== undefined && !Object.hasOwn(object, key)) entries.push([key, value]);
+  return Object.fromEntries(entries);
+}

@@ -19,6 +19,8 @@ export interface Credentials {
   /** The verified client certificate's subject, where one was presented and chains to the client CA. */
   readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[] };
   readonly header: (name: string) => string | undefined;
+  /** All header names, lower case; needed for impersonated extras (`impersonate-extra-…`). */
+  readonly headerNames?: () => Iterable<string>;
   /** The request's path without its query: anonymous requests are let in for a few paths only. */
   readonly path?: string;
 }
@@ -94,6 +96,15 @@ export interface Strategy {
   validate?(object: KubeObject): readonly StatusCause[];
   prepareForUpdate?(object: KubeObject, old: KubeObject, subresource: string): KubeObject;
   validateUpdate?(object: KubeObject, old: KubeObject, subresource: string): readonly StatusCause[];
+  /** Parts of the object other than `metadata.finalizers` that hold its removal up (a namespace's `spec.finalizers`). */
+  finalizing?(object: KubeObject): readonly string[];
+  /**
+   * Seconds until a deleted object goes by itself at the earliest; 0: at once. `requested` is what the caller asked for.
+   * Absent: always 0. Until then it stays, with its deletionTimestamp, for somebody else to remove (pods: the kubelet).
+   */
+  gracePeriod?(object: KubeObject, requested: number | undefined): number;
+  /** What becomes of dependents where the request does not say; Background where absent. */
+  readonly defaultPropagation?: 'Orphan' | 'Background';
   /** Texts for `Warning` headers. */
   warnings?(object: KubeObject): readonly string[];
   /**

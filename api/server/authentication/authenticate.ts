@@ -1,0 +1,68 @@
+import { unauthorized } from '@trimtab/machinery';
+import type { Authenticator, Credentials, UserInfo } from '../contracts.js';
+import { anonymousUser, unauthenticatedGroup, withAuthenticatedGroup } from './groups.js';
+import type { TokenAuthenticator } from './token-authenticator.js';
+
+export interface AuthenticationOptions {
+  /** Asked in order; the first that knows the token decides. */
+  readonly tokens: readonly TokenAuthenticator[];
+  /**
+   * Paths where a request without credentials is let in as `system:anonymous` (a path and everything below it), `all`, or
+   * `none`; default the health paths and `/version`. Authorization still has to allow it.
+   */
+  readonly anonymous?: readonly string[] | 'all' | 'none';
+}
+
+const healthPaths = ['/healthz', '/livez', '/readyz', '/version'];
+
+/**
+ * Who a request comes from. A verified client certificate counts before a bearer token; CN is the user, each O a group. A
+ * bearer token that nobody accepts is a 401 even where anonymous requests would pass; so is a request without
+ * credentials, outside the anonymous paths. Never answers undefined.
+ */
+export function createAuthenticator(options: AuthenticationOptions): Authenticator & {
+  authenticate(credentials: Credentials): Promise<UserInfo>;
+} {
+  return {
+    async authenticate(credentials) {
+      const fromCertificate = certificateUser(credentials);
+      if (fromCertificate) return fromCertificate;
+      if (credentials.bearerToken) {
+        const accepted = await acceptToken(options.tokens, credentials.bearerToken);
+        if ('user' in accepted) return { ...accepted.user, groups: withAuthenticatedGroup(accepted.user.groups) };
+        throw unauthorized();
+      }
+      if (!isAnonymousAllowed(options.anonymous ?? healthPaths, credentials.path)) throw unauthorized();
+      return { name: anonymousUser, groups: [unauthenticatedGroup] };
+    },
+  };
+}
+
+function certificateUser({ certificate }: Credentials): UserInfo | undefined {
+  if (!certificate || certificate.commonName === '') return undefined;
+  return { name: certificate.commonName, groups: withAuthenticatedGroup(certificate.organizations) };
+}
+
+/** The first acceptance, or the reasons of those who knew the token and refused it. */
+export async function acceptToken(
+  authenticators: readonly TokenAuthenticator[],
+  token: string,
+  audiences?: readonly string[],
+): Promise<{ readonly user: UserInfo; readonly audiences: readonly string[] } | { readonly error: string }> {
+  const reasons: string[] = [];
+  for (const authenticator of authenticators) {
+    try {
+      const accepted = await authenticator.authenticateToken(token, audiences);
+      if (accepted) return accepted;
+    } catch (error) {
+      reasons.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  return { error: reasons.join('; ') || 'the token is of no kind this server knows' };
+}
+
+function isAnonymousAllowed(policy: readonly string[] | 'all' | 'none', path: string | undefined): boolean {
+  if (policy === 'all') return true;
+  if (policy === 'none' || path === undefined) return false;
+  return policy.some((allowed) => path === allowed || path.startsWith(`${allowed}/`));
+}

@@ -1,0 +1,125 @@
+import type { KubeObject } from '@trimtab/machinery';
+import type { ObjectChange } from './store-feed.js';
+
+interface Volume {
+  readonly secret?: { readonly secretName?: string };
+  readonly configMap?: { readonly name?: string };
+  readonly persistentVolumeClaim?: { readonly claimName?: string };
+  readonly ephemeral?: object;
+  readonly name?: string;
+  readonly projected?: {
+    readonly sources?: readonly {
+      readonly secret?: { readonly name?: string };
+      readonly configMap?: { readonly name?: string };
+    }[];
+  };
+  readonly [plugin: string]: unknown;
+}
+
+interface Container {
+  readonly env?: readonly {
+    readonly valueFrom?: {
+      readonly secretKeyRef?: { readonly name?: string };
+      readonly configMapKeyRef?: { readonly name?: string };
+    };
+  }[];
+  readonly envFrom?: readonly {
+    readonly secretRef?: { readonly name?: string };
+    readonly configMapRef?: { readonly name?: string };
+  }[];
+}
+
+interface Pod extends KubeObject {
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly serviceAccountName?: string;
+    readonly imagePullSecrets?: readonly { readonly name?: string }[];
+    readonly volumes?: readonly Volume[];
+    readonly containers?: readonly Container[];
+    readonly initContainers?: readonly Container[];
+    readonly ephemeralContainers?: readonly Container[];
+    readonly resourceClaims?: readonly { readonly resourceClaimName?: string }[];
+  };
+}
+
+/** Everything of its namespace a pod names, as `<plural>/<name>`: what its kubelet has to read. */
+export function podReferences(pod: Pod): ReadonlySet<string> {
+  const refs = new Set<string>();
+  const add = (plural: string, name: string | undefined) => {
+    if (name) refs.add(`${plural}/${name}`);
+  };
+  const { spec = {}, metadata } = pod;
+  add('pods', metadata.name);
+  add('serviceaccounts', spec.serviceAccountName || 'default');
+  for (const secret of spec.imagePullSecrets ?? []) add('secrets', secret.name);
+  for (const claim of spec.resourceClaims ?? []) add('resourceclaims', claim.resourceClaimName);
+  for (const volume of spec.volumes ?? []) {
+    add('secrets', volume.secret?.secretName);
+    add('configmaps', volume.configMap?.name);
+    add('persistentvolumeclaims', volume.persistentVolumeClaim?.claimName);
+    if (volume.ephemeral) add('persistentvolumeclaims', `${metadata.name}-${volume.name}`);
+    for (const source of volume.projected?.sources ?? []) {
+      add('secrets', source.secret?.name);
+      add('configmaps', source.configMap?.name);
+    }
+    // Every driver's own credentials (csi, cephfs, iscsi, flexVolume…) hang on the volume's one plugin field.
+    for (const [plugin, value] of Object.entries(volume))
+      if (plugin !== 'secret' && typeof value === 'object' && value !== null) add('secrets', secretRefOf(value));
+  }
+  const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])];
+  for (const container of containers) {
+    for (const { valueFrom } of container.env ?? []) {
+      add('secrets', valueFrom?.secretKeyRef?.name);
+      add('configmaps', valueFrom?.configMapKeyRef?.name);
+    }
+    for (const { secretRef, configMapRef } of container.envFrom ?? []) {
+      add('secrets', secretRef?.name);
+      add('configmaps', configMapRef?.name);
+    }
+  }
+  return refs;
+}
+
+function secretRefOf(plugin: object): string | undefined {
+  const { secretRef, nodePublishSecretRef } = plugin as Record<string, { readonly name?: string } | undefined>;
+  return secretRef?.name ?? nodePublishSecretRef?.name;
+}
+
+/** Which node may read which object because a pod bound to it names it; fed with changes of `/pods`. */
+export class NodeReferences {
+  readonly #pods = new Map<string, { readonly node: string; readonly refs: readonly string[] }>();
+  /** `<plural>/<namespace>/<name>`, then node, then how many of its pods name it. */
+  readonly #readers = new Map<string, Map<string, number>>();
+
+  apply({ resource, key, object }: ObjectChange): void {
+    if (resource !== '/pods') return;
+    const pod = object as Pod | undefined;
+    const node = pod?.spec?.nodeName ?? '';
+    const before = this.#pods.get(key);
+    if (!pod || node === '') {
+      if (before) this.#count(before.node, before.refs, -1);
+      this.#pods.delete(key);
+      return;
+    }
+    const namespace = key.slice(0, key.indexOf('/'));
+    const refs = [...podReferences(pod)].map((ref) => ref.replace('/', `/${namespace}/`));
+    this.#count(node, refs, 1);
+    if (before) this.#count(before.node, before.refs, -1);
+    this.#pods.set(key, { node, refs });
+  }
+
+  mayRead(node: string, resource: string, namespace: string, name: string): boolean {
+    return this.#readers.get(`${resource}/${namespace}/${name}`)?.has(node) ?? false;
+  }
+
+  #count(node: string, refs: readonly string[], by: number): void {
+    for (const ref of refs) {
+      const nodes = this.#readers.get(ref) ?? new Map<string, number>();
+      const count = (nodes.get(node) ?? 0) + by;
+      if (count > 0) nodes.set(node, count);
+      else nodes.delete(node);
+      if (nodes.size > 0) this.#readers.set(ref, nodes);
+      else this.#readers.delete(ref);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import type { KubeObject } from '@trimtab/machinery';
+import type { Store } from '@trimtab/store';
+import type { ObjectReader } from '../contracts.js';
+
+/** The store's newest durable state as an {@link ObjectReader}; a call sees everything acknowledged before it. */
+export function storeReader(store: Pick<Store, 'snapshot'>): ObjectReader {
+  return {
+    get: (resource, namespace, name) => store.snapshot().get({ resource, namespace, name })?.object,
+    *list(resource, namespace) {
+      const scope = namespace === undefined ? { resource } : { resource, namespace };
+      for (const entry of store.snapshot().range(scope)) yield entry.object;
+    },
+  };
+}
+
+/** One object's new state; `object` is absent once it is gone. `key` is `namespace/name`, or `/name`. */
+export interface ObjectChange {
+  readonly resource: string;
+  readonly key: string;
+  readonly object?: KubeObject;
+}
+
+/**
+ * Tells `apply` of everything there is of these resources, then of every change, synchronously as it becomes durable: an index
+ * fed so is current whenever a write has been acknowledged. Gives the function that ends it.
+ */
+export function followStore(
+  store: Pick<Store, 'snapshot' | 'watch'>,
+  resources: readonly string[],
+  apply: (change: ObjectChange) => void,
+): () => void {
+  const start = store.snapshot();
+  const subscriptions = resources.map((resource) => {
+    for (const { key, object } of start.range({ resource }))
+      apply({ resource, key: `${key.namespace}/${key.name}`, object });
+    return store.watch({ resource }, start.revision).subscribe((event) =>
+      apply({
+        resource,
+        key: `${event.key.namespace}/${event.key.name}`,
+        ...(event.type === 'put' ? { object: event.object } : {}),
+      }),
+    );
+  });
+  return () => {
+    for (const subscription of subscriptions) subscription.unsubscribe();
+  };
+}

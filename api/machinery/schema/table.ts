@@ -76,8 +76,13 @@ function definition(i: number): Definition {
 }
 
 function schemaAt(i: number): Schema {
-  schemas[i] ??= special[load().names[i]!] ?? definitionSchema(i);
+  schemas[i] ??= plainSchema(i) ?? definitionSchema(i);
   return schemas[i];
+}
+
+function plainSchema(i: number): Schema | undefined {
+  const name = load().names[i]!;
+  return special[name] && { name, ...special[name] };
 }
 
 /** A named object type. Its fields come to life when first asked for, so recursive definitions end. */
@@ -117,7 +122,7 @@ function fieldSchema(spec: string | readonly [string, Extensions]): Schema {
   };
   if (code.startsWith('#')) {
     const i = Number(code.slice(1));
-    const plain = special[load().names[i]!];
+    const plain = plainSchema(i);
     return plain ? { ...plain, ...overlay } : definitionSchema(i, overlay);
   }
   return { ...typeSchema(code), ...overlay };

@@ -4,7 +4,7 @@ import { schemaFor } from './table.js';
 
 const pod = schemaFor({ group: '', version: 'v1', kind: 'Pod' })!;
 const deployment = schemaFor({ group: 'apps', version: 'v1', kind: 'Deployment' })!;
-const spec = (fields: object) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a' }, spec: fields });
+const spec = (fields: object) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a' }, spec: fields, status: {} });
 const messages = (schema: Schema, value: unknown) => decodeTyped(schema, value).errors.map((e) => e.message);
 
 describe('built-in kinds', () => {
@@ -29,7 +29,14 @@ describe('built-in kinds', () => {
       'unknown field "spec.containers[1].ports[0].x"',
       'unknown field "stat"',
     ]);
-    expect(out.value).toEqual(spec({ containers: [{ name: 'a' }, { name: 'b', ports: [{ containerPort: 1 }] }] }));
+    expect(out.value).toEqual(
+      spec({
+        containers: [
+          { name: 'a', resources: {} },
+          { name: 'b', ports: [{ containerPort: 1 }], resources: {} },
+        ],
+      }),
+    );
   });
 
   test.each([
@@ -89,7 +96,8 @@ describe('built-in kinds', () => {
     });
     expect(out.value).toEqual({
       metadata: { labels: { a: '' } },
-      spec: { containers: [{}, { name: 'a', args: ['x', ''] }] },
+      spec: { containers: [{ resources: {} }, { name: 'a', args: ['x', ''], resources: {} }] },
+      status: {},
     });
   });
 
@@ -119,6 +127,7 @@ describe('built-in kinds', () => {
       spec: {
         containers: [{ name: 'a', resources: { limits: { cpu: '500m', memory: '1Gi', 'example.com/x': '1' } } }],
       },
+      status: {},
     });
     const lease = schemaFor({ group: 'coordination.k8s.io', version: 'v1', kind: 'Lease' })!;
     expect(decodeTyped(lease, { spec: { renewTime: '2026-01-02T03:04:05.1Z' } }).value).toEqual({

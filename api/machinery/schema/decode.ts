@@ -34,7 +34,7 @@ const OBJECT_META = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 
 /**
  * Reads JSON as Go reads it into a built-in type and writes it back: wrong types are errors, unknown fields are pruned and
- * reported, nulls and what `omitempty` leaves out disappear, quantities, times and base64 take their canonical form.
+ * reported, nulls and what `omitempty` leaves out disappear, what Go always writes (`resources: {}`) appears, quantities, times and base64 take their canonical form.
  * Two objects that mean the same to Kubernetes come out equal. Linear in the data, never in the schema.
  */
 export function decodeTyped<T = Json>(schema: Schema, value: unknown): Decoded<T> {
@@ -133,6 +133,11 @@ class TypedWalk extends Walk {
       }
       out = keep(out, value, keys, i, before, after);
     }
+    for (const name of schema.alwaysPresent ?? NONE) {
+      if ((out ?? value)[name] !== undefined && (out ?? value)[name] !== null) continue;
+      out ??= { ...value };
+      out[name] = this.value(properties[name]!, {});
+    }
     this.#owners.pop();
     return out ?? value;
   }
@@ -156,7 +161,7 @@ class TypedWalk extends Walk {
     let out: Json[] | undefined;
     for (let i = 0; i < value.length; i++) {
       this.path.push(i);
-      const after = this.value(items, value[i]!) ?? zeroOf(items);
+      const after = this.value(items, value[i]!) ?? this.value(items, zeroOf(items)) ?? null;
       this.path.pop();
       if (out) out.push(after);
       else if (after !== value[i]) out = [...value.slice(0, i), after];
@@ -286,6 +291,7 @@ class StructuralWalk extends Walk {
   }
 }
 
+const NONE: readonly string[] = [];
 const RESOURCE_FIELDS: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata']);
 
 function own(properties: Readonly<Record<string, Schema>> | undefined, key: string): Schema | undefined {

@@ -7,7 +7,7 @@ const SAME_AS = {
   'k8s.io.api.admissionregistration.v1alpha1.MatchCondition': 'k8s.io.api.admissionregistration.v1.MatchCondition',
 };
 
-/** Type codes as in the schema table, with `#n` an index into the lines; flags * pointer, o omitted when zero, ~ embedded. */
+/** Type codes as in the schema table, with `#n` an index into the lines; flags * pointer, o omitempty, z omitzero, ~ embedded. */
 export function messageLines(facts, goFields, qualify) {
   const names = Object.keys(facts.protobuf).sort();
   const indexOf = new Map(names.map((n, i) => [n, i]));

@@ -78,14 +78,20 @@ export function messageOfDefinition(name) {
     .replace('kube-aggregator', 'kube_aggregator');
 }
 
+function presence(ref, flag) {
+  if (!facts.definitions[ref].fields || flag === undefined || flag.includes('z')) return '';
+  return '!';
+}
+
 function definitionLine(name) {
   const definition = facts.definitions[name];
   const flags = goFlags(messageOfDefinition(name));
   const fields = {};
   for (const [field, spec] of Object.entries(definition.fields ?? {})) {
-    const flag = flags[field] ?? '';
-    // A zero value that Go would not write back is marked, so that decoding can leave it out too.
-    const code = typeCode(spec) + (flag.includes('o') && !flag.includes('*') && !spec.ref ? '?' : '');
+    const flag = flags[field] ?? '*';
+    // What Go never writes when zero, and what it always writes, is marked, so that decoding can do the same.
+    const code =
+      typeCode(spec) + (flag.includes('*') ? '' : spec.ref ? presence(spec.ref, flag) : /[oz]/.test(flag) ? '?' : '');
     const ext = extensions(spec);
     fields[field] = Object.keys(ext).length ? [code, ext] : code;
   }

@@ -4,7 +4,8 @@
 //   node go-fields.mjs API APIMACHINERY APIEXTENSIONS AGGREGATOR > ../generated/go-fields.json
 //
 // The arguments are checkouts of the kubernetes/api, apimachinery, apiextensions-apiserver and kube-aggregator
-// repositories. Output: { message: { number: "flags:jsonName" } } with flags * pointer, o omitted when zero, ~ embedded.
+// repositories. Output: { message: { number: "flags:jsonName" } } with flags * pointer, o omitempty (which never omits
+// a struct), z omitzero (which does), ~ embedded.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
@@ -34,8 +35,8 @@ process.argv.slice(2).forEach((root, i) => {
       const [name, ...options] = field[3].split(',');
       const embedded = name === '';
       const pointer = field[2].startsWith('*');
-      const omitted = options.includes('omitempty') || options.includes('omitzero');
-      const flags = `${pointer ? '*' : ''}${omitted ? 'o' : ''}${embedded ? '~' : ''}`;
+      const omitted = options.includes('omitzero') ? 'z' : options.includes('omitempty') ? 'o' : '';
+      const flags = `${pointer ? '*' : ''}${omitted}${embedded ? '~' : ''}`;
       out[message] ??= {};
       out[message][field[4]] = `${flags}:${name}`;
     }

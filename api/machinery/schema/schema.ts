@@ -32,6 +32,8 @@ export interface Schema {
   readonly nullable?: boolean;
   /** Built-in kinds: an empty value means the same as none and is left out, as Go's `omitempty` does. */
   readonly omitZero?: boolean;
+  /** Built-in kinds: fields Go writes even when nothing is in them (`resources: {}`). */
+  readonly alwaysPresent?: readonly string[];
   /** Server-side apply: how a list or map is owned. */
   readonly listType?: 'atomic' | 'set' | 'map';
   readonly listMapKeys?: readonly string[];

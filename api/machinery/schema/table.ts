@@ -14,8 +14,9 @@ type Extensions = {
   readonly p?: string;
   readonly s?: string;
 };
+type FieldSpec = string | readonly [string, Extensions];
 interface Definition {
-  readonly f: Readonly<Record<string, string | readonly [string, Extensions]>>;
+  readonly f: Readonly<Record<string, FieldSpec>>;
   readonly r?: readonly string[];
   readonly g?: 1 | readonly [string, string, string];
 }
@@ -87,11 +88,13 @@ function plainSchema(i: number): Schema | undefined {
 
 /** A named object type. Its fields come to life when first asked for, so recursive definitions end. */
 function definitionSchema(i: number, overlay?: Partial<Schema>): Schema {
-  const required = definition(i).r;
+  const { r: required, f: fields } = definition(i);
+  const present = Object.keys(fields).filter((name) => codeOf(fields[name]!).endsWith('!'));
   return {
     type: 'object',
     name: load().names[i]!,
     ...(required ? { required } : {}),
+    ...(present.length > 0 ? { alwaysPresent: present } : {}),
     ...overlay,
     get properties() {
       return propertiesAt(i);
@@ -110,7 +113,11 @@ function propertiesAt(i: number): Readonly<Record<string, Schema>> {
   return found;
 }
 
-function fieldSchema(spec: string | readonly [string, Extensions]): Schema {
+function codeOf(spec: FieldSpec): string {
+  return typeof spec === 'string' ? spec : spec[0];
+}
+
+function fieldSchema(spec: FieldSpec): Schema {
   if (typeof spec === 'string') return typeSchema(spec);
   const [code, ext] = spec;
   const overlay: Partial<Schema> = {
@@ -121,14 +128,14 @@ function fieldSchema(spec: string | readonly [string, Extensions]): Schema {
     ...(ext.s ? { patchStrategy: ext.s.split(',') as Schema['patchStrategy'] } : {}),
   };
   if (code.startsWith('#')) {
-    const i = Number(code.slice(1));
+    const i = Number.parseInt(code.slice(1), 10);
     const plain = plainSchema(i);
     return plain ? { ...plain, ...overlay } : definitionSchema(i, overlay);
   }
   return { ...typeSchema(code), ...overlay };
 }
 
-/** A trailing `?` marks what Go leaves out when it is zero. */
+/** A trailing `?` marks what Go leaves out when it is zero, a trailing `!` a struct that it always writes. */
 function typeSchema(code: string): Schema {
   let found = composites.get(code);
   if (!found) {
@@ -139,7 +146,7 @@ function typeSchema(code: string): Schema {
 }
 
 function codeSchema(code: string): Schema {
-  if (code.startsWith('#')) return schemaAt(Number(code.slice(1)));
+  if (code.startsWith('#')) return schemaAt(Number.parseInt(code.slice(1), 10));
   if (code.startsWith('[')) return { type: 'array', items: typeSchema(code.slice(1)) };
   if (code.startsWith('{')) return { type: 'object', values: typeSchema(code.slice(1)) };
   return scalars[code]!;

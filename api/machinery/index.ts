@@ -24,3 +24,9 @@ export * from './selector/fields.js';
 export * from './selector/labels.js';
 export * from './selector/requirement.js';
 export * from './status.js';
+export {
+  combine as combineAmounts,
+  parse as parseAmounts,
+  podRequests,
+  type ResourceAmounts,
+} from './quantity/pod-requests.js';

@@ -1,5 +1,5 @@
 import type { Clock, KubeObject, Logger, ObjectKey, Random, ResourceType } from '@trimtab/machinery';
-import { joinKey, keyOf } from '@trimtab/machinery';
+import { apiVersionOf, joinKey, keyOf } from '@trimtab/machinery';
 import { Observable } from 'rxjs';
 import { Cache, type Indexes, type IndexFunction } from './cache.js';
 import { type Change, type ChangeHandler, Delivery } from './change.js';
@@ -238,10 +238,13 @@ export class Informer<T extends KubeObject> {
     return stored ? [{ type: 'deleted', object: stored, finalStateUnknown: true }, added] : [added];
   }
 
-  #transformed(object: T): T | undefined {
-    if (!this.#options.transform) return object;
+  /** Lists leave kind and version out of their items; whoever reads the cache need not know. */
+  #transformed(received: T): T | undefined {
+    const { type, transform } = this.#options;
+    const object = received.kind ? received : { ...received, apiVersion: apiVersionOf(type), kind: type.kind };
+    if (!transform) return object;
     try {
-      return this.#options.transform(object);
+      return transform(object);
     } catch (error) {
       this.#dropped++;
       this.#options.logger.error({ key: keyOf(object), error: String(error) }, 'transform failed; object left out');

@@ -1,0 +1,147 @@
+import type { KubeObject, ObjectKey, ResourceType } from '@trimtab/machinery';
+import type { Operation } from 'fast-json-patch';
+
+/**
+ * Everything a controller can ask for, as data. The runner carries effects out one after the other, stops at the first
+ * that fails, and evaluates the object again with backoff; so an effect must be safe to repeat.
+ */
+export type Effect =
+  | CreateEffect
+  | ApplyEffect
+  | PatchEffect
+  | DeleteEffect
+  | PostEffect
+  | EventEffect
+  | BatchEffect
+  | RequeueAfterEffect;
+
+/** `metadata.generateName` is completed by the runner, so that a lost answer can be looked up by its name. */
+export interface CreateEffect {
+  readonly type: 'create';
+  readonly resource: ResourceType;
+  readonly object: KubeObject;
+  readonly announce?: Announcement;
+}
+
+/** Server-side apply with the controller's name as field manager, taking over conflicting fields. */
+export interface ApplyEffect {
+  readonly type: 'apply';
+  readonly resource: ResourceType;
+  readonly object: KubeObject;
+}
+
+/** A JSON patch that fails with a conflict unless the object is still the one (uid) and at the revision it was made for. */
+export interface PatchEffect {
+  readonly type: 'patch';
+  readonly resource: ResourceType;
+  readonly key: ObjectKey;
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  readonly subresource?: string;
+  readonly operations: readonly Operation[];
+  readonly announce?: Announcement;
+}
+
+/** Deletes this very object; one that is gone already, or replaced by another of its name, counts as deleted. */
+export interface DeleteEffect {
+  readonly type: 'delete';
+  readonly resource: ResourceType;
+  readonly key: ObjectKey;
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  readonly propagationPolicy?: 'Orphan' | 'Background' | 'Foreground';
+  readonly gracePeriodSeconds?: number;
+  readonly announce?: Announcement;
+}
+
+/** POST to a subresource that takes another kind: `binding`, `eviction`, `token`. */
+export interface PostEffect {
+  readonly type: 'post';
+  readonly resource: ResourceType;
+  readonly key: ObjectKey;
+  readonly subresource: string;
+  readonly body: object;
+  readonly announce?: Announcement;
+}
+
+/** Recorded best-effort, aggregated; never fails the reconciliation. */
+export interface EventEffect {
+  readonly type: 'event';
+  readonly event: EventRecord;
+}
+
+/** Carried out concurrently; `slowStart` in groups of 1, 2, 4, …, stopping after the first group with a failure. */
+export interface BatchEffect {
+  readonly type: 'batch';
+  readonly slowStart: boolean;
+  readonly effects: readonly Effect[];
+}
+
+/** Evaluates the object again after `ms` at the latest; of several the earliest counts. */
+export interface RequeueAfterEffect {
+  readonly type: 'requeueAfter';
+  readonly ms: number;
+}
+
+export interface EventRecord {
+  readonly regarding: KubeObject;
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Events that tell how a write went. `{name}` stands for the written object's name, `{error}` for what went wrong. */
+export interface Announcement {
+  readonly regarding: KubeObject;
+  readonly done?: { readonly reason: string; readonly message: string };
+  readonly failed?: { readonly reason: string; readonly message: string };
+}
+
+export const create = <T extends KubeObject>(
+  resource: ResourceType<T>,
+  object: T,
+  announce?: Announcement,
+): CreateEffect => ({ type: 'create', resource, object, ...(announce ? { announce } : {}) });
+
+export const apply = <T extends KubeObject>(resource: ResourceType<T>, object: T): ApplyEffect => ({
+  type: 'apply',
+  resource,
+  object,
+});
+
+/** Deletes exactly the object seen. */
+export const remove = (
+  resource: ResourceType,
+  object: KubeObject,
+  options: Pick<DeleteEffect, 'propagationPolicy' | 'gracePeriodSeconds' | 'announce'> = {},
+): DeleteEffect => ({
+  type: 'delete',
+  resource,
+  key: { namespace: object.metadata.namespace, name: object.metadata.name! },
+  uid: object.metadata.uid,
+  ...options,
+});
+
+export const post = (
+  resource: ResourceType,
+  key: ObjectKey,
+  subresource: string,
+  body: object,
+  announce?: Announcement,
+): PostEffect => ({ type: 'post', resource, key, subresource, body, ...(announce ? { announce } : {}) });
+
+export const event = (
+  regarding: KubeObject,
+  type: 'Normal' | 'Warning',
+  reason: string,
+  message: string,
+): EventEffect => ({ type: 'event', event: { regarding, type, reason, message } });
+
+export const requeueAfter = (ms: number): RequeueAfterEffect => ({ type: 'requeueAfter', ms });
+
+/** Concurrently, but starting slowly, so that a quota or a broken admission rule costs few requests. */
+export const slowStart = (effects: readonly Effect[]): readonly Effect[] =>
+  effects.length === 0 ? [] : [{ type: 'batch', slowStart: true, effects }];
+
+export const concurrently = (effects: readonly Effect[]): readonly Effect[] =>
+  effects.length === 0 ? [] : [{ type: 'batch', slowStart: false, effects }];

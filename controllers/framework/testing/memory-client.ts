@@ -1,0 +1,340 @@
+import type {
+  Client,
+  DeleteOptions,
+  GetOptions,
+  ListOptions,
+  Patch,
+  PatchOptions,
+  WatchEvent,
+  WatchOptions,
+  WriteOptions,
+} from '@trimtab/client';
+import type {
+  Clock,
+  KubeList,
+  KubeObject,
+  ObjectKey,
+  ObjectMeta,
+  ResourceName,
+  ResourceType,
+} from '@trimtab/machinery';
+import {
+  alreadyExists,
+  apiVersionOf,
+  conflict,
+  expired,
+  invalid,
+  joinKey,
+  keyOf,
+  matchesLabels,
+  notFound,
+  parseLabelSelector,
+  timestamp,
+  unsupportedMediaType,
+} from '@trimtab/machinery';
+import fastJsonPatch from 'fast-json-patch';
+import { Observable } from 'rxjs';
+
+/** One request, as faults see it. */
+export interface Call {
+  readonly verb: 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete' | 'post';
+  readonly resource: string;
+  readonly key: string;
+  readonly subresource?: string;
+}
+
+type Body = KubeObject & { readonly spec?: unknown; readonly status?: unknown };
+interface Logged {
+  readonly rv: number;
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  readonly resource: string;
+  readonly object: Body;
+}
+
+/**
+ * The API's semantics in memory and in virtual time, for controller tests on this floor: one revision sequence, no-op
+ * writes, generation, status subresource, uid and revision preconditions, finalizers and pod grace, watches with history
+ * and bookmarks. Refuses what it does not do (apply and strategic patches). Faults are thrown by {@link before} (the
+ * request is not carried out) and {@link after} (it is, and the answer is lost).
+ */
+export class MemoryClient implements Client {
+  before: (call: Call) => void = () => {};
+  after: (call: Call) => void = () => {};
+  /** Every write that changed something, as `verb resource key[/subresource]`. */
+  readonly writes: string[] = [];
+  readonly #clock: Clock;
+  readonly #objects = new Map<string, Map<string, Body>>();
+  readonly #log: Logged[] = [];
+  readonly #watchers = new Set<() => void>();
+  #frozen = false;
+  #rv = 100;
+  #uid = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Watches show nothing new until {@link thaw}; reads and writes go on. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+    for (const pump of [...this.#watchers]) pump();
+  }
+
+  /** What is stored, for assertions. */
+  all<T extends KubeObject>(type: ResourceType<T>, namespace?: string): T[] {
+    const objects = [...this.#of(type).values()] as unknown as T[];
+    return objects.filter((o) => namespace === undefined || o.metadata.namespace === namespace);
+  }
+
+  find<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey): T | undefined {
+    return this.#of(type).get(joinKey(key)) as T | undefined;
+  }
+
+  async get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey, _options?: GetOptions): Promise<T> {
+    return this.#request({ verb: 'get', resource: type.resource, key: joinKey(key) }, () => this.#must(type, key) as T);
+  }
+
+  async list<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<KubeList<T>> {
+    return this.#request({ verb: 'list', resource: type.resource, key: '' }, () => ({
+      apiVersion: apiVersionOf(type),
+      kind: `${type.kind}List`,
+      metadata: { resourceVersion: String(this.#rv) },
+      items: this.all(type).filter((o) => inScope(o, options)),
+    }));
+  }
+
+  watch<T extends KubeObject>(type: ResourceType<T>, options: WatchOptions = {}): Observable<WatchEvent<T>> {
+    return new Observable((subscriber) => {
+      let at = Number(options.resourceVersion || this.#rv);
+      if (Number.isNaN(at)) subscriber.error(expired('not a revision'));
+      const send = (event: WatchEvent) => subscriber.next(event as WatchEvent<T>);
+      const start = () => {
+        if (!options.sendInitialEvents) return pump();
+        at = this.#rv;
+        for (const object of this.all(type)) if (inScope(object, options)) send({ type: 'ADDED', object });
+        const annotations = { 'k8s.io/initial-events-end': 'true' };
+        send({ type: 'BOOKMARK', object: { metadata: { resourceVersion: String(at), annotations } } });
+      };
+      const pump = () => {
+        if (this.#frozen) return;
+        for (const { rv, type: what, resource, object } of this.#log) {
+          if (rv <= at) continue;
+          at = rv;
+          if (resource === idOf(type) && inScope(object, options)) send({ type: what, object });
+        }
+      };
+      const later = () => queueMicrotask(() => subscriber.closed || pump());
+      this.#watchers.add(later);
+      queueMicrotask(start);
+      return () => this.#watchers.delete(later);
+    });
+  }
+
+  async create<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
+    const name =
+      object.metadata.name ?? `${object.metadata.generateName}${(this.#uid + 1).toString(36).padStart(5, '0')}`;
+    const metadata: ObjectMeta = { ...object.metadata, name };
+    return this.#request({ verb: 'create', resource: type.resource, key: keyOf({ metadata }) }, () => {
+      if (this.#of(type).has(keyOf({ metadata }))) throw alreadyExists(nameOf(type), name);
+      const stored: Body = {
+        ...object,
+        apiVersion: apiVersionOf(type),
+        kind: type.kind,
+        metadata: {
+          ...metadata,
+          uid: `uid-${++this.#uid}`,
+          creationTimestamp: timestamp(this.#clock.now()),
+          ...('spec' in object ? { generation: 1 } : {}),
+        },
+      };
+      return this.#store(type, 'ADDED', stored, options) as T;
+    });
+  }
+
+  async update<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
+    const { subresource } = options;
+    return this.#request({ verb: 'update', resource: type.resource, key: keyOf(object), subresource }, () =>
+      this.#modify(
+        type,
+        this.#must(type, { namespace: object.metadata.namespace, name: object.metadata.name! }),
+        object,
+        options,
+      ),
+    ) as Promise<T>;
+  }
+
+  async patch<T extends KubeObject>(
+    type: ResourceType<T>,
+    key: ObjectKey,
+    patch: Patch,
+    options: PatchOptions = {},
+  ): Promise<T> {
+    const { subresource } = options;
+    return this.#request({ verb: 'patch', resource: type.resource, key: joinKey(key), subresource }, () => {
+      const old = this.#must(type, key);
+      return this.#modify(type, old, patched(type, old, patch), options) as T;
+    });
+  }
+
+  async delete<T extends KubeObject>(
+    type: ResourceType<T>,
+    key: ObjectKey,
+    options: DeleteOptions = {},
+  ): Promise<unknown> {
+    return this.#request({ verb: 'delete', resource: type.resource, key: joinKey(key) }, () => {
+      const old = this.#must(type, key);
+      const { uid, resourceVersion } = options.preconditions ?? {};
+      if (uid && uid !== old.metadata.uid)
+        throw conflict(nameOf(type), key.name, 'Precondition failed: UID in precondition');
+      if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw conflict(nameOf(type), key.name);
+      const grace = type.resource === 'pods' && isBound(old) ? (options.gracePeriodSeconds ?? 30) : 0;
+      if (grace === 0 && !old.metadata.finalizers?.length) return this.#store(type, 'DELETED', old, {});
+      if (old.metadata.deletionTimestamp) return old;
+      const deletionTimestamp = timestamp(this.#clock.now() + grace * 1000);
+      const metadata = { ...old.metadata, deletionTimestamp, deletionGracePeriodSeconds: grace };
+      return this.#store(type, 'MODIFIED', { ...old, metadata }, {});
+    });
+  }
+
+  async deleteCollection<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<unknown> {
+    for (const o of this.all(type).filter((each) => inScope(each, options)))
+      await this.delete(type, { namespace: o.metadata.namespace, name: o.metadata.name! });
+    return { kind: 'Status', status: 'Success' };
+  }
+
+  async subresource<B, R>(
+    type: ResourceType,
+    key: ObjectKey,
+    subresource: string,
+    verb: 'get' | 'create' | 'update',
+    body?: B,
+  ): Promise<R> {
+    if (subresource !== 'binding' || verb !== 'create') throw new Error(`no subresource ${subresource} in memory`);
+    const node = (body as { readonly target: { readonly name: string } }).target.name;
+    return this.#request({ verb: 'post', resource: type.resource, key: joinKey(key), subresource }, () => {
+      const old = this.#must(type, key);
+      this.#store(type, 'MODIFIED', { ...old, spec: { ...(old.spec as object), nodeName: node } }, {});
+      return { kind: 'Status', status: 'Success' } as R;
+    });
+  }
+
+  raw(path: string): Promise<string> {
+    return Promise.reject(new Error(`no ${path} in memory`));
+  }
+
+  async #request<R>(call: Call, run: () => R): Promise<R> {
+    await Promise.resolve();
+    this.before(call);
+    const before = this.#rv;
+    const answer = run();
+    if (this.#rv !== before)
+      this.writes.push(`${call.verb} ${call.resource} ${call.key}${call.subresource ? `/${call.subresource}` : ''}`);
+    this.after(call);
+    return answer;
+  }
+
+  #of(type: ResourceType): Map<string, Body> {
+    const id = idOf(type);
+    const known = this.#objects.get(id);
+    if (known) return known;
+    const fresh = new Map<string, Body>();
+    this.#objects.set(id, fresh);
+    return fresh;
+  }
+
+  #must(type: ResourceType, key: ObjectKey): Body {
+    const object = this.#of(type).get(joinKey(key));
+    if (!object) throw notFound(nameOf(type), key.name);
+    return object;
+  }
+
+  #modify(type: ResourceType, old: Body, wanted: Body, options: WriteOptions): Body {
+    const { uid, resourceVersion, name } = wanted.metadata;
+    if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw conflict(nameOf(type), name!);
+    if (uid && uid !== old.metadata.uid)
+      throw conflict(nameOf(type), name!, 'Precondition failed: UID in precondition');
+    const status = options.subresource === 'status';
+    const body: Body = status ? { ...old, status: wanted.status } : withStatus(wanted, old.status);
+    const { creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds } = old.metadata;
+    const changed = JSON.stringify(desired(body)) !== JSON.stringify(desired(old));
+    const metadata: ObjectMeta = {
+      ...(status ? old.metadata : wanted.metadata),
+      uid: old.metadata.uid,
+      creationTimestamp,
+      ...(generation === undefined ? {} : { generation: generation + (changed ? 1 : 0) }),
+      ...(deletionTimestamp ? { deletionTimestamp, deletionGracePeriodSeconds } : {}),
+    };
+    const next: Body = { ...body, metadata };
+    if (fastJsonPatch.compare(old, next).length === 0) return old;
+    if (deletionTimestamp && !metadata.finalizers?.length && !deletionGracePeriodSeconds)
+      return this.#store(type, 'DELETED', next, options);
+    return this.#store(type, 'MODIFIED', next, options);
+  }
+
+  #store(type: ResourceType, what: Logged['type'], object: Body, options: WriteOptions): Body {
+    const rv = this.#rv + 1;
+    const stored = JSON.parse(
+      JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: String(rv) } }),
+    ) as Body;
+    if (options.dryRun) return stored;
+    this.#rv = rv;
+    if (what === 'DELETED') this.#of(type).delete(keyOf(stored));
+    else this.#of(type).set(keyOf(stored), stored);
+    this.#log.push({ rv, type: what, resource: idOf(type), object: stored });
+    for (const pump of [...this.#watchers]) pump();
+    return stored;
+  }
+}
+
+const idOf = (type: ResourceType): string => `${type.group}/${type.resource}`;
+const nameOf = (type: ResourceType): ResourceName => type;
+const isBound = (pod: Body): boolean => Boolean((pod.spec as { readonly nodeName?: string } | undefined)?.nodeName);
+
+const inScope = (object: KubeObject, scope: ListOptions): boolean =>
+  (scope.namespace === undefined || scope.namespace === object.metadata.namespace) &&
+  (!scope.labelSelector || matchesLabels(parseLabelSelector(scope.labelSelector), object.metadata.labels));
+
+const withStatus = (wanted: Body, status: unknown): Body => {
+  const { status: _, ...rest } = wanted;
+  return status === undefined ? rest : { ...rest, status };
+};
+
+/** Everything a change of which is a new generation. */
+const desired = (object: Body): unknown => ({ ...object, metadata: undefined, status: undefined });
+
+function patched(type: ResourceType, old: Body, patch: Patch): Body {
+  const copy = structuredClone(old) as Body;
+  if (patch.type === 'json') {
+    const { resourceVersion: _, ...metadata } = copy.metadata;
+    const needsRevision = patch.body.some((op) => (op as { path?: string }).path === '/metadata/resourceVersion');
+    const base = needsRevision ? copy : { ...copy, metadata };
+    try {
+      return fastJsonPatch.applyPatch(base, patch.body as fastJsonPatch.Operation[], true).newDocument;
+    } catch (error) {
+      throw invalid(type, old.metadata.name!, [{ message: String((error as Error).message).split('\n')[0]! }]);
+    }
+  }
+  if (patch.type === 'merge') {
+    const body = patch.body as { readonly metadata?: { readonly resourceVersion?: string } };
+    const merged = mergePatch(copy, patch.body) as Body;
+    return body.metadata?.resourceVersion
+      ? merged
+      : { ...merged, metadata: { ...merged.metadata, resourceVersion: undefined } };
+  }
+  throw unsupportedMediaType(`no ${patch.type} patches in memory`);
+}
+
+function mergePatch(target: unknown, patch: unknown): unknown {
+  if (patch === null || typeof patch !== 'object' || Array.isArray(patch)) return patch;
+  const base = target !== null && typeof target === 'object' && !Array.isArray(target) ? target : {};
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else result[key] = mergePatch(result[key], value);
+  }
+  return result;
+}

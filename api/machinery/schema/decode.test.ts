@@ -131,6 +131,7 @@ describe('built-in kinds', () => {
     });
     const lease = schemaFor({ group: 'coordination.k8s.io', version: 'v1', kind: 'Lease' })!;
     expect(decodeTyped(lease, { spec: { renewTime: '2026-01-02T03:04:05.1Z' } }).value).toEqual({
+      metadata: {},
       spec: { renewTime: '2026-01-02T03:04:05.100000Z' },
     });
     const secret = schemaFor({ group: '', version: 'v1', kind: 'Secret' })!;

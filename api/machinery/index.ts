@@ -1,4 +1,5 @@
 export * from './clock.js';
+export * from './codec/protobuf.js';
 export * from './fields/jsonpath.js';
 export * from './fields/path.js';
 export * from './generated/resources.js';
@@ -9,9 +10,15 @@ export * from './patch/diff.js';
 export * from './patch/errors.js';
 export * from './patch/json-patch.js';
 export * from './patch/merge-patch.js';
-export * from './patch/strategic-diff.js';
 export { applyStrategicMergePatch } from './patch/strategic.js';
+export * from './patch/strategic-diff.js';
 export { equalJson, shareStructure } from './patch/structure.js';
+export {
+  combine as combineAmounts,
+  parse as parseAmounts,
+  podRequests,
+  type ResourceAmounts,
+} from './quantity/pod-requests.js';
 export * from './quantity/quantity.js';
 export * from './schema/decode.js';
 export * from './schema/resource-info.js';
@@ -24,9 +31,3 @@ export * from './selector/fields.js';
 export * from './selector/labels.js';
 export * from './selector/requirement.js';
 export * from './status.js';
-export {
-  combine as combineAmounts,
-  parse as parseAmounts,
-  podRequests,
-  type ResourceAmounts,
-} from './quantity/pod-requests.js';

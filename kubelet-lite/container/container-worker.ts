@@ -1,0 +1,369 @@
+import type { Container, ContainerStateTerminated } from '@trimtab/machinery';
+import { timestamp } from '@trimtab/machinery';
+import { type Actor, createActor } from 'xstate';
+import { type Image, ImageError } from '../images/image-store.js';
+import { actorClock } from '../pod/actor-clock.js';
+import { formatPod, type Pod, restartPolicyOf } from '../pod/api.js';
+import type { ContainerFacts } from '../pod/plan.js';
+import { type PodContextDeps, podSubject } from '../pod/pod-context.js';
+import { ContainerProbes } from '../probes/container-probes.js';
+import type { ProbeTarget } from '../probes/prober.js';
+import type { ContainerStatus } from '../runtime/runtime.js';
+import { ANNOTATION, ContainerConfigError } from './container-files.js';
+import { ensureImage, type Say } from './image-puller.js';
+import {
+  type ContainerContext,
+  type ContainerEffect,
+  type ContainerEvent,
+  type ContainerInput,
+  containerMachine,
+  type StopRequest,
+} from './machine.js';
+import type { ContainerKind } from './restart.js';
+
+/** What a container needs of the pod around it. */
+export interface ContainingPod {
+  readonly sandboxId: string;
+  pod(): Pod;
+  podIPs(): readonly string[];
+  graceMs(): number;
+  changed(name: string): void;
+  /** Keeps the pod from being cleaned up until the promise has settled. */
+  track(work: Promise<void>): void;
+}
+
+type Told<E> = E extends { readonly at: number } ? Omit<E, 'at'> : never;
+
+/** Carries out what one container's statechart decides, and tells it what came of it. */
+export class ContainerWorker {
+  readonly name: string;
+  readonly #deps: PodContextDeps;
+  readonly #home: ContainingPod;
+  readonly #container: Container;
+  readonly #actor: Actor<typeof containerMachine>;
+  readonly #say: Say;
+  #image: Image | undefined;
+  #probes: ContainerProbes | undefined;
+  #probed: string | undefined;
+  #earlyExit: ContainerStatus | undefined;
+  #stopSignal = 'SIGTERM';
+  /** Raised by {@link reset}: what an earlier sandbox still answers is not ours any more. */
+  #epoch = 0;
+
+  constructor(
+    deps: PodContextDeps,
+    home: ContainingPod,
+    container: Container,
+    kind: ContainerKind,
+    found: ContainerInput['found'],
+    stopSignal: string | undefined,
+  ) {
+    const pod = home.pod();
+    this.name = container.name;
+    this.#deps = deps;
+    this.#home = home;
+    this.#container = container;
+    this.#stopSignal = stopSignal ?? container.lifecycle?.stopSignal ?? 'SIGTERM';
+    this.#say = (type, reason, message) =>
+      deps.recorder.event(podSubject(home.pod(), container.name), type, reason, message);
+    this.#actor = createActor(containerMachine, {
+      clock: actorClock(deps.clock),
+      input: {
+        container,
+        kind,
+        podPolicy: restartPolicyOf(pod.spec),
+        podName: formatPod(pod),
+        waitingReason: kind === 'main' && pod.spec.initContainers?.length ? 'PodInitializing' : 'ContainerCreating',
+        restartBackOff: deps.restartBackOff,
+        pullBackOff: deps.pullBackOff,
+        ...(found ? { found } : {}),
+      },
+    });
+    this.#actor.on('*', (effect) => this.#run(effect));
+    this.#actor.subscribe(() => {
+      this.#followProbes();
+      home.changed(this.name);
+    });
+  }
+
+  get context(): ContainerContext {
+    return this.#actor.getSnapshot().context;
+  }
+
+  get containerId(): string | undefined {
+    return this.context.running?.id;
+  }
+
+  facts(): ContainerFacts {
+    const snapshot = this.#actor.getSnapshot();
+    const { context } = snapshot;
+    const alive = snapshot.matches('running') || snapshot.matches('stopping');
+    return {
+      state: snapshot.matches('blocked')
+        ? 'blocked'
+        : snapshot.matches('finished')
+          ? 'finished'
+          : alive || (snapshot.matches('starting') && context.stop !== undefined)
+            ? 'running'
+            : 'waiting',
+      started: context.started && alive,
+      ...(context.exitCode === undefined ? {} : { exitCode: context.exitCode }),
+    };
+  }
+
+  /** Starts the statechart: an adopted container is running from here on. */
+  begin(): void {
+    this.#actor.start();
+  }
+
+  start(): void {
+    this.#send({ type: 'start' });
+  }
+
+  stop(request: StopRequest, why?: string): void {
+    if (this.containerId) {
+      this.#say('Normal', 'Killing', why ?? `Stopping container ${this.name}`);
+      if (request.final) this.#probes?.terminating();
+    }
+    this.#send({ type: 'stop', ...request });
+  }
+
+  release(): void {
+    this.#send({ type: 'release' });
+  }
+
+  /** Something a misconfigured or unpullable container waits for may have changed. */
+  retry(): void {
+    this.#send({ type: 'retry' });
+  }
+
+  reset(): void {
+    this.#epoch++;
+    this.#earlyExit = undefined;
+    this.#send({ type: 'reset' });
+  }
+
+  /** Stops watching; the container itself goes on. */
+  abandon(): void {
+    this.#epoch++;
+    this.#probes?.stop();
+    this.#actor.stop();
+  }
+
+  exited(status: ContainerStatus): void {
+    if (this.#actor.getSnapshot().matches('starting')) this.#earlyExit = status;
+    else this.#home.track(this.#reportExit(status));
+  }
+
+  #send(event: Told<ContainerEvent>): void {
+    this.#actor.send({ ...event, at: this.#deps.clock.now() } as ContainerEvent);
+  }
+
+  #run(effect: ContainerEffect): void {
+    switch (effect.type) {
+      case 'pull':
+        return this.#home.track(this.#pull());
+      case 'start':
+        return this.#home.track(this.#startAttempt(effect.attempt));
+      case 'postStart':
+        return this.#home.track(this.#hook('postStart', this.#home.graceMs()));
+      case 'preStop':
+        return this.#home.track(this.#hook('preStop', effect.budgetMs));
+      case 'terminate':
+        return this.#home.track(this.#signal(this.#stopSignal));
+      case 'kill':
+        return this.#home.track(this.#signal('SIGKILL'));
+      case 'backedOff':
+        return this.#sayBackOff(effect.what);
+    }
+  }
+
+  async #pull(): Promise<void> {
+    const epoch = this.#epoch;
+    const { images, clock } = this.#deps;
+    try {
+      const image = await ensureImage(images, clock, this.#container, this.#say);
+      if (epoch !== this.#epoch) return;
+      this.#image = image;
+      this.#stopSignal = this.#container.lifecycle?.stopSignal ?? image.config.StopSignal ?? 'SIGTERM';
+      this.#send({
+        type: 'image.ready',
+        image: image.tags[0] ?? this.#container.image ?? '',
+        imageID: image.digests[0] ?? image.id,
+      });
+    } catch (error) {
+      if (epoch !== this.#epoch) return;
+      const { reason, message } =
+        error instanceof ImageError ? error : { reason: 'ErrImagePull', message: String(error) };
+      this.#say('Warning', 'Failed', `Error: ${reason}`);
+      this.#send({ type: 'image.failed', reason, message });
+    }
+  }
+
+  async #startAttempt(attempt: number): Promise<void> {
+    const epoch = this.#epoch;
+    const { files, runtime } = this.#deps;
+    const pod = this.#home.pod();
+    const previous = this.context.containerID;
+    const id = `${this.#home.sandboxId}-${this.name}-${attempt}`;
+    try {
+      const prepared = await files.prepare({
+        pod,
+        container: this.#container,
+        attempt,
+        image: this.#image!,
+        podIPs: this.#home.podIPs(),
+      });
+      try {
+        const status = await runtime.startContainer(this.#home.sandboxId, prepared.config);
+        if (epoch !== this.#epoch) return;
+        this.#announce(status, attempt);
+      } finally {
+        await prepared.release();
+      }
+      if (previous && previous !== id) await runtime.removeContainer(previous);
+      await files.forgetAttempts(pod, this.name, attempt);
+    } catch (error) {
+      if (epoch !== this.#epoch) return;
+      if (this.context.running?.id === id) {
+        this.#deps.logger.warn({ container: id, error: String(error) }, 'left-overs of the last attempt stay');
+        return;
+      }
+      this.#startFailed(error, id);
+    }
+  }
+
+  #announce(status: ContainerStatus, attempt: number): void {
+    this.#say('Normal', 'Created', `Created container: ${this.name}`);
+    this.#say('Normal', 'Started', `Started container ${this.name}`);
+    this.#send({ type: 'started', container: { id: status.id, attempt, startedAt: status.startedAt } });
+    const exit = status.state === 'exited' ? status : this.#earlyExit?.id === status.id ? this.#earlyExit : undefined;
+    this.#earlyExit = undefined;
+    if (exit) this.#home.track(this.#reportExit(exit));
+  }
+
+  #startFailed(error: unknown, id: string): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#say('Warning', 'Failed', `Error: ${message}`);
+    if (error instanceof ContainerConfigError) {
+      this.#send({ type: 'config.failed', reason: error.reason, message });
+      return;
+    }
+    this.#send({ type: 'start.failed', message: `failed to start container "${this.name}": ${message}`, id });
+  }
+
+  async #reportExit(status: ContainerStatus): Promise<void> {
+    const epoch = this.#epoch;
+    const failed = status.exitCode !== 0 || (status.signal ?? 0) > 0;
+    const message = await this.#deps.files
+      .terminationMessage(this.#home.pod(), this.#container, attemptOf(status), failed)
+      .catch((error: unknown) => `the termination message could not be read: ${error}`);
+    if (epoch !== this.#epoch) return;
+    this.#send({
+      type: 'exited',
+      id: status.id,
+      terminated: terminatedState(status, message),
+      ranMs: (status.finishedAt ?? this.#deps.clock.now()) - status.startedAt,
+    });
+  }
+
+  async #hook(which: 'postStart' | 'preStop', budgetMs: number): Promise<void> {
+    const epoch = this.#epoch;
+    const handler = this.#container.lifecycle?.[which];
+    const target = this.#target();
+    if (!handler || !target) return;
+    const { result, output } = await this.#deps.prober.hook(handler, target, budgetMs);
+    if (epoch !== this.#epoch) return;
+    if (result === 'success') return this.#send({ type: 'hook.done' });
+    const name = which === 'postStart' ? 'PostStartHook' : 'PreStopHook';
+    this.#say('Warning', `Failed${name}`, `${name} failed: ${output}`);
+    this.#send({ type: 'hook.failed', message: output });
+  }
+
+  async #signal(signal: string): Promise<void> {
+    const id = this.containerId;
+    if (!id) return;
+    try {
+      await this.#deps.runtime.signal(id, signal);
+    } catch (error) {
+      this.#deps.logger.error({ container: id, signal, error: String(error) }, 'signal not delivered');
+    }
+  }
+
+  #sayBackOff(what: 'restart' | 'pull'): void {
+    const pod = formatPod(this.#home.pod());
+    if (what === 'restart') {
+      this.#say('Warning', 'BackOff', `Back-off restarting failed container ${this.name} in pod ${pod}`);
+      return;
+    }
+    this.#say('Normal', 'BackOff', `Back-off pulling image "${this.#container.image}"`);
+    this.#say('Warning', 'Failed', 'Error: ImagePullBackOff');
+  }
+
+  #target(): ProbeTarget | undefined {
+    const id = this.containerId;
+    if (!id) return undefined;
+    const pod = this.#home.pod();
+    return {
+      sandboxId: this.#home.sandboxId,
+      containerId: id,
+      container: this.#container,
+      podIP: pod.spec.hostNetwork ? this.#deps.nodeIP : (this.#home.podIPs()[0] ?? this.#deps.nodeIP),
+    };
+  }
+
+  /** Probes live exactly as long as the container is up, and start anew with each container id. */
+  #followProbes(): void {
+    const snapshot = this.#actor.getSnapshot();
+    const up = snapshot.matches({ running: 'up' }) || snapshot.matches('stopping');
+    const target = up ? this.#target() : undefined;
+    if (target?.containerId === this.#probed) return;
+    if (target && snapshot.matches('stopping')) return;
+    this.#probes?.stop();
+    this.#probes = undefined;
+    this.#probed = target?.containerId;
+    if (!target) return;
+    this.#probes = new ContainerProbes(
+      {
+        container: this.#container,
+        target,
+        prober: this.#deps.prober,
+        clock: this.#deps.clock,
+        startedAt: snapshot.context.running?.startedAt ?? this.#deps.clock.now(),
+        onStarted: () => this.#send({ type: 'startup.passed' }),
+        onReadiness: (ready) => this.#setReady(ready),
+        onDead: (kind) => this.#killForProbe(kind),
+        onFailure: (kind, output) =>
+          this.#say('Warning', 'Unhealthy', `${kind[0]!.toUpperCase()}${kind.slice(1)} probe failed: ${output}`),
+      },
+      snapshot.context.started,
+    );
+  }
+
+  #setReady(ready: boolean): void {
+    if (this.context.ready !== ready) this.#send({ type: 'readiness', ready });
+  }
+
+  #killForProbe(kind: 'liveness' | 'startup'): void {
+    const own = this.#container[`${kind}Probe`]?.terminationGracePeriodSeconds;
+    const graceMs = own === undefined ? this.#home.graceMs() : own * 1_000;
+    this.stop({ graceMs, final: false }, `Container ${this.name} failed ${kind} probe, will be restarted`);
+  }
+}
+
+export function attemptOf(status: ContainerStatus): number {
+  return Number(status.annotations[ANNOTATION.attempt] ?? status.id.slice(status.id.lastIndexOf('-') + 1));
+}
+
+/** The runtime's record of an exit in the API's words. */
+export function terminatedState(status: ContainerStatus, message: string): ContainerStateTerminated {
+  const exitCode = status.exitCode ?? (status.signal ? 128 + status.signal : 137);
+  return {
+    exitCode,
+    reason: status.oomKilled ? 'OOMKilled' : exitCode === 0 ? 'Completed' : 'Error',
+    ...(message ? { message } : {}),
+    startedAt: timestamp(status.startedAt),
+    finishedAt: timestamp(status.finishedAt ?? status.startedAt),
+    containerID: `trimtab://${status.id}`,
+  };
+}

@@ -1,0 +1,443 @@
+import type { Container, ContainerState, ContainerStateTerminated as TerminatedState } from '@trimtab/machinery';
+import { timestamp } from '@trimtab/machinery';
+import { assign, emit, setup } from 'xstate';
+import type { RestartPolicy } from '../pod/api.js';
+import {
+  type BackOff,
+  type BackOffDelay,
+  type ContainerKind,
+  goDuration,
+  nextDelay,
+  shouldRestart,
+} from './restart.js';
+
+/** What a container's statechart asks of the shell. Every `start` is one attempt; attempts are never repeated. */
+export type ContainerEffect =
+  | { readonly type: 'pull' }
+  | { readonly type: 'start'; readonly attempt: number }
+  | { readonly type: 'postStart' }
+  | { readonly type: 'preStop'; readonly budgetMs: number }
+  | { readonly type: 'terminate' }
+  | { readonly type: 'kill' }
+  | { readonly type: 'backedOff'; readonly what: 'restart' | 'pull' };
+
+/** A container as found at start or reported by the runtime. Times are milliseconds since the epoch. */
+export interface StartedContainer {
+  readonly id: string;
+  readonly attempt: number;
+  readonly startedAt: number;
+}
+
+export interface StopRequest {
+  readonly graceMs: number;
+  /** True when the pod ends: whatever happens, the container is not started again. */
+  readonly final: boolean;
+  /** Sidecars run preStop at once but get their signal only on `release` or at the deadline. */
+  readonly hold?: boolean;
+}
+
+/** Every event carries the clock's `at`, so the machine itself reads no clock. */
+export type ContainerEvent = { readonly at: number } & (
+  | { readonly type: 'start' }
+  | { readonly type: 'image.ready'; readonly image: string; readonly imageID: string }
+  | { readonly type: 'image.failed'; readonly reason: string; readonly message: string }
+  | { readonly type: 'started'; readonly container: StartedContainer }
+  | { readonly type: 'config.failed'; readonly reason: string; readonly message: string }
+  | { readonly type: 'start.failed'; readonly message: string; readonly id: string }
+  | { readonly type: 'retry' }
+  | { readonly type: 'hook.done' }
+  | { readonly type: 'hook.failed'; readonly message: string }
+  | { readonly type: 'exited'; readonly id: string; readonly terminated: TerminatedState; readonly ranMs: number }
+  | { readonly type: 'startup.passed' }
+  | { readonly type: 'readiness'; readonly ready: boolean }
+  | ({ readonly type: 'stop' } & StopRequest)
+  | { readonly type: 'release' }
+  | { readonly type: 'reset' }
+);
+
+export interface ContainerInput {
+  readonly container: Container;
+  readonly kind: ContainerKind;
+  readonly podPolicy: RestartPolicy;
+  readonly podName: string;
+  readonly waitingReason: string;
+  readonly restartBackOff: BackOff;
+  readonly pullBackOff: BackOff;
+  /** What an earlier life of the kubelet left: nothing, a running container, or one that has ended. */
+  readonly found?: {
+    readonly attempt: number;
+    readonly image: string;
+    readonly imageID: string;
+    readonly running?: StartedContainer;
+    readonly terminated?: TerminatedState;
+    readonly ranMs?: number;
+    readonly last?: TerminatedState;
+    readonly started: boolean;
+    readonly ready: boolean;
+  };
+}
+
+export interface ContainerContext extends Omit<ContainerInput, 'found'> {
+  readonly found?: ContainerInput['found'];
+  /** Attempt of the newest container, -1 before the first: the restart count is never below zero. */
+  readonly attempt: number;
+  readonly state: ContainerState;
+  readonly last?: TerminatedState;
+  readonly image: string;
+  readonly imageID: string;
+  readonly containerID?: string;
+  readonly running?: StartedContainer;
+  readonly started: boolean;
+  readonly ready: boolean;
+  readonly exitCode?: number;
+  readonly ranMs: number;
+  readonly delay: BackOffDelay;
+  readonly pullDelay: BackOffDelay;
+  readonly stop?: { readonly deadline: number; readonly final: boolean; readonly hold: boolean };
+  readonly now: number;
+}
+
+const waiting = (reason: string, message?: string): ContainerState => ({
+  waiting: { reason, ...(message ? { message } : {}) },
+});
+
+function restartMessage(c: ContainerContext): string {
+  return `back-off ${goDuration(c.delay ?? 0)} restarting failed container=${c.container.name} pod=${c.podName}`;
+}
+
+const machine = setup({
+  types: {} as {
+    context: ContainerContext;
+    events: ContainerEvent;
+    input: ContainerInput;
+    emitted: ContainerEffect;
+  },
+  actions: {
+    now: assign({ now: ({ event }) => event.at }),
+    recordStart: assign(({ context, event }) => {
+      if (event.type !== 'started') return {};
+      const { container } = event;
+      return { running: container, containerID: container.id, attempt: container.attempt, exitCode: undefined };
+    }),
+    showRunning: assign(({ context }) => ({
+      state: { running: { startedAt: timestamp(context.running?.startedAt ?? context.now) } },
+      ...(context.state.terminated ? { last: context.state.terminated } : {}),
+      started: !context.container.startupProbe,
+      ready: !context.container.readinessProbe && !context.container.startupProbe,
+    })),
+    recordExit: assign(({ context, event }) => {
+      if (event.type !== 'exited') return {};
+      return {
+        state: { terminated: event.terminated },
+        ...(context.state.terminated ? { last: context.state.terminated } : {}),
+        exitCode: event.terminated.exitCode,
+        ranMs: event.ranMs,
+        running: undefined,
+        started: false,
+        ready: false,
+      };
+    }),
+    recordStartFailure: assign(({ context, event }) => {
+      if (event.type !== 'start.failed') return {};
+      const at = timestamp(event.at);
+      const terminated: TerminatedState = {
+        exitCode: 128,
+        reason: 'StartError',
+        message: event.message,
+        startedAt: '1970-01-01T00:00:00Z',
+        finishedAt: at,
+        containerID: event.id,
+      };
+      const again =
+        !context.stop?.final && shouldRestart(context.kind, context.podPolicy, context.container, terminated.exitCode);
+      return {
+        attempt: context.attempt + 1,
+        containerID: event.id,
+        exitCode: terminated.exitCode,
+        ranMs: 0,
+        ...(again
+          ? { state: waiting('RunContainerError', event.message), last: terminated }
+          : { state: { terminated }, ...(context.state.terminated ? { last: context.state.terminated } : {}) }),
+      };
+    }),
+    recordStop: assign(({ context, event }) => {
+      if (event.type !== 'stop') return {};
+      const deadline = event.at + event.graceMs;
+      return {
+        stop: {
+          deadline: Math.min(deadline, context.stop?.deadline ?? Number.POSITIVE_INFINITY),
+          final: event.final || (context.stop?.final ?? false),
+          hold: event.hold ?? false,
+        },
+      };
+    }),
+    countRestart: assign({
+      delay: ({ context }) => nextDelay(context.restartBackOff, context.delay, context.ranMs),
+      stop: ({ context }) => (context.stop?.final ? context.stop : undefined),
+    }),
+    showCrashLoop: assign(({ context }) => ({
+      state: waiting('CrashLoopBackOff', restartMessage(context)),
+      ...(context.state.terminated ? { last: context.state.terminated } : {}),
+    })),
+    countPull: assign({ pullDelay: ({ context }) => nextPullDelay(context) }),
+  },
+  guards: {
+    ours: ({ context, event }) => event.type === 'exited' && event.id === context.containerID,
+    stopsForGood: ({ context }) => context.stop?.final === true,
+    stopping: ({ context }) => context.stop !== undefined,
+    held: ({ context }) => context.stop?.hold === true,
+    again: ({ context }) => shouldRestart(context.kind, context.podPolicy, context.container, context.exitCode ?? 0),
+    atOnce: ({ context }) => context.delay === 0,
+    hasPostStart: ({ context }) => context.container.lifecycle?.postStart !== undefined,
+    hasPreStop: ({ context }) => context.container.lifecycle?.preStop !== undefined,
+    foundRunning: ({ context }) => context.found?.running !== undefined,
+    foundTerminated: ({ context }) => context.found?.terminated !== undefined,
+    pullCanBackOff: ({ context }) => context.state.waiting?.reason === 'ErrImagePull',
+  },
+  delays: {
+    restartDelay: ({ context }) => context.delay ?? 0,
+    pullDelay: ({ context }) => context.pullDelay ?? 0,
+    remaining: ({ context }) => Math.max((context.stop?.deadline ?? 0) - context.now, 0),
+    termWindow: ({ context }) => Math.max((context.stop?.deadline ?? 0) - context.now, MINIMUM_GRACE_MS),
+  },
+});
+
+/** Kubernetes gives a signalled container at least this long before SIGKILL. */
+const MINIMUM_GRACE_MS = 2_000;
+/** How long `ErrImagePull` is shown before it reads `ImagePullBackOff`. */
+const PULL_ERROR_SHOWN_MS = 1_000;
+const CONFIG_RETRY_MS = 5_000;
+const KILL_AGAIN_MS = 10_000;
+
+/** A container that died with its pod's sandbox has no exit code of its own; it counts as killed. */
+function lostWithSandbox(c: ContainerContext): { last?: TerminatedState } {
+  if (c.state.terminated) return { last: c.state.terminated };
+  if (!c.running) return {};
+  return {
+    last: {
+      exitCode: 137,
+      reason: 'Error',
+      startedAt: timestamp(c.running.startedAt),
+      finishedAt: timestamp(c.now),
+      containerID: c.running.id,
+    },
+  };
+}
+
+const nextPullDelay = (c: ContainerContext): number =>
+  c.pullDelay === undefined ? c.pullBackOff.initialMs : Math.min(c.pullDelay * 2, c.pullBackOff.maxMs);
+
+/**
+ * One container of a pod, from «not its turn yet» to «ended for good». Start order, probes and hooks are told to it as events;
+ * `context` always holds exactly what `containerStatuses` should say.
+ */
+export const containerMachine = machine.createMachine({
+  id: 'container',
+  context: ({ input }) => ({
+    ...input,
+    attempt: input.found?.attempt ?? -1,
+    state: input.found?.terminated ? { terminated: input.found.terminated } : waiting(input.waitingReason),
+    ...(input.found?.last ? { last: input.found.last } : {}),
+    image: input.found?.image ?? input.container.image ?? '',
+    imageID: input.found?.imageID ?? '',
+    ...(input.found?.running
+      ? {
+          running: input.found.running,
+          containerID: input.found.running.id,
+          state: { running: { startedAt: timestamp(input.found.running.startedAt) } },
+        }
+      : {}),
+    ...(input.found?.terminated?.containerID ? { containerID: input.found.terminated.containerID } : {}),
+    ...(input.found?.terminated ? { exitCode: input.found.terminated.exitCode } : {}),
+    started: input.found?.started ?? false,
+    ready: input.found?.ready ?? false,
+    ranMs: input.found?.ranMs ?? 0,
+    delay: (input.found?.attempt ?? 0) > 0 ? 0 : undefined,
+    pullDelay: undefined,
+    now: 0,
+  }),
+  initial: 'found',
+  states: {
+    found: {
+      always: [
+        { guard: 'foundRunning', target: 'running.up' },
+        { guard: 'foundTerminated', target: 'exited' },
+        { target: 'blocked' },
+      ],
+    },
+    blocked: {
+      on: {
+        start: { target: 'pulling', actions: 'now' },
+        stop: { target: 'finished', actions: ['now', 'recordStop'] },
+      },
+    },
+    pulling: {
+      entry: emit({ type: 'pull' }),
+      on: {
+        'image.ready': {
+          target: 'starting',
+          actions: [
+            'now',
+            assign({ image: ({ event }) => event.image, imageID: ({ event }) => event.imageID, pullDelay: undefined }),
+          ],
+        },
+        'image.failed': {
+          target: 'pullFailed',
+          actions: ['now', assign({ state: ({ event }) => waiting(event.reason, event.message) })],
+        },
+        stop: { target: 'finished', actions: ['now', 'recordStop'] },
+      },
+    },
+    pullFailed: {
+      entry: 'countPull',
+      on: {
+        retry: 'pulling',
+        stop: { target: 'finished', actions: ['now', 'recordStop'] },
+      },
+      after: {
+        [PULL_ERROR_SHOWN_MS]: { guard: 'pullCanBackOff', target: '.backOff' },
+        pullDelay: 'pulling',
+      },
+      initial: 'shown',
+      states: {
+        shown: {},
+        backOff: {
+          entry: [
+            assign({
+              state: ({ context }) =>
+                waiting(
+                  'ImagePullBackOff',
+                  `Back-off pulling image "${context.container.image}": ErrImagePull: ${context.state.waiting?.message}`,
+                ),
+            }),
+            emit({ type: 'backedOff', what: 'pull' }),
+          ],
+        },
+      },
+    },
+    starting: {
+      entry: emit(({ context }) => ({ type: 'start', attempt: context.attempt + 1 })),
+      on: {
+        started: [
+          { guard: 'stopping', target: 'stopping', actions: ['now', 'recordStart', 'showRunning'] },
+          { guard: 'hasPostStart', target: 'running.postStart', actions: ['now', 'recordStart'] },
+          { target: 'running.up', actions: ['now', 'recordStart', 'showRunning'] },
+        ],
+        'config.failed': [
+          { guard: 'stopsForGood', target: 'finished', actions: 'now' },
+          {
+            target: 'misconfigured',
+            actions: ['now', assign({ state: ({ event }) => waiting(event.reason, event.message) })],
+          },
+        ],
+        'start.failed': { target: 'exited', actions: ['now', 'recordStartFailure'] },
+        stop: { actions: ['now', 'recordStop'] },
+      },
+    },
+    misconfigured: {
+      on: {
+        retry: { target: 'pulling', actions: 'now' },
+        stop: { target: 'finished', actions: ['now', 'recordStop'] },
+      },
+      after: { [CONFIG_RETRY_MS]: 'pulling' },
+    },
+    running: {
+      on: {
+        exited: { guard: 'ours', target: 'exited', actions: ['now', 'recordExit'] },
+        stop: { target: 'stopping', actions: ['now', 'recordStop'] },
+      },
+      initial: 'up',
+      states: {
+        postStart: {
+          entry: emit({ type: 'postStart' }),
+          on: {
+            'hook.done': { target: 'up', actions: ['now', 'showRunning'] },
+            'hook.failed': {
+              target: '#container.stopping',
+              actions: [
+                'now',
+                assign({
+                  state: ({ event }) => waiting('PostStartHookError', event.message),
+                  stop: ({ context, event }) => ({
+                    deadline: event.at + MINIMUM_GRACE_MS,
+                    final: context.stop?.final ?? false,
+                    hold: false,
+                  }),
+                }),
+              ],
+            },
+          },
+        },
+        up: {
+          on: {
+            'startup.passed': {
+              actions: ['now', assign({ started: true, ready: ({ context }) => !context.container.readinessProbe })],
+            },
+            readiness: { actions: ['now', assign({ ready: ({ event }) => event.ready })] },
+          },
+        },
+      },
+    },
+    stopping: {
+      on: {
+        exited: { guard: 'ours', target: 'exited', actions: ['now', 'recordExit'] },
+        readiness: { actions: ['now', assign({ ready: ({ event }) => event.ready })] },
+        stop: { target: '.signalled', actions: ['now', 'recordStop'] },
+      },
+      initial: 'preparing',
+      states: {
+        preparing: { always: [{ guard: 'hasPreStop', target: 'preStop' }, { target: 'turn' }] },
+        preStop: {
+          entry: emit(({ context }) => ({
+            type: 'preStop',
+            budgetMs: Math.max((context.stop?.deadline ?? 0) - context.now, 0),
+          })),
+          on: { 'hook.done': { target: 'turn', actions: 'now' }, 'hook.failed': { target: 'turn', actions: 'now' } },
+          after: {
+            remaining: { target: 'turn', actions: assign({ now: ({ context }) => context.stop?.deadline ?? 0 }) },
+          },
+        },
+        turn: { always: [{ guard: 'held', target: 'held' }, { target: 'signalled' }] },
+        held: {
+          on: { release: { target: 'signalled', actions: 'now' } },
+          after: {
+            remaining: { target: 'signalled', actions: assign({ now: ({ context }) => context.stop?.deadline ?? 0 }) },
+          },
+        },
+        signalled: { entry: emit({ type: 'terminate' }), after: { termWindow: 'killed' } },
+        killed: { entry: emit({ type: 'kill' }), after: { [KILL_AGAIN_MS]: { target: 'killed', reenter: true } } },
+      },
+    },
+    exited: {
+      always: [
+        { guard: 'stopsForGood', target: 'finished' },
+        { guard: 'again', target: 'restarting', actions: 'countRestart' },
+        { target: 'finished' },
+      ],
+    },
+    restarting: { always: [{ guard: 'atOnce', target: 'pulling' }, { target: 'backOff' }] },
+    backOff: {
+      entry: ['showCrashLoop', emit({ type: 'backedOff', what: 'restart' })],
+      after: { restartDelay: 'pulling' },
+      on: { stop: { target: 'finished', actions: ['now', 'recordStop'] } },
+    },
+    finished: { on: { stop: { actions: ['now', 'recordStop'] } } },
+  },
+  on: {
+    reset: {
+      target: '.blocked',
+      actions: [
+        'now',
+        assign(({ context }) => ({
+          state: waiting(context.waitingReason),
+          ...lostWithSandbox(context),
+          stop: undefined,
+          running: undefined,
+          started: false,
+          ready: false,
+          exitCode: undefined,
+        })),
+      ],
+    },
+  },
+});

@@ -1,0 +1,55 @@
+import type { Container } from '@trimtab/machinery';
+import type { RestartPolicy } from '../pod/api.js';
+
+/** How long a failing container waits. Units are milliseconds. */
+export interface BackOff {
+  readonly initialMs: number;
+  readonly maxMs: number;
+  /** A container that ran this long starts over with an immediate restart (KEP-4603: 10 minutes). */
+  readonly resetAfterMs: number;
+}
+
+/** Ours: the first restart at once, then 1 s doubling to 60 s. */
+export const DEFAULT_RESTART_BACK_OFF: BackOff = { initialMs: 1_000, maxMs: 60_000, resetAfterMs: 600_000 };
+/** The curve Kubernetes ships: 10 s doubling to 5 minutes. */
+export const KUBERNETES_BACK_OFF: BackOff = { initialMs: 10_000, maxMs: 300_000, resetAfterMs: 600_000 };
+
+export type ContainerKind = 'init' | 'sidecar' | 'main' | 'ephemeral';
+
+/** `undefined` is a container that has not failed lately; 0 means one immediate restart has been used. */
+export type BackOffDelay = number | undefined;
+
+/** The delay before the next start, given the delay before the last one and how long it ran. */
+export function nextDelay(backOff: BackOff, last: BackOffDelay, ranMs: number): number {
+  if (last === undefined || ranMs >= backOff.resetAfterMs) return 0;
+  return last === 0 ? backOff.initialMs : Math.min(last * 2, backOff.maxMs);
+}
+
+/** Whether an exited container is started again (pod restart policy, sidecars, KEP-5307 rules). */
+export function shouldRestart(
+  kind: ContainerKind,
+  podPolicy: RestartPolicy,
+  container: Pick<Container, 'restartPolicy' | 'restartPolicyRules'>,
+  exitCode: number,
+): boolean {
+  if (kind === 'ephemeral') return false;
+  if (kind === 'sidecar') return true;
+  for (const rule of container.restartPolicyRules ?? []) {
+    const listed = rule.exitCodes?.values?.includes(exitCode) ?? false;
+    if (exitCode !== 0 && listed === (rule.exitCodes?.operator === 'In')) return true;
+  }
+  const policy = container.restartPolicy ?? podPolicy;
+  if (policy === 'Never') return false;
+  if (kind === 'init' || policy === 'OnFailure') return exitCode !== 0;
+  return true;
+}
+
+/** A duration as Go prints it, which is how Kubernetes' messages read: `10s`, `1m20s`, `5m0s`. */
+export function goDuration(ms: number): string {
+  if (ms < 1_000) return ms === 0 ? '0s' : `${ms}ms`;
+  const seconds = ms / 1_000;
+  const h = Math.floor(seconds / 3600);
+  const m = Math.floor((seconds % 3600) / 60);
+  const s = Number((seconds % 60).toFixed(3));
+  return `${h ? `${h}h` : ''}${h || m ? `${m}m` : ''}${s}s`;
+}

@@ -1,0 +1,148 @@
+import type { Client } from '@trimtab/client';
+import type { Clock, Logger, Node, NodeStatus } from '@trimtab/machinery';
+import { isReason, Nodes } from '@trimtab/machinery';
+import type { ImageStore } from '../images/image-store.js';
+import { same } from '../pod/status-patch.js';
+import type { EventRecorder } from './event-recorder.js';
+import { type NodeFacts, nodeStatus } from './node-status.js';
+import type { PodNetwork } from './pod-network.js';
+
+export interface NodeReporterOptions {
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly recorder: EventRecorder;
+  readonly network: PodNetwork;
+  readonly images: ImageStore;
+  readonly facts: NodeFacts;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints?: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
+  readonly podCIDR?: string;
+}
+
+const CHECK_MS = 10_000;
+const NOT_READY_CHECK_MS = 250;
+/** Unchanged status is reported this often all the same. */
+const REPORT_MS = 300_000;
+
+/** Registers the node and keeps its status true: looked at every 10 s, written when it has changed or after 5 minutes. */
+export class NodeReporter {
+  readonly #options: NodeReporterOptions;
+  #node: Node | undefined;
+  #reportedAt = 0;
+  #stopped = false;
+  #cancel: (() => void) | undefined;
+
+  constructor(options: NodeReporterOptions) {
+    this.#options = options;
+  }
+
+  get uid(): string | undefined {
+    return this.#node?.metadata.uid;
+  }
+
+  /** Resolves when the API server knows the node and its first status. */
+  async register(): Promise<void> {
+    const { client, facts, labels, taints, podCIDR, clock } = this.#options;
+    const status = await this.#observe([]);
+    const node: Node = {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: facts.nodeName, labels },
+      spec: {
+        ...(podCIDR ? { podCIDR, podCIDRs: [podCIDR] } : {}),
+        ...(taints?.length ? { taints } : {}),
+      },
+      status,
+    };
+    this.#subject('Normal', 'Starting', 'Starting kubelet.');
+    try {
+      this.#node = await client.create(Nodes, node);
+    } catch (error) {
+      if (!isReason(error, 'AlreadyExists')) throw error;
+      this.#node = await client.get(Nodes, { name: facts.nodeName });
+      if (!Object.entries(labels).every(([key, value]) => this.#node?.metadata.labels?.[key] === value)) {
+        const body = { metadata: { labels } };
+        this.#node = await client.patch(Nodes, { name: facts.nodeName }, { type: 'merge', body });
+      }
+    }
+    if (!same(bare(this.#node.status), bare(status))) await this.#write(status);
+    this.#reportedAt = clock.now();
+    this.#arm(status);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel?.();
+  }
+
+  #arm(status: NodeStatus): void {
+    if (this.#stopped) return;
+    const ready = status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True');
+    this.#cancel = this.#options.clock.after(ready ? CHECK_MS : NOT_READY_CHECK_MS, () => void this.#check());
+  }
+
+  async #check(): Promise<void> {
+    const { clock, logger } = this.#options;
+    const before = this.#node?.status;
+    const status = await this.#observe(before?.conditions ?? []);
+    try {
+      if (!same(bare(before), bare(status)) || clock.now() - this.#reportedAt >= REPORT_MS) await this.#write(status);
+    } catch (error) {
+      logger.warn({ error: String(error) }, 'node status not written');
+    }
+    this.#arm(status);
+  }
+
+  async #observe(previous: NonNullable<NodeStatus['conditions']>): Promise<NodeStatus> {
+    const { network, images, facts, clock } = this.#options;
+    const [notReady, present] = await Promise.all([
+      network.status().then(
+        () => undefined,
+        (error: unknown) =>
+          `container runtime network not ready: ${error instanceof Error ? error.message : String(error)}`,
+      ),
+      images.list().catch(() => []),
+    ]);
+    return nodeStatus(facts, present, notReady, previous, clock.now());
+  }
+
+  async #write(status: NodeStatus): Promise<void> {
+    const { client, clock, facts } = this.#options;
+    const before = this.#node?.status;
+    const patch = Object.fromEntries(
+      Object.entries(status).filter(
+        ([key, value]) => key === 'conditions' || !same(before?.[key as keyof NodeStatus], value),
+      ),
+    );
+    const wasReady = readiness(before);
+    this.#node = await client.patch(
+      Nodes,
+      { name: facts.nodeName },
+      { type: 'strategic', body: { status: patch } },
+      { subresource: 'status' },
+    );
+    this.#reportedAt = clock.now();
+    const isReady = readiness(status);
+    if (wasReady === isReady) return;
+    const reason = isReady === 'True' ? 'NodeReady' : 'NodeNotReady';
+    this.#subject('Normal', reason, `Node ${facts.nodeName} status is now: ${reason}`);
+  }
+
+  #subject(type: 'Normal' | 'Warning', reason: string, message: string): void {
+    const name = this.#options.facts.nodeName;
+    this.#options.recorder.event({ apiVersion: 'v1', kind: 'Node', name, uid: name }, type, reason, message);
+  }
+}
+
+const readiness = (status: NodeStatus | undefined): string | undefined =>
+  status?.conditions?.find((c) => c.type === 'Ready')?.status;
+
+/** A status without its times, to see whether anything has changed. */
+function bare(status: NodeStatus | undefined): object {
+  const { capacity, allocatable, addresses, nodeInfo, images, conditions, daemonEndpoints } = status ?? {};
+  const facts = (conditions ?? [])
+    .filter((c) => ['MemoryPressure', 'DiskPressure', 'PIDPressure', 'Ready'].includes(c.type))
+    .map(({ type, status: is, reason, message }) => ({ type, is, reason, message }));
+  return { capacity, allocatable, addresses, nodeInfo, images, daemonEndpoints, facts };
+}

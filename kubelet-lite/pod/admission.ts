@@ -1,0 +1,147 @@
+import { type Container, type PodSpec, parseQuantity, quantityMilliValue, quantityValue } from '@trimtab/machinery';
+import type { Pod } from './api.js';
+import type { Verdict } from './machine.js';
+import { containersOf } from './plan.js';
+import { podRequest } from './qos.js';
+
+/** What the node has to give and what it is. Amounts as Kubernetes quantities. */
+export interface NodeCapacity {
+  readonly allocatable: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Sysctls that are namespaced and cannot harm other pods (Kubernetes' safe set). */
+export const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
+  'kernel.shm_rmid_forced',
+  'net.ipv4.ip_local_port_range',
+  'net.ipv4.tcp_syncookies',
+  'net.ipv4.ping_group_range',
+  'net.ipv4.ip_unprivileged_port_start',
+  'net.ipv4.ip_local_reserved_ports',
+  'net.ipv4.tcp_keepalive_time',
+  'net.ipv4.tcp_fin_timeout',
+  'net.ipv4.tcp_keepalive_intvl',
+  'net.ipv4.tcp_keepalive_probes',
+  'net.ipv4.tcp_rmem',
+  'net.ipv4.tcp_wmem',
+]);
+
+/** Why this node will not run the pod, or undefined. Pure. Reasons are the kubelet's where it has one. */
+export function admit(pod: Pod, node: NodeCapacity, others: readonly Pod[]): Verdict | undefined {
+  const refused = unsupported(pod.spec) ?? selectorMismatch(pod.spec, node) ?? portConflict(pod, others);
+  const verdict = refused ?? shortage(pod.spec, node, others);
+  return verdict && { ...verdict, message: `Pod was rejected: ${verdict.message}` };
+}
+
+function unsupported(spec: PodSpec): Verdict | undefined {
+  if (spec.os?.name && spec.os.name !== 'linux') {
+    return {
+      reason: 'PodOSNotSupported',
+      message: `Failed to admit pod as the OS field doesn't match node OS: spec.os.name is "${spec.os.name}"`,
+    };
+  }
+  const sysctl = spec.securityContext?.sysctls?.find(({ name }) => !SAFE_SYSCTLS.has(name.replaceAll('/', '.')));
+  if (sysctl) return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${sysctl.name}" not allowlisted` };
+  const field = unsupportedPodField(spec) ?? unsupportedContainerField(spec);
+  return field ? { reason: 'UnsupportedField', message: `this node cannot honour ${field}` } : undefined;
+}
+
+function unsupportedPodField(spec: PodSpec): string | undefined {
+  if (spec.runtimeClassName)
+    return `spec.runtimeClassName "${spec.runtimeClassName}": only the built-in runtime is there`;
+  if (spec.hostUsers === false) return 'spec.hostUsers=false: user namespaces are not offered yet';
+  if (spec.resourceClaims?.length) return 'spec.resourceClaims: there is no dynamic resource driver';
+  return unsupportedProfile('spec.securityContext', spec.securityContext);
+}
+
+function unsupportedContainerField(spec: PodSpec): string | undefined {
+  for (const c of containersOf(spec)) {
+    const at = `container "${c.name}"`;
+    const found = unsupportedIn(c);
+    if (found) return `${at} ${found}`;
+  }
+  return undefined;
+}
+
+function unsupportedIn(c: Container): string | undefined {
+  if (c.volumeDevices?.length) return 'volumeDevices: block volumes are not offered';
+  if (c.env?.some((e) => e.valueFrom?.fileKeyRef)) return 'env valueFrom.fileKeyRef';
+  if (c.resources?.claims?.length) return 'resources.claims';
+  if (c.restartPolicyRules?.some((r) => r.action === 'RestartAllContainers'))
+    return 'restartPolicyRules action RestartAllContainers';
+  if (c.lifecycle?.postStart?.tcpSocket || c.lifecycle?.preStop?.tcpSocket)
+    return 'lifecycle tcpSocket: hooks are exec, httpGet or sleep';
+  return unsupportedProfile('securityContext', c.securityContext);
+}
+
+function unsupportedProfile(
+  at: string,
+  context: PodSpec['securityContext'] | Container['securityContext'],
+): string | undefined {
+  if (context?.windowsOptions) return `${at}.windowsOptions on Linux`;
+  if (context?.appArmorProfile && context.appArmorProfile.type !== 'Unconfined') {
+    return `${at}.appArmorProfile ${context.appArmorProfile.type}: AppArmor is not applied here`;
+  }
+  if (Object.keys(context?.seLinuxOptions ?? {}).length > 0) return `${at}.seLinuxOptions: SELinux is not applied here`;
+  if (context?.seccompProfile?.type === 'Localhost')
+    return `${at}.seccompProfile Localhost: profile files are not read`;
+  return undefined;
+}
+
+function selectorMismatch(spec: PodSpec, node: NodeCapacity): Verdict | undefined {
+  const wrong = Object.entries(spec.nodeSelector ?? {}).some(([key, value]) => node.labels[key] !== value);
+  return wrong
+    ? {
+        reason: 'NodeAffinity',
+        message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+      }
+    : undefined;
+}
+
+function hostPorts(spec: PodSpec): readonly string[] {
+  return containersOf(spec).flatMap((c) =>
+    (c.ports ?? []).flatMap((p) => {
+      const port = p.hostPort || (spec.hostNetwork ? p.containerPort : 0);
+      return port ? [`${p.protocol ?? 'TCP'}/${port}/${p.hostIP ?? '0.0.0.0'}`] : [];
+    }),
+  );
+}
+
+function portConflict(pod: Pod, others: readonly Pod[]): Verdict | undefined {
+  const wanted = hostPorts(pod.spec);
+  if (wanted.length === 0) return undefined;
+  const taken = others.flatMap((other) => hostPorts(other.spec));
+  const clash = (a: string, b: string): boolean => {
+    const [protocolA, portA, ipA] = a.split('/');
+    const [protocolB, portB, ipB] = b.split('/');
+    return protocolA === protocolB && portA === portB && (ipA === ipB || ipA === '0.0.0.0' || ipB === '0.0.0.0');
+  };
+  return wanted.some((a) => taken.some((b) => clash(a, b)))
+    ? {
+        reason: 'NodePorts',
+        message: "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
+      }
+    : undefined;
+}
+
+function shortage(spec: PodSpec, node: NodeCapacity, others: readonly Pod[]): Verdict | undefined {
+  const pods = Number(node.allocatable['pods'] ?? Number.POSITIVE_INFINITY);
+  if (others.length + 1 > pods) return short('pods', 1, others.length, pods);
+  for (const resource of ['cpu', 'memory'] as const) {
+    const text = node.allocatable[resource];
+    if (text === undefined) continue;
+    const parsed = parseQuantity(text);
+    const capacity = resource === 'cpu' ? quantityMilliValue(parsed) : quantityValue(parsed);
+    const requested = podRequest(spec, resource);
+    const used = others.reduce((sum, other) => sum + podRequest(other.spec, resource), 0);
+    if (requested > 0 && used + requested > capacity) return short(resource, requested, used, capacity);
+  }
+  return undefined;
+}
+
+function short(resource: string, requested: number, used: number, capacity: number): Verdict {
+  return {
+    reason: `OutOf${resource}`,
+    message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+  };
+}

@@ -1,0 +1,76 @@
+import type { ContainerStatus as ApiContainerStatus, Container } from '@trimtab/machinery';
+import { ANNOTATION } from '../container/container-files.js';
+import { attemptOf, terminatedState } from '../container/container-worker.js';
+import type { ContainerInput } from '../container/machine.js';
+import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.js';
+import { type Pod, restartPolicyOf } from './api.js';
+
+type Found = NonNullable<ContainerInput['found']>;
+
+/**
+ * What is known of a container when its pod is taken over: first what the runtime still holds, then what the API remembers.
+ * Undefined for a container that has never been started.
+ */
+export function foundContainer(pod: Pod, container: Container, sandbox: SandboxStatus | undefined): Found | undefined {
+  const remembered = rememberedStatus(pod, container.name);
+  const present = sandbox?.containers
+    .filter((c) => c.name === container.name)
+    .sort((a, b) => attemptOf(a) - attemptOf(b));
+  const newest = present?.at(-1);
+  if (newest) return fromRuntime(newest, present?.at(-2), remembered);
+  return remembered?.containerID ? fromApi(pod, remembered) : undefined;
+}
+
+function fromRuntime(
+  c: ContainerStatus,
+  older: ContainerStatus | undefined,
+  api: ApiContainerStatus | undefined,
+): Found {
+  const attempt = attemptOf(c);
+  const last = older ? terminatedState(older, '') : api?.lastState?.terminated;
+  const base = {
+    attempt,
+    image: c.annotations[ANNOTATION.image] ?? api?.image ?? '',
+    imageID: c.annotations[ANNOTATION.imageID] ?? api?.imageID ?? '',
+    ...(last ? { last } : {}),
+  };
+  const same = api?.restartCount === attempt;
+  if (c.state === 'running') {
+    return {
+      ...base,
+      running: { id: c.id, attempt, startedAt: c.startedAt },
+      started: same && api?.started === true,
+      ready: same && api?.ready === true,
+    };
+  }
+  const seen = same ? api?.state?.terminated : undefined;
+  return {
+    ...base,
+    terminated: seen ?? terminatedState(c, ''),
+    ranMs: (c.finishedAt ?? c.startedAt) - c.startedAt,
+    started: false,
+    ready: false,
+  };
+}
+
+/** The container was there in an earlier life of the node; what became of it nobody knows unless the API does. */
+function fromApi(pod: Pod, api: ApiContainerStatus): Found {
+  const ended = api.state?.terminated ?? api.lastState?.terminated;
+  const base = { attempt: api.restartCount, image: api.image, imageID: api.imageID, started: false, ready: false };
+  if (api.state?.terminated) return { ...base, terminated: api.state.terminated };
+  if (restartPolicyOf(pod.spec) !== 'Never') return { ...base, ...(ended ? { last: ended } : {}) };
+  return {
+    ...base,
+    terminated: {
+      exitCode: 137,
+      reason: 'ContainerStatusUnknown',
+      message: 'The container could not be located when the pod was terminated',
+      ...(api.containerID ? { containerID: api.containerID } : {}),
+    },
+  };
+}
+
+function rememberedStatus(pod: Pod, name: string): ApiContainerStatus | undefined {
+  const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {};
+  return [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses].find((s) => s.name === name);
+}

@@ -1,0 +1,112 @@
+import type { Subscription } from 'rxjs';
+import { ANNOTATION } from '../container/container-files.js';
+import type { PodSource } from '../node/pod-source.js';
+import type { RuntimeEvent, SandboxStatus } from '../runtime/runtime.js';
+import { admit, type NodeCapacity } from './admission.js';
+import { isTerminal, type Pod, uidOf } from './api.js';
+import type { Verdict } from './machine.js';
+import type { PodContextDeps } from './pod-context.js';
+import { PodWorker } from './pod-worker.js';
+
+/** All pods of this node: one worker each, found again at start by what the runtime still holds. */
+export class PodManager {
+  readonly #deps: PodContextDeps;
+  readonly #source: PodSource;
+  readonly #capacity: () => NodeCapacity;
+  readonly #workers = new Map<string, PodWorker>();
+  readonly #found = new Map<string, SandboxStatus>();
+  #early: RuntimeEvent[] | undefined = [];
+  #events: Subscription | undefined;
+  #stopListening: (() => void) | undefined;
+
+  constructor(deps: PodContextDeps, source: PodSource, capacity: () => NodeCapacity) {
+    this.#deps = deps;
+    this.#source = source;
+    this.#capacity = capacity;
+  }
+
+  worker(uid: string): PodWorker | undefined {
+    return this.#workers.get(uid);
+  }
+
+  workers(): readonly PodWorker[] {
+    return [...this.#workers.values()];
+  }
+
+  /** Resolves when every living pod is adopted and everything nobody asked for any more is gone. */
+  async start(): Promise<void> {
+    const { runtime, network, volumes } = this.#deps;
+    this.#events = runtime.events.subscribe((event) => {
+      if (this.#early) this.#early.push(event);
+      else this.#dispatch(event);
+    });
+    volumes.onChange((uid) => this.#workers.get(uid)?.retry());
+    for (const sandbox of await runtime.list()) this.#found.set(sandbox.id, sandbox);
+    await this.#source.whenSynced();
+    this.#stopListening = this.#source.listen({
+      seen: (pod) => this.#seen(pod),
+      removed: (pod) => this.#workers.get(uidOf(pod))?.removed(),
+    });
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const event of early) this.#dispatch(event);
+    const orphans = [...this.#found.values()].filter((sandbox) => !this.#workers.has(sandbox.id));
+    this.#found.clear();
+    await Promise.all(orphans.map((sandbox) => this.#removeOrphan(sandbox)));
+    await network
+      .gc([...this.#workers.keys()])
+      .catch((error: unknown) => this.#deps.logger.warn({ error: String(error) }, 'pod network not tidied'));
+  }
+
+  /** Leaves every pod running for the next kubelet. */
+  async stop(): Promise<void> {
+    this.#stopListening?.();
+    this.#events?.unsubscribe();
+    await Promise.all(this.workers().map((worker) => worker.abandon()));
+    this.#workers.clear();
+  }
+
+  #seen(pod: Pod): void {
+    const uid = uidOf(pod);
+    const known = this.#workers.get(uid);
+    if (known) return known.update(pod);
+    const found = this.#found.get(uid);
+    const worker = new PodWorker(this.#deps, pod, found, this.#refusal(pod, found), (gone) =>
+      this.#workers.delete(gone),
+    );
+    this.#workers.set(uid, worker);
+    worker.begin();
+  }
+
+  #refusal(pod: Pod, found: SandboxStatus | undefined): Verdict | undefined {
+    if (found || isTerminal(pod.status?.phase) || pod.metadata.deletionTimestamp) return undefined;
+    const others = this.workers().filter((worker) => worker.active);
+    return admit(
+      pod,
+      this.#capacity(),
+      others.map((worker) => worker.pod),
+    );
+  }
+
+  #dispatch(event: RuntimeEvent): void {
+    const worker = this.#workers.get(event.sandboxId);
+    if (event.type === 'sandboxDied') worker?.sandboxDied();
+    else worker?.containerExited(event.container);
+  }
+
+  async #removeOrphan(sandbox: SandboxStatus): Promise<void> {
+    const { network, runtime, files, volumes, logger } = this.#deps;
+    const name = sandbox.annotations[ANNOTATION.podName] ?? '';
+    const namespace = sandbox.annotations[ANNOTATION.podNamespace] ?? '';
+    logger.info({ pod: `${namespace}/${name}`, uid: sandbox.id }, 'removing a pod that is no longer in the API');
+    try {
+      const { id: uid, netns } = sandbox;
+      if (netns) await network.del({ sandboxId: uid, netns, namespace, name, uid, hostPorts: [] });
+      await runtime.removeSandbox(uid);
+      await volumes.tearDown(uid);
+      await files.removePod(uid);
+    } catch (error) {
+      logger.error({ uid: sandbox.id, error: String(error) }, 'orphaned pod not removed');
+    }
+  }
+}

@@ -1,0 +1,369 @@
+import { timestamp } from '@trimtab/machinery';
+import { type Actor, createActor } from 'xstate';
+import { ANNOTATION } from '../container/container-files.js';
+import { ContainerWorker } from '../container/container-worker.js';
+import type { ContainerContext } from '../container/machine.js';
+import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.js';
+import { actorClock } from './actor-clock.js';
+import { foundContainer } from './adoption.js';
+import { DEFAULT_GRACE_SECONDS, isTerminal, type Pod, restartPolicyOf, uidOf } from './api.js';
+import { type PodEffect, type PodEvent, podMachine, type Verdict } from './machine.js';
+import { type ContainerFacts, containersOf, type FactsByName, planOf } from './plan.js';
+import { type PodContextDeps, podSubject } from './pod-context.js';
+import { finalDelete, PodSandbox } from './sandbox.js';
+import { podStatus } from './status.js';
+import { StatusWriter } from './status-writer.js';
+
+/** Drives one pod on this node: owns its statechart, its containers' and its status. */
+export class PodWorker {
+  readonly uid: string;
+  readonly #deps: PodContextDeps;
+  readonly #onGone: (uid: string) => void;
+  readonly #actor: Actor<typeof podMachine>;
+  readonly #containers = new Map<string, ContainerWorker>();
+  readonly #writer: StatusWriter;
+  readonly #sandbox: PodSandbox;
+  readonly #work = new Set<Promise<void>>();
+  /** What the pod's statechart has been told of each container. */
+  readonly #told = new Map<string, ContainerFacts>();
+  readonly #startTime: string;
+  #pod: Pod;
+  #grace: number | undefined;
+  #publishing = false;
+  #abandoned = false;
+  #cancelDeadline: (() => void) | undefined;
+
+  /** `refused`: why nothing of the pod is started. */
+  constructor(
+    deps: PodContextDeps,
+    pod: Pod,
+    found: SandboxStatus | undefined,
+    refused: Verdict | undefined,
+    onGone: (uid: string) => void,
+  ) {
+    const logger = deps.logger.child({ pod: `${pod.metadata.namespace}/${pod.metadata.name}` });
+    this.uid = uidOf(pod);
+    this.#deps = { ...deps, logger };
+    this.#pod = pod;
+    this.#onGone = onGone;
+    this.#startTime = pod.status?.startTime ?? timestamp(deps.clock.now());
+    this.#writer = new StatusWriter(deps.client, deps.clock, logger, pod);
+    this.#sandbox = new PodSandbox(this.#deps, pod, found);
+    const live = found?.state === 'ready' ? found : undefined;
+    for (const c of containersOf(pod.spec)) this.#addContainer(c.name, live);
+    this.#actor = createActor(podMachine, {
+      clock: actorClock(deps.clock),
+      input: {
+        plan: planOf(pod.spec),
+        facts: this.#factsFound(),
+        sandboxFound: live !== undefined,
+        terminal: isTerminal(pod.status?.phase),
+        ...(refused ? { refused } : {}),
+        ...(pod.metadata.deletionTimestamp ? { ending: { graceMs: this.graceMs() } } : {}),
+      },
+    });
+    this.#actor.on('*', (effect) => this.#run(effect));
+    this.#actor.subscribe(() => this.#publish());
+  }
+
+  get pod(): Pod {
+    return this.#pod;
+  }
+
+  get podIPs(): readonly string[] {
+    return this.#sandbox.podIPs;
+  }
+
+  container(name: string): ContainerWorker | undefined {
+    return this.#containers.get(name);
+  }
+
+  /** True while the pod holds resources of the node. */
+  get active(): boolean {
+    return !this.#actor.getSnapshot().matches('ended') && !this.#actor.getSnapshot().matches('gone');
+  }
+
+  begin(): void {
+    const { refused, terminal } = this.#actor.getSnapshot().context;
+    if (this.#pod.metadata.deletionTimestamp) this.#grace = this.graceMs();
+    if (refused) this.#deps.recorder.event(podSubject(this.#pod), 'Warning', refused.reason, refused.message);
+    else if (!terminal) for (const c of this.#containers.values()) c.begin();
+    this.#actor.start();
+    this.#armDeadline();
+  }
+
+  update(pod: Pod): void {
+    const before = this.#pod;
+    this.#pod = pod;
+    this.#writer.observed(pod);
+    if (pod.spec.ephemeralContainers?.length !== before.spec.ephemeralContainers?.length) this.#addEphemeral();
+    this.#deps.volumes.updated(pod);
+    this.#armDeadline();
+    this.#followDeletion();
+    this.#publish();
+  }
+
+  /** The object is gone from the API. */
+  removed(): void {
+    this.#writer.stop();
+    this.#send({ type: 'removed', graceMs: this.graceMs() });
+  }
+
+  containerExited(status: ContainerStatus): void {
+    this.#containers.get(status.name)?.exited(status);
+  }
+
+  sandboxDied(): void {
+    this.#deps.recorder.event(
+      podSubject(this.#pod),
+      'Normal',
+      'SandboxChanged',
+      'Pod sandbox changed, it will be killed and re-created.',
+    );
+    if (restartPolicyOf(this.#pod.spec) === 'Never') {
+      for (const c of this.#containers.values()) if (c.containerId) c.exited(this.#lost(c, c.containerId));
+      return;
+    }
+    this.#send({ type: 'sandbox.died' });
+  }
+
+  /** An object that volumes or containers wait for has changed. */
+  retry(): void {
+    this.#send({ type: 'retry' });
+    for (const c of this.#containers.values()) c.retry();
+  }
+
+  /** The kubelet stops: the pod runs on, unwatched, for the next kubelet to adopt. Resolves when work under way has ended. */
+  async abandon(): Promise<void> {
+    this.#abandoned = true;
+    this.#cancelDeadline?.();
+    this.#actor.stop();
+    for (const c of this.#containers.values()) c.abandon();
+    this.#writer.stop();
+    await this.#settled();
+  }
+
+  graceMs(): number {
+    const { metadata, spec } = this.#pod;
+    const seconds = metadata.deletionGracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+    return Math.max(seconds, 0) * 1_000;
+  }
+
+  #send(event: PodEvent): void {
+    if (!this.#abandoned) this.#actor.send(event);
+  }
+
+  #addContainer(name: string, sandbox: SandboxStatus | undefined): void {
+    const container = containersOf(this.#pod.spec).find((c) => c.name === name)!;
+    const kind = planOf(this.#pod.spec).find((c) => c.name === name)!.kind;
+    const found = foundContainer(this.#pod, container, sandbox);
+    const runtimeView = sandbox?.containers.find((c) => c.id === found?.running?.id);
+    this.#containers.set(
+      name,
+      new ContainerWorker(
+        this.#deps,
+        {
+          sandboxId: this.uid,
+          pod: () => this.#pod,
+          podIPs: () => this.podIPs,
+          graceMs: () => this.graceMs(),
+          changed: (changed) => this.#containerChanged(changed),
+          track: (work) => this.#track(work),
+        },
+        container,
+        kind,
+        found,
+        runtimeView?.annotations[ANNOTATION.stopSignal],
+      ),
+    );
+  }
+
+  #factsFound(): FactsByName {
+    for (const c of this.#containers.values()) this.#told.set(c.name, c.facts());
+    return Object.fromEntries(this.#told);
+  }
+
+  #addEphemeral(): void {
+    for (const { name } of this.#pod.spec.ephemeralContainers ?? []) {
+      if (this.#containers.has(name)) continue;
+      this.#addContainer(name, undefined);
+      this.#containers.get(name)?.begin();
+    }
+    this.#send({ type: 'planned', plan: planOf(this.#pod.spec) });
+  }
+
+  #containerChanged(name: string): void {
+    const worker = this.#containers.get(name);
+    if (!worker || this.#abandoned) return;
+    const facts = worker.facts();
+    const old = this.#told.get(name);
+    if (old?.state !== facts.state || old.started !== facts.started || old.exitCode !== facts.exitCode) {
+      this.#told.set(name, facts);
+      this.#send({ type: 'container.changed', name, facts });
+    }
+    this.#publish();
+  }
+
+  #run(effect: PodEffect): void {
+    switch (effect.type) {
+      case 'mountVolumes':
+        return this.#track(this.#mountVolumes());
+      case 'runSandbox':
+        return this.#track(this.#runSandbox());
+      case 'startContainer':
+        return this.#containers.get(effect.name)?.start();
+      case 'stopContainer':
+        return this.#containers.get(effect.name)?.stop({ graceMs: effect.graceMs, final: true, hold: effect.hold });
+      case 'releaseContainer':
+        return this.#containers.get(effect.name)?.release();
+      case 'rebuild':
+        return void this.#rebuild();
+      case 'cleanUp':
+        return void this.#cleanUp();
+      case 'finish':
+        return void this.#finish(effect.delete);
+      case 'gone':
+        return void this.#gone();
+    }
+  }
+
+  async #mountVolumes(): Promise<void> {
+    try {
+      await this.#deps.volumes.setUp(this.#pod);
+      this.#send({ type: 'volumes.ready' });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#deps.recorder.event(podSubject(this.#pod), 'Warning', 'FailedMount', message);
+      this.#send({ type: 'volumes.failed' });
+    }
+  }
+
+  async #runSandbox(): Promise<void> {
+    try {
+      await this.#sandbox.run(this.#pod);
+      this.#send({ type: 'sandbox.ready' });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const message = `Failed to create pod sandbox: ${why}`;
+      this.#deps.recorder.event(podSubject(this.#pod), 'Warning', 'FailedCreatePodSandBox', message);
+      this.#send({ type: 'sandbox.failed' });
+    }
+  }
+
+  async #rebuild(): Promise<void> {
+    for (const c of this.#containers.values()) c.reset();
+    await this.#settled();
+    try {
+      await this.#sandbox.remove(this.#pod);
+    } catch (error) {
+      this.#deps.logger.error({ error: String(error) }, 'dead sandbox not removed');
+    }
+    this.#send({ type: 'rebuilt' });
+  }
+
+  async #cleanUp(): Promise<void> {
+    await this.#settled();
+    if (this.#abandoned) return;
+    try {
+      await this.#sandbox.remove(this.#pod);
+      await this.#deps.volumes.tearDown(this.uid);
+      await this.#deps.files.removePod(this.uid);
+      this.#send({ type: 'cleaned' });
+    } catch (error) {
+      this.#deps.logger.error({ error: String(error) }, 'pod not cleaned up, will be tried again');
+      this.#send({ type: 'cleanUp.failed' });
+    }
+  }
+
+  async #finish(andDelete: boolean): Promise<void> {
+    this.#cancelDeadline?.();
+    this.#publishNow();
+    await this.#writer.flush();
+    if (andDelete && !this.#abandoned) await finalDelete(this.#deps, this.#pod);
+  }
+
+  async #gone(): Promise<void> {
+    this.#writer.stop();
+    for (const c of this.#containers.values()) c.abandon();
+    this.#onGone(this.uid);
+    await this.#deps.files.removeLogs(this.#pod);
+  }
+
+  #followDeletion(): void {
+    const { deletionTimestamp } = this.#pod.metadata;
+    if (!deletionTimestamp || this.#grace === this.graceMs()) return;
+    this.#grace = this.graceMs();
+    this.#send({ type: 'stop', graceMs: this.#grace, delete: true });
+  }
+
+  #armDeadline(): void {
+    const seconds = this.#pod.spec.activeDeadlineSeconds;
+    this.#cancelDeadline?.();
+    if (seconds === undefined || !this.active) return;
+    const { clock, recorder } = this.#deps;
+    this.#cancelDeadline = clock.after(Date.parse(this.#startTime) + seconds * 1_000 - clock.now(), () => {
+      const message = 'Pod was active on the node longer than the specified deadline';
+      recorder.event(podSubject(this.#pod), 'Normal', 'DeadlineExceeded', message);
+      const verdict: Verdict = { reason: 'DeadlineExceeded', message };
+      this.#send({ type: 'stop', graceMs: this.graceMs(), delete: false, verdict });
+    });
+  }
+
+  #lost(c: ContainerWorker, id: string): ContainerStatus {
+    const { running, attempt } = c.context;
+    return {
+      id,
+      name: c.name,
+      state: 'exited',
+      pid: 0,
+      startedAt: running?.startedAt ?? 0,
+      finishedAt: this.#deps.clock.now(),
+      exitCode: 137,
+      logPath: '',
+      annotations: { [ANNOTATION.attempt]: String(attempt) },
+    };
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => this.#deps.logger.error({ error: String(error) }, 'step of a pod failed unexpectedly'))
+      .finally(() => this.#work.delete(tracked));
+    this.#work.add(tracked);
+  }
+
+  async #settled(): Promise<void> {
+    while (this.#work.size > 0) await Promise.all(this.#work);
+  }
+
+  /** At most once per turn of the event loop's microtasks, however much has changed. */
+  #publish(): void {
+    if (this.#publishing || this.#abandoned) return;
+    this.#publishing = true;
+    queueMicrotask(() => {
+      this.#publishing = false;
+      if (!this.#abandoned) this.#publishNow();
+    });
+  }
+
+  #publishNow(): void {
+    const snapshot = this.#actor.getSnapshot();
+    const containers = new Map<string, ContainerContext>();
+    if (!isTerminal(this.#pod.status?.phase))
+      for (const c of this.#containers.values()) containers.set(c.name, c.context);
+    this.#writer.want(
+      podStatus({
+        pod: this.#pod,
+        hostIP: this.#deps.nodeIP,
+        podIPs: this.podIPs,
+        startTime: this.#startTime,
+        sandboxReady: snapshot.context.sandboxReady,
+        initialized: snapshot.context.everInitialized,
+        ended: snapshot.matches('ended') || snapshot.matches('gone'),
+        ...(snapshot.context.verdict ? { verdict: snapshot.context.verdict } : {}),
+        containers,
+        previous: this.#writer.written,
+        now: this.#deps.clock.now(),
+      }),
+    );
+  }
+}

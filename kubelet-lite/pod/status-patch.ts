@@ -1,0 +1,52 @@
+import type { PodCondition, PodStatus } from '@trimtab/machinery';
+
+/** Equal as the API sees it: key order does not matter, and absent, null and empty are one. */
+export function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (isEmpty(a) || isEmpty(b)) return isEmpty(a) && isEmpty(b);
+  if (typeof a !== 'object' || typeof b !== 'object') return false;
+  const x = a as Readonly<Record<string, unknown>>;
+  const y = b as Readonly<Record<string, unknown>>;
+  if (Array.isArray(a) !== Array.isArray(b) || (Array.isArray(a) && a.length !== (b as unknown[]).length)) return false;
+  return [...new Set([...Object.keys(x), ...Object.keys(y)])].every((key) => same(x[key], y[key]));
+}
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0);
+
+/**
+ * The smallest strategic merge patch that turns one status into the other, or undefined when there is nothing to do.
+ * Conditions are merged by type, so those of other writers stay; addresses are merged by ip, so replaced ones are
+ * deleted by name; lists of container statuses are atomic.
+ */
+export function statusPatch(before: PodStatus, after: PodStatus): object | undefined {
+  const patch: Record<string, unknown> = {};
+  const keys = new Set([...Object.keys(after), 'reason', 'message']) as Set<keyof PodStatus>;
+  for (const key of keys) {
+    if (key === 'conditions' || key === 'podIPs' || key === 'hostIPs') continue;
+    if (!same(before[key], after[key])) patch[key] = after[key] ?? null;
+  }
+  const conditions = (after.conditions ?? []).filter((c) => !same(normal(c), find(before, c.type)));
+  if (conditions.length > 0) patch['conditions'] = conditions.map((c) => ({ reason: null, message: null, ...c }));
+  for (const key of ['podIPs', 'hostIPs'] as const) {
+    const from = before[key] ?? [];
+    const to = after[key] ?? [];
+    if (after[key] === undefined || same(from, to)) continue;
+    const stale = from.filter((a) => !to.some((b) => b.ip === a.ip)).map(({ ip }) => ({ $patch: 'delete', ip }));
+    patch[key] = [...stale, ...to];
+  }
+  return Object.keys(patch).length > 0 ? patch : undefined;
+}
+
+const normal = ({ type, status, reason, message, observedGeneration }: PodCondition) => ({
+  type,
+  status,
+  reason: reason ?? '',
+  message: message ?? '',
+  observedGeneration,
+});
+
+function find(status: PodStatus, type: string): object | undefined {
+  const condition = status.conditions?.find((c) => c.type === type);
+  return condition && normal(condition);
+}

@@ -1,0 +1,116 @@
+import type { ContainerStatus, PodStatus } from '@trimtab/machinery';
+import type { ContainerContext } from '../container/machine.js';
+import { isTerminal, type Pod, type PodPhase } from './api.js';
+import { dated, podConditions } from './conditions.js';
+import type { Verdict } from './machine.js';
+import { podPhase } from './phase.js';
+import { qosClass } from './qos.js';
+
+/** Everything a pod's status is made of; all of it known to the pod's worker, none of it read from the API. */
+export interface PodView {
+  readonly pod: Pod;
+  readonly hostIP: string;
+  readonly podIPs: readonly string[];
+  readonly startTime: string;
+  readonly sandboxReady: boolean;
+  readonly initialized: boolean;
+  /** Nothing in the pod runs or will run. */
+  readonly ended: boolean;
+  readonly verdict?: Verdict;
+  readonly containers: ReadonlyMap<string, ContainerContext>;
+  /** The status last written: transition times and terminal phases are kept from it. */
+  readonly previous: PodStatus;
+  readonly now: number;
+}
+
+/** The complete status the kubelet wants the pod to have. Pure. */
+export function podStatus(view: PodView): PodStatus {
+  const { pod, previous } = view;
+  const { spec } = pod;
+  const all = (list: readonly { readonly name: string }[] | undefined, init: boolean) =>
+    (list ?? []).map((c) => containerStatus(c.name, view, init));
+  const containerStatuses = all(spec.containers, false);
+  const initContainerStatuses = all(spec.initContainers, true);
+  const ephemeralContainerStatuses = all(spec.ephemeralContainers, false);
+  const phase = phaseOf(view, containerStatuses, initContainerStatuses);
+  const verdict = view.verdict;
+  const findings = podConditions({
+    spec,
+    phase,
+    statuses: containerStatuses,
+    initStatuses: initContainerStatuses,
+    present: pod.status?.conditions ?? [],
+    initialized: view.initialized,
+    sandboxReady: view.sandboxReady,
+  });
+  const generation = pod.metadata.generation;
+  return {
+    phase,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    conditions: dated(findings, previous.conditions ?? [], view.now, generation),
+    ...(verdict ? { reason: verdict.reason, message: verdict.message } : {}),
+    hostIP: view.hostIP,
+    hostIPs: [{ ip: view.hostIP }],
+    ...(view.podIPs.length > 0 ? { podIP: view.podIPs[0], podIPs: view.podIPs.map((ip) => ({ ip })) } : {}),
+    startTime: view.startTime,
+    ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
+    containerStatuses,
+    ...(ephemeralContainerStatuses.length > 0 ? { ephemeralContainerStatuses } : {}),
+    qosClass: previous.qosClass ?? qosClass(spec),
+  };
+}
+
+function phaseOf(
+  view: PodView,
+  statuses: readonly ContainerStatus[],
+  initStatuses: readonly ContainerStatus[],
+): PodPhase {
+  const before = view.previous.phase as PodPhase | undefined;
+  if (before && isTerminal(before)) return before;
+  if (view.verdict && view.ended) return 'Failed';
+  const phase = podPhase(view.pod.spec, statuses, initStatuses, view.ended);
+  // A terminal phase says that nothing runs any more: sidecars may still be stopping.
+  if (isTerminal(phase) && !view.ended) return before ?? 'Running';
+  return phase;
+}
+
+function containerStatus(name: string, view: PodView, init: boolean): ContainerStatus {
+  const c = view.containers.get(name);
+  const before = [
+    ...(view.previous.containerStatuses ?? []),
+    ...(view.previous.initContainerStatuses ?? []),
+    ...(view.previous.ephemeralContainerStatuses ?? []),
+  ].find((s) => s.name === name);
+  if (!c) {
+    return before ?? { name, state: {}, lastState: {}, ready: false, restartCount: 0, image: '', imageID: '' };
+  }
+  const state = view.ended && !c.state.terminated ? { terminated: lost(c) } : c.state;
+  const completed = init && c.kind === 'init' && state.terminated?.exitCode === 0;
+  return {
+    name,
+    state,
+    lastState: c.last ? { terminated: c.last } : {},
+    ready: (completed || c.ready) && (c.kind !== 'init' || completed),
+    restartCount: Math.max(c.attempt, 0),
+    image: c.image,
+    imageID: c.imageID,
+    ...(c.containerID ? { containerID: containerIdOf(c.containerID) } : {}),
+    started: c.started && state.running !== undefined,
+  };
+}
+
+/** Kubernetes' words for a container of an ended pod that never ran, or whose end nobody saw. */
+function lost(c: ContainerContext) {
+  return (
+    c.last ?? {
+      exitCode: 137,
+      reason: 'ContainerStatusUnknown',
+      message: 'The container could not be located when the pod was terminated',
+    }
+  );
+}
+
+/** Container ids carry the runtime's scheme in the API. */
+export function containerIdOf(id: string): string {
+  return id.includes('://') ? id : `trimtab://${id}`;
+}

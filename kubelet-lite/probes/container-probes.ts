@@ -1,0 +1,77 @@
+import type { Clock, Container } from '@trimtab/machinery';
+import { type ProbeKind, startProbe } from './probe-worker.js';
+import type { Prober, ProbeTarget } from './prober.js';
+
+export interface ContainerProbesOptions {
+  readonly container: Container;
+  readonly target: ProbeTarget;
+  readonly prober: Prober;
+  readonly clock: Clock;
+  readonly startedAt: number;
+  readonly onStarted: () => void;
+  readonly onReadiness: (ready: boolean) => void;
+  /** Liveness or startup has failed for good: the container is to be killed. */
+  readonly onDead: (kind: 'liveness' | 'startup') => void;
+  readonly onFailure: (kind: ProbeKind, output: string) => void;
+}
+
+/** The probes of one running container: startup gates the other two; after a fatal verdict liveness falls silent. */
+export class ContainerProbes {
+  readonly #options: ContainerProbesOptions;
+  readonly #running = new Map<ProbeKind, () => void>();
+  #stopped = false;
+
+  constructor(options: ContainerProbesOptions, started: boolean) {
+    this.#options = options;
+    if (options.container.startupProbe && !started) this.#start('startup');
+    else this.#startLasting();
+  }
+
+  /** While a pod terminates readiness goes on, the others stop. */
+  terminating(): void {
+    this.#stop('startup');
+    this.#stop('liveness');
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const kind of [...this.#running.keys()]) this.#stop(kind);
+  }
+
+  #startLasting(): void {
+    this.#start('liveness');
+    this.#start('readiness');
+  }
+
+  #start(kind: ProbeKind): void {
+    const { container, target, prober, clock, startedAt, onFailure } = this.#options;
+    const probe = container[`${kind}Probe`];
+    if (!probe || this.#stopped) return;
+    const stop = startProbe({
+      probe,
+      clock,
+      startedAt,
+      run: () => prober.probe(probe, target),
+      onFailure: (output) => onFailure(kind, output),
+      onVerdict: (verdict) => this.#verdict(kind, verdict),
+    });
+    this.#running.set(kind, stop);
+  }
+
+  #verdict(kind: ProbeKind, verdict: 'success' | 'failure'): void {
+    if (kind === 'readiness') return this.#options.onReadiness(verdict === 'success');
+    if (verdict === 'failure') {
+      this.#stop(kind);
+      return this.#options.onDead(kind);
+    }
+    if (kind !== 'startup') return;
+    this.#stop('startup');
+    this.#options.onStarted();
+    this.#startLasting();
+  }
+
+  #stop(kind: ProbeKind): void {
+    this.#running.get(kind)?.();
+    this.#running.delete(kind);
+  }
+}

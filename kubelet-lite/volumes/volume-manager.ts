@@ -1,0 +1,26 @@
+import type { Pod } from '../pod/api.js';
+
+/** The pod's volumes as directories (or files, for some hostPaths) of the node. */
+export interface VolumeManager {
+  /** Idempotent. Resolves once every volume has its content; rejects with a {@link VolumeError}. */
+  setUp(pod: Pod): Promise<void>;
+  /** The pod's metadata or an object it shows has changed. */
+  updated(pod: Pod): void;
+  /** The directory a volume is at; only after {@link setUp}. */
+  pathOf(pod: Pod, volume: string): string;
+  /** Idempotent: unmounts and removes what the pod had, stops watching what it showed. */
+  tearDown(uid: string): Promise<void>;
+  /** Calls back when something a failed {@link setUp} of the pod waited for has appeared. */
+  onChange(listener: (uid: string) => void): void;
+}
+
+/** Names the volume and why it cannot be set up; its text is the `FailedMount` event. */
+export class VolumeError extends Error {
+  constructor(
+    readonly volume: string,
+    why: string,
+  ) {
+    super(`MountVolume.SetUp failed for volume "${volume}" : ${why}`);
+    this.name = 'VolumeError';
+  }
+}

@@ -1,1 +1,18 @@
-export {};
+export * from './contracts.js';
+export type { TlsOptions } from './http/listen.js';
+export { age, humanDuration } from './http/table.js';
+export { versionInfo } from './http/version.js';
+export { type BuiltinParts, builtinKinds } from './registry/builtin-kinds.js';
+export type { Registry } from './registry/context.js';
+export { KindTable } from './registry/kind-table.js';
+export type {
+  KindSource,
+  KindStorage,
+  ScalePaths,
+  ServedKind,
+  Subresource,
+  TableColumn,
+  Verb,
+} from './registry/served-kind.js';
+export * from './security.js';
+export * from './server.js';

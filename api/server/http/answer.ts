@@ -1,0 +1,113 @@
+import type { OutgoingHttpHeaders } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import { constants, createGzip, gzip } from 'node:zlib';
+import { internalError, StatusError } from '@trimtab/machinery';
+import { type Exchange, header } from './exchange.js';
+
+const gzipFrom = 128 * 1024;
+const compress = promisify(gzip);
+const gzipOptions = { level: constants.Z_BEST_SPEED };
+
+/** The headers every answer carries. */
+export function commonHeaders(auditId: string, warnings: readonly string[]): OutgoingHttpHeaders {
+  return {
+    'audit-id': auditId,
+    'cache-control': 'no-cache, private',
+    ...(warnings.length > 0 ? { warning: warnings.map(warningHeader).join(', ') } : {}),
+  };
+}
+
+const maxWarnings = 4096;
+const shortWarning = 256;
+
+/** Each distinct text once; past 4,096 characters in total, cut short (apiserver: filters/warning.go). */
+export class Warnings {
+  readonly #texts: string[] = [];
+  #length = 0;
+
+  add(text: string): void {
+    const clean = text.replace(/[\r\n]+/g, ' ');
+    if (clean === '' || this.#texts.includes(clean)) return;
+    const kept = this.#length + clean.length > maxWarnings ? clean.slice(0, shortWarning) : clean;
+    this.#length += kept.length;
+    this.#texts.push(kept);
+  }
+
+  get texts(): readonly string[] {
+    return this.#texts;
+  }
+}
+
+/** Header values are bytes; what is not printable ASCII is left as its UTF-8 bytes in Latin-1 form. */
+function warningHeader(text: string): string {
+  const quoted = text.replace(/[\\"]/g, '\\$&');
+  return Buffer.from(`299 - "${quoted}"`, 'utf8').toString('latin1');
+}
+
+/** Sends a complete body, compressed where it is large and the client takes gzip. */
+export async function sendBytes(
+  exchange: Exchange,
+  status: number,
+  headers: OutgoingHttpHeaders,
+  body: Buffer,
+): Promise<void> {
+  if (body.length < gzipFrom || !acceptsGzip(exchange)) {
+    exchange.respond(status, { ...headers }, body);
+    return;
+  }
+  const small = await compress(body, gzipOptions);
+  exchange.respond(status, { ...headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' }, small);
+}
+
+/** Sends a body that is made slice by slice; short ones go out whole. Ends early when the client leaves. */
+export async function sendSlices(
+  exchange: Exchange,
+  status: number,
+  headers: OutgoingHttpHeaders,
+  slices: AsyncGenerator<Buffer>,
+): Promise<void> {
+  const held: Buffer[] = [];
+  let size = 0;
+  for (;;) {
+    const next = await slices.next();
+    if (next.done) return sendBytes(exchange, status, headers, Buffer.concat(held));
+    held.push(next.value);
+    size += next.value.length;
+    if (size >= gzipFrom * 4) break;
+  }
+  const rest = async function* () {
+    yield* held;
+    yield* slices;
+  };
+  const zipped = acceptsGzip(exchange);
+  const out = exchange.open(
+    status,
+    zipped ? { ...headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' } : headers,
+  );
+  try {
+    if (zipped) await pipeline(rest, createGzip(gzipOptions), out);
+    else await pipeline(rest, out);
+  } catch (error) {
+    if (!exchange.signal.aborted) throw error;
+  }
+}
+
+export function acceptsGzip(exchange: Exchange): boolean {
+  return /\bgzip\b/.test(header(exchange, 'accept-encoding') ?? '');
+}
+
+/** Whatever went wrong, as the Status a client understands. */
+export function statusOf(error: unknown): StatusError {
+  if (error instanceof StatusError) return error;
+  return internalError(error instanceof Error ? error.message : String(error));
+}
+
+export function statusHeaders(error: StatusError): OutgoingHttpHeaders {
+  const seconds = error.status.details?.retryAfterSeconds;
+  return {
+    'content-type': 'application/json',
+    ...(seconds ? { 'retry-after': String(seconds) } : {}),
+    ...(error.code === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+  };
+}

@@ -1,0 +1,46 @@
+import { badRequest, tooLarge, unsupportedMediaType } from '@trimtab/machinery';
+import { parse as parseYaml } from 'yaml';
+import { type Exchange, header } from './exchange.js';
+
+const maxBody = 3 * 1024 * 1024;
+
+/** The request body, at most 3 MiB (413 beyond). */
+export function readBody(exchange: Exchange): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    exchange.body.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= maxBody) chunks.push(chunk);
+      else reject(tooLarge(`Request entity too large: limit is ${maxBody}`));
+    });
+    exchange.body.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    exchange.body.once('error', reject);
+    exchange.signal.addEventListener('abort', () => reject(badRequest('the request was cut off')), { once: true });
+  });
+}
+
+/** The media type of the body, without parameters; JSON where the client names none. */
+export function bodyType(exchange: Exchange): string {
+  return (header(exchange, 'content-type') ?? 'application/json').split(';')[0]!.trim().toLowerCase();
+}
+
+export interface ReadValue {
+  readonly value: unknown;
+  /** `duplicate field "spec.foo"`, in document order. */
+  readonly duplicates: readonly string[];
+}
+
+/** Reads JSON or YAML text. */
+export function parseText(bytes: Buffer, type: string): ReadValue {
+  const text = bytes.toString('utf8');
+  try {
+    if (type === 'application/json' || type.endsWith('+json')) return { value: JSON.parse(text), duplicates: [] };
+    if (type === 'application/yaml' || type.endsWith('+yaml')) return { value: parseYaml(text), duplicates: [] };
+  } catch (error) {
+    throw badRequest(`error decoding the request body: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  throw unsupportedMediaType(
+    `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf`,
+  );
+}

@@ -1,0 +1,155 @@
+import { StatusError, timeout, unauthorized } from '@trimtab/machinery';
+import { impersonate } from '../authentication/impersonation.js';
+import { refusal } from '../authorization/refusal.js';
+import type { AccessAttributes, Credentials, UserInfo } from '../contracts.js';
+import type { RequestContext } from '../registry/context.js';
+import { newUid } from '../registry/names.js';
+import { commonHeaders, sendBytes, statusHeaders, statusOf, Warnings } from './answer.js';
+import { type Exchange, header } from './exchange.js';
+import { healthPaths, serveHealth } from './health.js';
+import type { Call, HttpParts } from './parts.js';
+import { servePath } from './paths.js';
+import { parseRequest, type RequestInfo } from './request-info.js';
+import { serveResource } from './resource.js';
+
+const maxSeconds = 60;
+const maxWriteSeconds = 34;
+const longRunningSubresources = new Set(['log', 'exec', 'attach', 'portforward', 'proxy']);
+
+/** Takes one request through authentication, authorization and the registry to its answer. Never throws. */
+export async function handle(parts: HttpParts, exchange: Exchange): Promise<void> {
+  const { clock, random, logger } = parts.registry;
+  const started = clock.now();
+  const info = parseRequest(exchange.method, exchange.url);
+  const auditId = header(exchange, 'audit-id') || newUid(random);
+  const warnings = new Warnings();
+  const long = isLongRunning(info);
+  const gauge = { verb: info.verb, resource: info.resource?.resource ?? '' };
+  let code = 200;
+  let seated = false;
+  if (long) parts.metrics.longRunning.inc(gauge);
+  try {
+    if (healthPaths.test(info.path)) {
+      serveHealth(parts, exchange, info);
+      return;
+    }
+    const call = await admitCaller(parts, exchange, info, auditId, warnings);
+    if (!long) {
+      await parts.seats.take();
+      seated = true;
+    }
+    const work = info.resource ? serveResource(parts, call) : servePath(parts, call);
+    if (long) await work;
+    else await withDeadline(parts, info, work);
+  } catch (error) {
+    const status = statusOf(error);
+    code = status.code;
+    if (!(error instanceof StatusError)) logger.error({ err: error, path: info.path, auditId }, 'request failed');
+    answerStatus(exchange, status, auditId, warnings);
+  } finally {
+    if (seated) parts.seats.release();
+    if (long) parts.metrics.longRunning.dec(gauge);
+    else parts.metrics.duration.observe(gauge, (clock.now() - started) / 1000);
+    const { group = '', version = '', resource = '', subresource = '' } = info.resource ?? {};
+    parts.metrics.requests.inc({ verb: info.verb, group, version, resource, subresource, code: String(code) });
+  }
+}
+
+export function answerStatus(exchange: Exchange, status: StatusError, auditId: string, warnings: Warnings): void {
+  if (exchange.answered) return;
+  const body = Buffer.from(`${JSON.stringify(status.status)}\n`);
+  const headers = { ...commonHeaders(auditId, warnings.texts), ...statusHeaders(status) };
+  void sendBytes(exchange, status.code, headers, body);
+}
+
+/** Who calls, impersonation included; and may they. Throws 401 or 403. */
+export async function admitCaller(
+  parts: Pick<HttpParts, 'authenticator' | 'authorizer' | 'registry'>,
+  exchange: Pick<Exchange, 'headers' | 'peer'>,
+  info: RequestInfo,
+  auditId: string,
+  warnings: Warnings,
+): Promise<Call> {
+  const credentials: Credentials = {
+    bearerToken:
+      bearer(header(exchange, 'authorization')) ?? webSocketBearer(header(exchange, 'sec-websocket-protocol')),
+    certificate: exchange.peer.certificate,
+    header: (name) => header(exchange, name),
+    headerNames: () => Object.keys(exchange.headers),
+    path: info.path,
+  };
+  const caller = await parts.authenticator.authenticate(credentials);
+  if (!caller) throw unauthorized();
+  const user = impersonate(caller, credentials, parts.authorizer);
+  const attributes = accessOf(user, info);
+  const decide = (what: AccessAttributes) => {
+    const decision = parts.authorizer.authorize(what);
+    if (!decision.allowed) throw refusal(what, decision);
+  };
+  decide(attributes);
+  const context: RequestContext = {
+    user,
+    fieldManager: managerOf(header(exchange, 'user-agent')),
+    warn: (message) => warnings.add(message),
+    authorize: (verb) => decide({ ...attributes, verb }),
+  };
+  return { exchange: exchange as Exchange, info, user, context, auditId, warnings };
+}
+
+export function accessOf(user: UserInfo, info: RequestInfo): AccessAttributes {
+  if (!info.resource) return { user, verb: info.verb, path: info.path };
+  const { rest: _, ...resource } = info.resource;
+  return { user, verb: info.verb, resource };
+}
+
+/** The client's name: its User-Agent up to the first slash, at most 128 characters. */
+export function managerOf(userAgent: string | undefined): string {
+  return (userAgent ?? '').split('/')[0]!.slice(0, 128) || 'unknown';
+}
+
+function bearer(value: string | undefined): string | undefined {
+  const m = /^bearer +(\S+)$/i.exec(value ?? '');
+  return m?.[1];
+}
+
+/** Browsers cannot set headers on WebSockets: the token travels as a subprotocol, base64url. */
+function webSocketBearer(protocols: string | undefined): string | undefined {
+  for (const p of (protocols ?? '').split(',')) {
+    const m = /^base64url\.bearer\.authorization\.k8s\.io\.(\S+)$/.exec(p.trim());
+    if (m) return Buffer.from(m[1]!, 'base64url').toString();
+  }
+  return undefined;
+}
+
+export function isLongRunning(info: RequestInfo): boolean {
+  return info.verb === 'watch' || longRunningSubresources.has(info.resource?.subresource ?? '');
+}
+
+/** Answers 504 when the work takes longer than the client, or the server, is willing to wait. */
+function withDeadline(parts: HttpParts, info: RequestInfo, work: Promise<void>): Promise<void> {
+  const most = ['get', 'list'].includes(info.verb) ? maxSeconds : maxWriteSeconds;
+  const asked = seconds(info.query.get('timeout'));
+  const limit = Math.min(asked ?? most, most);
+  return new Promise((resolve, reject) => {
+    const cancel = parts.registry.clock.after(limit * 1000, () =>
+      reject(timeout(`request did not complete within requested timeout - context deadline exceeded`)),
+    );
+    work.then(resolve, reject).finally(cancel);
+  });
+}
+
+/** Go durations of whole units (`32s`, `1m30s`), in seconds. */
+function seconds(text: string | null): number | undefined {
+  const m = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?$/.exec(text ?? '');
+  if (!text || !m) return undefined;
+  return Number(m[1] ?? 0) * 3600 + Number(m[2] ?? 0) * 60 + Number(m[3] ?? 0) || undefined;
+}
+
+export function pathNotFound(): StatusError {
+  return new StatusError({
+    code: 404,
+    reason: 'NotFound',
+    message: 'the server could not find the requested resource',
+    details: {},
+  });
+}

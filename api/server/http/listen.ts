@@ -1,0 +1,223 @@
+import http, { type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
+import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import tls, { type TLSSocket } from 'node:tls';
+import type { Exchange, Peer } from './exchange.js';
+
+export interface TlsOptions {
+  /** PEM, leaf first. */
+  readonly cert: string;
+  readonly key: string;
+  /** PEM certificates that client certificates must chain to; absent: client certificates are not looked at. */
+  readonly clientCa?: string;
+}
+
+export interface ListenOptions {
+  readonly bind: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly tls: TlsOptions;
+  handle(exchange: Exchange): void;
+  /** HTTP/1.1 upgrades: the raw socket, and what of the stream has been read already. */
+  upgrade(request: IncomingMessage, peer: Peer, socket: Duplex, head: Buffer): void;
+  onError(error: Error): void;
+}
+
+export interface Listener {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+const maxStreams = 1000;
+const connectionHeaders = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade']);
+
+/**
+ * One TLS port for HTTP/2 and HTTP/1.1, told apart by ALPN. Rejects with an error that names the port when it is taken.
+ * Client certificates are asked for and, where they do not chain to `clientCa`, treated as absent.
+ */
+export function listen(options: ListenOptions): Promise<Listener> {
+  const peers = new WeakMap<object, Peer>();
+  const sockets = new Set<TLSSocket>();
+  const h1 = http.createServer({ keepAliveTimeout: 120_000 });
+  const h2 = http2.createServer({
+    settings: { maxConcurrentStreams: maxStreams, initialWindowSize: 1 << 20 },
+    maxSessionMemory: 256,
+  });
+  const server = tls.createServer({
+    cert: options.tls.cert,
+    key: options.tls.key,
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: ['h2', 'http/1.1'],
+    ...(options.tls.clientCa ? { ca: options.tls.clientCa, requestCert: true, rejectUnauthorized: false } : {}),
+  });
+
+  server.on('secureConnection', (socket) => {
+    socket.setNoDelay(true);
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    socket.on('error', options.onError);
+    peers.set(socket, peerOf(socket));
+    if (socket.alpnProtocol === 'h2') h2.emit('connection', socket);
+    else h1.emit('connection', socket);
+  });
+  server.on('tlsClientError', options.onError);
+  let latest: Peer = { address: '' };
+  h2.on('session', (session: ServerHttp2Session) => {
+    latest = peerOfSession(session);
+    peers.set(session, latest);
+    session.on('error', options.onError);
+  });
+  h2.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    stream.on('error', options.onError);
+    const peer = (stream.session && peers.get(stream.session)) ?? latest;
+    options.handle(new Http2Exchange(stream, headers, peer));
+  });
+  h1.on('request', (request, response) => {
+    options.handle(new Http1Exchange(request, response, peers.get(request.socket) ?? { address: '' }));
+  });
+  h1.on('upgrade', (request, socket, head) => {
+    socket.on('error', options.onError);
+    options.upgrade(request, peers.get(request.socket) ?? { address: '' }, socket, head);
+  });
+  h1.on('clientError', (error, socket) => {
+    options.onError(error);
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+  });
+
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(portError(error, options)));
+    server.listen({ host: options.bind, port: options.port }, () => {
+      server.removeAllListeners('error');
+      server.on('error', options.onError);
+      resolve({
+        port: (server.address() as AddressInfo).port,
+        close: () =>
+          new Promise((done) => {
+            server.close(() => done());
+            for (const socket of sockets) socket.destroy();
+          }),
+      });
+    });
+  });
+}
+
+function portError(error: NodeJS.ErrnoException, { bind, port }: ListenOptions): Error {
+  if (error.code === 'EADDRINUSE')
+    return new Error(`cannot listen on ${bind}:${port}: port ${port} is in use by another process`, { cause: error });
+  if (error.code === 'EACCES')
+    return new Error(`cannot listen on ${bind}:${port}: port ${port} needs more privileges`, { cause: error });
+  if (error.code === 'EADDRNOTAVAIL')
+    return new Error(`cannot listen on ${bind}:${port}: this machine has no address ${bind}`, { cause: error });
+  return error;
+}
+
+function peerOf(socket: TLSSocket): Peer {
+  const address = socket.remoteAddress ?? '';
+  if (!socket.authorized) return { address };
+  const { subject } = socket.getPeerCertificate();
+  const name: unknown = subject?.CN;
+  const commonName = Array.isArray(name) ? String(name[0]) : String(name ?? '');
+  if (commonName === '') return { address };
+  const organizations: unknown = subject.O;
+  return {
+    address,
+    certificate: {
+      commonName,
+      organizations: Array.isArray(organizations)
+        ? organizations.map(String)
+        : organizations
+          ? [String(organizations)]
+          : [],
+    },
+  };
+}
+
+function peerOfSession(session: ServerHttp2Session): Peer {
+  return peerOf(session.socket as TLSSocket);
+}
+
+class Http2Exchange implements Exchange {
+  readonly method: string;
+  readonly url: string;
+  readonly #abort = new AbortController();
+
+  constructor(
+    readonly body: ServerHttp2Stream,
+    readonly headers: IncomingHttpHeaders,
+    readonly peer: Peer,
+  ) {
+    this.method = headers[':method'] ?? 'GET';
+    this.url = headers[':path'] ?? '/';
+    body.once('close', () => this.#abort.abort());
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get answered(): boolean {
+    return this.body.headersSent || this.body.destroyed;
+  }
+
+  respond(status: number, headers: OutgoingHttpHeaders, body?: Buffer): void {
+    if (this.answered) return;
+    if (!body || body.length === 0) {
+      this.body.respond({ ':status': status, ...headers }, { endStream: true });
+      return;
+    }
+    this.body.respond({ ':status': status, ...headers, 'content-length': body.length });
+    if (this.method === 'HEAD') this.body.end();
+    else this.body.end(body);
+  }
+
+  open(status: number, headers: OutgoingHttpHeaders) {
+    if (!this.answered) this.body.respond({ ':status': status, ...headers });
+    return this.body;
+  }
+}
+
+class Http1Exchange implements Exchange {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly #abort = new AbortController();
+
+  constructor(
+    readonly body: IncomingMessage,
+    readonly response: ServerResponse,
+    readonly peer: Peer,
+  ) {
+    this.method = body.method ?? 'GET';
+    this.url = body.url ?? '/';
+    this.headers = body.headers;
+    response.once('close', () => this.#abort.abort());
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get answered(): boolean {
+    return this.response.headersSent || this.response.destroyed;
+  }
+
+  respond(status: number, headers: OutgoingHttpHeaders, body?: Buffer): void {
+    if (this.answered) return;
+    this.response.writeHead(status, { ...headers, 'content-length': body?.length ?? 0 });
+    this.response.end(this.method === 'HEAD' ? undefined : body);
+  }
+
+  open(status: number, headers: OutgoingHttpHeaders) {
+    if (!this.answered) {
+      this.response.writeHead(status, headers);
+      this.response.flushHeaders();
+    }
+    return this.response;
+  }
+}
+
+/** Headers that HTTP/2 has no place for are left out when an answer is passed on. */
+export function withoutConnectionHeaders(headers: http.IncomingHttpHeaders): OutgoingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !connectionHeaders.has(name)));
+}

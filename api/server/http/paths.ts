@@ -1,0 +1,36 @@
+import { commonHeaders, sendBytes } from './answer.js';
+import { header } from './exchange.js';
+import { pathNotFound } from './handle.js';
+import type { Call, HttpParts } from './parts.js';
+import { versionInfo } from './version.js';
+
+/** Paths outside the resource tree: version, metrics, discovery, OpenAPI, and what other rooms hand in. */
+export async function servePath(parts: HttpParts, call: Call): Promise<void> {
+  const { exchange, info } = call;
+  const headers = commonHeaders(call.auditId, call.warnings.texts);
+  if (info.path === '/version' || info.path === '/version/') {
+    const body = Buffer.from(`${JSON.stringify(versionInfo, null, 2)}\n`);
+    exchange.respond(200, { ...headers, 'content-type': 'application/json' }, body);
+    return;
+  }
+  if (info.path === '/metrics') {
+    const body = Buffer.from(await parts.metrics.registry.metrics());
+    return sendBytes(exchange, 200, { ...headers, 'content-type': parts.metrics.registry.contentType }, body);
+  }
+  const raw = await parts.rawHandlers[info.path]?.(info.path);
+  if (raw) return sendBytes(exchange, 200, { ...headers, 'content-type': raw.contentType }, Buffer.from(raw.body));
+
+  const document = parts.documents(info.path, header(exchange, 'accept'), info.query);
+  if (!document) throw pathNotFound();
+  const extra = {
+    ...headers,
+    ...document.headers,
+    ...(document.etag ? { etag: document.etag, vary: 'Accept' } : {}),
+    'content-type': document.contentType,
+  };
+  if (document.etag && header(exchange, 'if-none-match')?.includes(document.etag)) {
+    exchange.respond(304, extra);
+    return;
+  }
+  return sendBytes(exchange, document.status ?? 200, extra, document.body);
+}

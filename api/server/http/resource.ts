@@ -1,0 +1,150 @@
+import { apiVersionOf, type KubeObject, methodNotAllowed, type Status } from '@trimtab/machinery';
+import type { HandlerContext } from '../contracts.js';
+import { mutate, validate } from '../registry/admit.js';
+import { resourceName, type Target } from '../registry/context.js';
+import { createObject } from '../registry/create.js';
+import { deleteCollection, deletedStatus, deleteObject } from '../registry/delete.js';
+import { patchObject } from '../registry/patch.js';
+import { getObject, listObjects } from '../registry/read.js';
+import type { ServedKind } from '../registry/served-kind.js';
+import { updateObject } from '../registry/update.js';
+import { readDeleteOptions, readObject, readPatch } from './decode-body.js';
+import { pathNotFound } from './handle.js';
+import { deleteOptions, listOptions, writeOptions } from './options.js';
+import type { Call, HttpParts } from './parts.js';
+import { representationOf, sendList, sendObject } from './send.js';
+import { serveSubresource } from './subresource.js';
+import { serveWatch } from './watch-stream.js';
+
+/** Answers one request for a resource; the caller may do it, that has been checked. */
+export async function serveResource(parts: HttpParts, call: Call): Promise<void> {
+  const path = call.info.resource!;
+  const kind = parts.registry.kinds.find(path.group, path.version, path.resource);
+  if (!kind) throw pathNotFound();
+  if (kind.deprecation) call.context.warn(kind.deprecation);
+  if (!kind.namespaced && path.namespace !== '' && kind.resource !== 'namespaces') throw pathNotFound();
+  const target: Target = { kind, namespace: path.namespace, name: path.name, subresource: path.subresource };
+  if (path.subresource !== '') return serveSubresource(parts, call, target);
+  const { verb } = call.info;
+  if (!(kind.verbs as readonly string[]).includes(verb)) throw methodNotAllowed(resourceName(kind), verb);
+  if (kind.namespaced && path.namespace === '' && !['list', 'watch'].includes(verb))
+    throw methodNotAllowed(resourceName(kind), verb);
+
+  switch (verb) {
+    case 'get':
+      return get(parts, call, target);
+    case 'list':
+      return list(parts, call, kind, path.namespace);
+    case 'watch':
+      return serveWatch(parts, call, kind);
+    case 'create':
+      return create(parts, call, target);
+    case 'update':
+      return update(parts, call, target);
+    case 'patch':
+      return patch(parts, call, target);
+    case 'delete':
+      return remove(parts, call, target);
+    case 'deletecollection':
+      return removeCollection(parts, call, kind, path.namespace);
+    default:
+      throw methodNotAllowed(resourceName(kind), verb);
+  }
+}
+
+export async function get(parts: HttpParts, call: Call, target: Target): Promise<void> {
+  const r = representationOf(call, { convertible: true, list: false });
+  const object = await getObject(parts.registry, target, {
+    resourceVersion: call.info.query.get('resourceVersion') ?? undefined,
+  });
+  return sendObject(parts, call, target.kind, object, r);
+}
+
+async function list(parts: HttpParts, call: Call, kind: ServedKind, namespace: string): Promise<void> {
+  const r = representationOf(call, { convertible: true, list: true });
+  const page = await listObjects(parts.registry, kind, namespace, listOptions(call.info.query));
+  return sendList(parts, call, kind, page, r);
+}
+
+async function create(parts: HttpParts, call: Call, target: Target): Promise<void> {
+  const { kind, namespace } = target;
+  const { registry } = parts;
+  const handler = registry.handlers[kind.storage.resource];
+  const r = representationOf(call, { convertible: !handler, list: false });
+  const options = writeOptions(call.info.query, 'CreateOptions');
+  const object = await readObject(parts, call, kind, options.fieldValidation);
+  if (handler) {
+    const context = handlerContext(call, target, options.dryRun ?? false);
+    const admitted = await admitCreate(parts, call, target, object, options.dryRun ?? false);
+    return sendObject(parts, call, undefined, typedAs(kind, await handler.create(admitted, context)), r, 201);
+  }
+  const created = await createObject(registry, call.context, kind, namespace, object, options);
+  return sendObject(parts, call, kind, created, r, 201);
+}
+
+export async function admitCreate(
+  parts: HttpParts,
+  call: Call,
+  target: Target,
+  object: KubeObject,
+  dryRun: boolean,
+): Promise<KubeObject> {
+  const { registry } = parts;
+  const admitted = await mutate(registry, call.context, target, { operation: 'CREATE', object, dryRun });
+  await validate(registry, call.context, target, { operation: 'CREATE', object: admitted, dryRun });
+  return admitted;
+}
+
+export function handlerContext(call: Call, target: Target, dryRun: boolean, parent?: KubeObject): HandlerContext {
+  return {
+    user: call.user,
+    namespace: target.namespace,
+    name: target.name,
+    dryRun,
+    parent,
+    warn: (message) => call.context.warn(message),
+  };
+}
+
+function typedAs(kind: ServedKind, object: KubeObject): KubeObject {
+  const { apiVersion: _, kind: __, ...rest } = object;
+  return { kind: kind.kind, apiVersion: apiVersionOf(kind), ...rest };
+}
+
+export async function update(parts: HttpParts, call: Call, target: Target): Promise<void> {
+  const r = representationOf(call, { convertible: true, list: false });
+  const options = writeOptions(call.info.query, 'UpdateOptions');
+  const object = await readObject(parts, call, target.kind, options.fieldValidation);
+  const result = await updateObject(parts.registry, call.context, target, () => object, options);
+  return sendObject(parts, call, target.kind, result.object, r, result.created ? 201 : 200);
+}
+
+export async function patch(parts: HttpParts, call: Call, target: Target): Promise<void> {
+  const r = representationOf(call, { convertible: true, list: false });
+  const options = writeOptions(call.info.query, 'PatchOptions');
+  const wanted = await readPatch(call.exchange);
+  const result = await patchObject(parts.registry, call.context, target, wanted, options);
+  return sendObject(parts, call, target.kind, result.object, r, result.created ? 201 : 200);
+}
+
+async function remove(parts: HttpParts, call: Call, target: Target): Promise<void> {
+  const r = representationOf(call, { convertible: false, list: false });
+  const options = deleteOptions(call.info.query, await readDeleteOptions(call.exchange));
+  const result = await deleteObject(parts.registry, call.context, target, options);
+  if (!result.gone) return sendObject(parts, call, target.kind, result.object, r);
+  return sendObject(parts, call, undefined, deletedStatus(target.kind, result.object) as Status & KubeObject, r);
+}
+
+async function removeCollection(parts: HttpParts, call: Call, kind: ServedKind, namespace: string): Promise<void> {
+  const r = representationOf(call, { convertible: false, list: true });
+  const options = deleteOptions(call.info.query, await readDeleteOptions(call.exchange));
+  const items = await deleteCollection(
+    parts.registry,
+    call.context,
+    kind,
+    namespace,
+    listOptions(call.info.query),
+    options,
+  );
+  return sendList(parts, call, kind, { items, resourceVersion: String(parts.registry.store.revision) }, r);
+}

@@ -1,0 +1,126 @@
+import {
+  applyJsonPatch,
+  applyMergePatch,
+  badRequest,
+  type KubeObject,
+  methodNotAllowed,
+  parseJsonPatch,
+  type Status,
+  StatusError,
+} from '@trimtab/machinery';
+import { bindPod } from '../registry/binding.js';
+import { resourceName, type Target } from '../registry/context.js';
+import type { DeleteRequest } from '../registry/delete.js';
+import { evictPod } from '../registry/eviction.js';
+import { getObject } from '../registry/read.js';
+import { scaleOf, withScale } from '../registry/scale.js';
+import type { Subresource } from '../registry/served-kind.js';
+import { updateObject } from '../registry/update.js';
+import { readPatch, readSubresource } from './decode-body.js';
+import { pathNotFound } from './handle.js';
+import { deleteOptions, writeOptions } from './options.js';
+import type { Call, HttpParts } from './parts.js';
+import { admitCreate, get, handlerContext, patch, update } from './resource.js';
+import { representationOf, sendObject } from './send.js';
+
+/** Answers a request for a subresource of a stored object. */
+export async function serveSubresource(parts: HttpParts, call: Call, target: Target): Promise<void> {
+  const { kind, subresource: name } = target;
+  const sub = kind.subresources[name];
+  if (!sub) throw pathNotFound();
+  const { verb } = call.info;
+  if (!(sub.verbs as readonly string[]).includes(verb))
+    throw methodNotAllowed({ ...resourceName(kind), resource: `${kind.resource}/${name}` }, verb);
+  const handler = parts.registry.handlers[`${kind.storage.resource}/${name}`];
+  if (handler && verb === 'create') {
+    const options = writeOptions(call.info.query, 'CreateOptions');
+    const body = await readSubresource(call, sub, options.fieldValidation);
+    const r = representationOf(call, { convertible: false, list: false });
+    const parent = await getObject(parts.registry, target);
+    const admitted = await admitCreate(parts, call, target, body, options.dryRun ?? false);
+    const answer = await handler.create(admitted, handlerContext(call, target, options.dryRun ?? false, parent));
+    return sendObject(parts, call, undefined, { ...typeOf(sub), ...answer } as KubeObject, r, 201);
+  }
+  if (sub.scale) return serveScale(parts, call, target, sub);
+  if (name === 'binding') return serveBinding(parts, call, target, sub);
+  if (name === 'eviction') return serveEviction(parts, call, target, sub);
+  if (sub.type.kind === kind.kind) {
+    if (verb === 'get') return get(parts, call, target);
+    if (verb === 'update') return update(parts, call, target);
+    if (verb === 'patch') return patch(parts, call, target);
+  }
+  throw new StatusError({
+    code: 501,
+    reason: 'NotImplemented',
+    message: `this server does not serve ${kind.resource}/${name}`,
+  });
+}
+
+function typeOf(sub: Subresource) {
+  const { group, version, kind } = sub.type;
+  return { kind, apiVersion: group ? `${group}/${version}` : version };
+}
+
+async function serveScale(parts: HttpParts, call: Call, target: Target, sub: Subresource): Promise<void> {
+  const { kind } = target;
+  const { registry } = parts;
+  const paths = sub.scale!;
+  const r = representationOf(call, { convertible: true, list: false });
+  const send = (object: KubeObject) =>
+    sendObject(parts, call, undefined, scaleOf(kind, paths, object), { ...r, as: undefined });
+  if (call.info.verb === 'get') return send(await getObject(registry, target));
+  const options = writeOptions(call.info.query, call.info.verb === 'update' ? 'UpdateOptions' : 'PatchOptions');
+  const change =
+    call.info.verb === 'update' ? await wholeScale(call, sub, options.fieldValidation) : await scalePatch(call);
+  const result = await updateObject(
+    registry,
+    call.context,
+    target,
+    (old) => withScale(kind, paths, old!, change(scaleOf(kind, paths, old!))),
+    options,
+  );
+  return send(result.object);
+}
+
+type ScaleChange = (scale: KubeObject) => KubeObject;
+
+async function wholeScale(
+  call: Call,
+  sub: Subresource,
+  validation: 'Ignore' | 'Warn' | 'Strict',
+): Promise<ScaleChange> {
+  const scale = await readSubresource(call, sub, validation);
+  return () => scale;
+}
+
+async function scalePatch(call: Call): Promise<ScaleChange> {
+  const wanted = await readPatch(call.exchange);
+  return (scale) =>
+    wanted.type === 'json' ? applyJsonPatch(scale, parseJsonPatch(wanted.body)) : applyMergePatch(scale, wanted.body);
+}
+
+async function serveBinding(parts: HttpParts, call: Call, target: Target, sub: Subresource): Promise<void> {
+  const options = writeOptions(call.info.query, 'CreateOptions');
+  const binding = await readSubresource(call, sub, options.fieldValidation);
+  const r = representationOf(call, { convertible: false, list: false });
+  await bindPod(parts.registry, call.context, target, binding, options.dryRun ?? false);
+  return sendObject(parts, call, undefined, success(), r, 201);
+}
+
+async function serveEviction(parts: HttpParts, call: Call, target: Target, sub: Subresource): Promise<void> {
+  const options = writeOptions(call.info.query, 'CreateOptions');
+  const eviction = await readSubresource(call, sub, options.fieldValidation);
+  const r = representationOf(call, { convertible: false, list: false });
+  const named = eviction.metadata.name;
+  if (named && named !== target.name)
+    throw badRequest(`name in URL does not match name in Eviction object: ${target.name} != ${named}`);
+  const body = (eviction as { deleteOptions?: Readonly<Record<string, unknown>> }).deleteOptions ?? {};
+  const wanted: DeleteRequest = deleteOptions(new URLSearchParams(), body);
+  await evictPod(parts.registry, call.context, target, { ...wanted, dryRun: wanted.dryRun || options.dryRun });
+  return sendObject(parts, call, undefined, success(), r, 201);
+}
+
+function success(): KubeObject {
+  const status: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
+  return status as unknown as KubeObject;
+}

@@ -1,0 +1,127 @@
+import type { Writable } from 'node:stream';
+import { apiVersionOf, type KubeObject, type StatusError } from '@trimtab/machinery';
+import type { ServedKind } from '../registry/served-kind.js';
+import { type WatchNotice, type WatchSink, watchObjects } from '../registry/watch.js';
+import { commonHeaders } from './answer.js';
+import { listOptions } from './options.js';
+import type { Call, HttpParts } from './parts.js';
+import { includeObject, representationOf } from './send.js';
+import { partialMetadata, tableOf } from './table.js';
+
+/** A watcher this many bytes behind is dropped. */
+const maxBehind = 16 * 1024 * 1024;
+/** Initial objects between two turns of the event loop. */
+const perTurn = 100;
+
+/** Serves a watch: one JSON event a line, until the client leaves, the time is up or the server closes. */
+export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind): Promise<void> {
+  const { exchange, info } = call;
+  const r = representationOf(call, { convertible: true, list: false });
+  const options = listOptions(info.query);
+  const named =
+    info.resource!.name && !options.fieldSelector ? `metadata.name=${info.resource!.name}` : options.fieldSelector;
+  const encode = eventEncoder(parts, call, kind, r.as, r.version);
+  let out: Writable | undefined;
+  const before: Buffer[] = [];
+  let finish = () => {};
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const write = (bytes: Buffer) => {
+    if (!out) {
+      before.push(bytes);
+      return;
+    }
+    if (out.destroyed || out.writableEnded) return;
+    if (out.writableLength > maxBehind) {
+      finish();
+      return;
+    }
+    if (out.writableCorked === 0) {
+      out.cork();
+      const stream = out;
+      setImmediate(() => stream.uncork());
+    }
+    out.write(bytes);
+  };
+  let sent = 0;
+  const sink: WatchSink = {
+    next: (notice) => write(encode(notice)),
+    ready: () => {
+      if (out?.writableNeedDrain) {
+        const stream = out;
+        return new Promise((resolve) => {
+          stream.once('drain', resolve);
+          exchange.signal.addEventListener('abort', () => resolve(), { once: true });
+        });
+      }
+      return ++sent % perTurn === 0 ? new Promise((resolve) => setImmediate(resolve)) : undefined;
+    },
+    end: (error) => {
+      if (error) write(errorLine(error));
+      finish();
+    },
+  };
+  const stop = await watchObjects(
+    parts.registry,
+    kind,
+    info.resource!.namespace,
+    { ...options, fieldSelector: named },
+    sink,
+  );
+  exchange.signal.addEventListener('abort', finish, { once: true });
+  parts.closing.addEventListener('abort', finish, { once: true });
+  if (exchange.signal.aborted || parts.closing.aborted) finish();
+  out = exchange.open(200, {
+    ...commonHeaders(call.auditId, call.warnings.texts),
+    'content-type': 'application/json',
+    ...(r.as ? { 'content-type': `application/json;as=${r.as};g=meta.k8s.io;v=${r.version}` } : {}),
+  });
+  for (const bytes of before) write(bytes);
+  await finished;
+  parts.closing.removeEventListener('abort', finish);
+  stop();
+  if (!out.destroyed) out.end();
+}
+
+function errorLine(error: StatusError): Buffer {
+  return Buffer.from(`${JSON.stringify({ type: 'ERROR', object: error.status })}\n`);
+}
+
+/** Gives the bytes of an event, made once for all watchers that want the same form. */
+function eventEncoder(
+  parts: HttpParts,
+  call: Call,
+  kind: ServedKind,
+  as: string | undefined,
+  version: 'v1' | 'v1beta1',
+): (notice: WatchNotice) => Buffer {
+  const line = (type: string, object: Buffer) =>
+    Buffer.concat([Buffer.from(`{"type":"${type}","object":`), object, Buffer.from('}\n')]);
+  const { encoder, registry } = parts;
+  const make = (type: string, representation: string, object: KubeObject, body: () => Buffer) =>
+    encoder.event(object, `${type} ${representation}`, () => line(type, body()));
+  if (as === 'Table') {
+    let first = true;
+    const include = includeObject(call);
+    return ({ type, object }) => {
+      const columns = first;
+      first = false;
+      const now = registry.clock.now();
+      const representation = `Table ${version} ${include} ${columns} ${Math.floor(now / 1000)} ${apiVersionOf(kind)}`;
+      const table = () =>
+        tableOf(kind, type === 'BOOKMARK' ? [] : [object], {
+          version,
+          include,
+          now,
+          metadata: { resourceVersion: object.metadata.resourceVersion },
+          columns,
+        });
+      return make(type, representation, object, () => Buffer.from(JSON.stringify(table())));
+    };
+  }
+  if (as === 'PartialObjectMetadata')
+    return ({ type, object }) =>
+      make(type, `Partial ${version}`, object, () => Buffer.from(JSON.stringify(partialMetadata(object, version))));
+  return ({ type, object }) => make(type, 'json', object, () => encoder.object(object));
+}

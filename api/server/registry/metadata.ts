@@ -1,0 +1,106 @@
+import { conflict, type KubeObject, type ObjectMeta, type Random, timestamp } from '@trimtab/machinery';
+import { resourceName, withMetadata } from './context.js';
+import { newUid } from './names.js';
+import type { ServedKind } from './served-kind.js';
+
+/** The metadata of a new object: what only the system may set is set here and nothing of it taken from the client. */
+export function metadataForCreate(
+  kind: ServedKind,
+  object: KubeObject,
+  name: string,
+  now: number,
+  random: Random,
+): KubeObject {
+  const {
+    deletionTimestamp: _,
+    deletionGracePeriodSeconds: __,
+    generation: ___,
+    selfLink: ____,
+    ...given
+  } = object.metadata;
+  const metadata: ObjectMeta = {
+    ...given,
+    name,
+    uid: newUid(random),
+    creationTimestamp: timestamp(now),
+    ...(kind.generation ? { generation: 1 } : {}),
+  };
+  return { ...object, metadata };
+}
+
+/** An update keeps what only the system may set, whatever the client sent. */
+export function metadataForUpdate(object: KubeObject, old: KubeObject): KubeObject {
+  const {
+    deletionTimestamp: _,
+    deletionGracePeriodSeconds: __,
+    selfLink: ___,
+    generation: ____,
+    ...given
+  } = object.metadata;
+  const kept: Partial<Record<keyof ObjectMeta, unknown>> = {
+    name: old.metadata.name,
+    uid: old.metadata.uid,
+    creationTimestamp: old.metadata.creationTimestamp,
+    resourceVersion: old.metadata.resourceVersion,
+  };
+  for (const f of ['namespace', 'generation', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const)
+    if (old.metadata[f] !== undefined) kept[f] = old.metadata[f];
+  return { ...object, metadata: { ...given, ...kept } as ObjectMeta };
+}
+
+/** Refuses an update meant for another incarnation or an older state. */
+export function checkUpdatePreconditions(kind: ServedKind, object: KubeObject, old: KubeObject): void {
+  const { uid, resourceVersion } = object.metadata;
+  const name = old.metadata.name ?? '';
+  if (uid && uid !== old.metadata.uid)
+    throw conflict(
+      resourceName(kind),
+      name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+    );
+  if (resourceVersion && resourceVersion !== '0' && resourceVersion !== old.metadata.resourceVersion)
+    throw conflict(resourceName(kind), name);
+}
+
+/** The generation grows when anything but metadata and status differs. */
+export function withGeneration(kind: ServedKind, object: KubeObject, old: KubeObject): KubeObject {
+  if (!kind.generation || sameDesiredState(object, old)) return object;
+  return withMetadata(object, { generation: (old.metadata.generation ?? 0) + 1 });
+}
+
+function sameDesiredState(a: KubeObject, b: KubeObject): boolean {
+  const x = a as unknown as Record<string, unknown>;
+  const y = b as unknown as Record<string, unknown>;
+  for (const f of new Set([...Object.keys(x), ...Object.keys(y)]))
+    if (f !== 'metadata' && f !== 'status' && f !== 'apiVersion' && f !== 'kind' && !deepEqual(x[f], y[f]))
+      return false;
+  return true;
+}
+
+/** Structural equality of JSON values; a field that is `undefined` equals an absent one. */
+export function deepEqual(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    if (a.length !== b.length) return false;
+    for (let i = 0; i < a.length; i++) if (!deepEqual(a[i], b[i])) return false;
+    return true;
+  }
+  const x = a as Record<string, unknown>;
+  const y = b as Record<string, unknown>;
+  for (const key in x) if (x[key] !== undefined && !deepEqual(x[key], y[key])) return false;
+  for (const key in y) if (y[key] !== undefined && x[key] === undefined) return false;
+  return true;
+}
+
+/** True when nothing a reader could care about differs: the times of managed fields do not count. */
+export function isNoOp(object: KubeObject, old: KubeObject): boolean {
+  return deepEqual(withoutTimes(object), withoutTimes(old));
+}
+
+function withoutTimes(object: KubeObject): KubeObject {
+  const { managedFields } = object.metadata;
+  if (!managedFields) return object;
+  return withMetadata(object, { managedFields: managedFields.map(({ time: _, ...entry }) => entry) });
+}

@@ -1,0 +1,68 @@
+import type { Patch, PatchOptions } from '@trimtab/client';
+import {
+  applyJsonPatch,
+  applyMergePatch,
+  applyStrategicMergePatch,
+  badRequest,
+  type KubeObject,
+  parseJsonPatch,
+  unsupportedMediaType,
+} from '@trimtab/machinery';
+import type { Registry, RequestContext, Target } from './context.js';
+import { acceptPatched, type FieldValidation } from './decoding.js';
+import { applyFields } from './ownership.js';
+import type { ServedKind } from './served-kind.js';
+import { type UpdateResult, updateObject } from './update.js';
+
+export interface PatchRequest extends PatchOptions {
+  readonly fieldValidation?: FieldValidation;
+}
+
+/**
+ * Applies a patch to the newest state and stores the outcome, again and again until nobody was faster; only a
+ * resourceVersion inside the patch makes being slower an error. Apply patches create what is missing.
+ */
+export async function patchObject(
+  registry: Registry,
+  context: RequestContext,
+  target: Target,
+  patch: Patch,
+  options: PatchRequest = {},
+): Promise<UpdateResult> {
+  const { kind, name, subresource } = target;
+  const validation = options.fieldValidation ?? 'Warn';
+  const applied = patch.type === 'apply';
+  if (applied && !options.fieldManager)
+    throw badRequest(
+      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+    );
+  const compute = (old: KubeObject | undefined) => {
+    if (patch.type === 'apply') {
+      const wanted = acceptPatched(kind, name, kind.decode(patch.body), patch.body, validation, context);
+      return applyFields(kind, old, wanted, {
+        manager: options.fieldManager!,
+        force: options.force ?? false,
+        now: registry.clock.now(),
+        subresource,
+      });
+    }
+    const patched = applyPatch(kind, old!, patch);
+    return acceptPatched(kind, name, kind.decode(patched), patch.body, validation, context);
+  };
+  return updateObject(registry, context, target, compute, { ...options, applied, createMissing: applied });
+}
+
+function applyPatch(kind: ServedKind, old: KubeObject, patch: Exclude<Patch, { type: 'apply' }>): KubeObject {
+  switch (patch.type) {
+    case 'json':
+      return applyJsonPatch(old, parseJsonPatch(patch.body));
+    case 'merge':
+      return applyMergePatch(old, patch.body);
+    case 'strategic':
+      if (kind.custom)
+        throw unsupportedMediaType(
+          'the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml',
+        );
+      return applyStrategicMergePatch(old, patch.body, kind.schema);
+  }
+}

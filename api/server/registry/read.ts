@@ -1,0 +1,106 @@
+import type { GetOptions, ListOptions } from '@trimtab/client';
+import { expired, type KubeObject, notFound } from '@trimtab/machinery';
+import { CompactedError, type Scope, type Snapshot } from '@trimtab/store';
+import { type Registry, resourceName, storeKey, type Target } from './context.js';
+import { decodeContinue, encodeContinue } from './continue-token.js';
+import { exactSnapshot, parseResourceVersion, validateListOptions, waitForRevision } from './revisions.js';
+import { type Selection, selectionOf } from './selection.js';
+import type { ServedKind } from './served-kind.js';
+
+/** One page of a list; objects are in the served version. */
+export interface ListPage {
+  readonly items: readonly KubeObject[];
+  readonly resourceVersion: string;
+  readonly continue?: string;
+  /** Known only where nothing filters. */
+  readonly remainingItemCount?: number;
+}
+
+/** The stored object; with a resourceVersion, one not older. Throws NotFound. */
+export async function getObject(registry: Registry, target: Target, options: GetOptions = {}): Promise<KubeObject> {
+  const wanted = parseResourceVersion(options.resourceVersion);
+  if (wanted) await waitForRevision(registry.store, registry.clock, wanted);
+  const entry = registry.store.snapshot().get(storeKey(target.kind, target.namespace, target.name));
+  if (!entry) throw notFound(resourceName(target.kind), target.name);
+  return target.kind.storage.fromStorage(entry.object);
+}
+
+/**
+ * Lists by Kubernetes' resource-version rules: none is the newest state, `0` any, N not older than N (exactly N with a
+ * limit or `Exact`). Pages after the first stay at the first page's revision; once that is compacted, 410 with a token
+ * that goes on at the newest one.
+ */
+export async function listObjects(
+  registry: Registry,
+  kind: ServedKind,
+  namespace: string,
+  options: ListOptions = {},
+): Promise<ListPage> {
+  validateListOptions(options, false);
+  const selection = selectionOf(kind, namespace, options);
+  const scope = scopeOf(kind, namespace, selection);
+  const limit = options.limit && options.limit > 0 ? options.limit : undefined;
+  const { snapshot, after } = await startOf(registry, options, limit !== undefined);
+
+  const items: KubeObject[] = [];
+  let last: { namespace: string; name: string } | undefined;
+  let more = false;
+  for (const entry of snapshot.range(scope, after)) {
+    const object = kind.storage.fromStorage(entry.object);
+    if (!selection.everything && !selection.matches(object)) continue;
+    if (limit !== undefined && items.length === limit) {
+      more = true;
+      break;
+    }
+    items.push(object);
+    last = entry.key;
+  }
+  const page: ListPage = { items, resourceVersion: String(snapshot.revision) };
+  if (!more || !last) return page;
+  return {
+    ...page,
+    continue: encodeContinue({ revision: snapshot.revision, after: last }),
+    ...(selection.everything ? { remainingItemCount: remaining(snapshot, scope, last) } : {}),
+  };
+}
+
+/** Where the kind's objects in this namespace lie, narrowed to one name where a field selector names it. */
+export function scopeOf(kind: ServedKind, namespace: string, selection: Selection): Scope {
+  const { resource } = kind.storage;
+  const inside = kind.namespaced ? namespace : '';
+  if (selection.name !== undefined && (inside !== '' || !kind.namespaced))
+    return { resource, namespace: inside, name: selection.name };
+  return inside === '' ? { resource } : { resource, namespace: inside };
+}
+
+async function startOf(
+  registry: Registry,
+  options: ListOptions,
+  limited: boolean,
+): Promise<{ snapshot: Snapshot; after?: { namespace: string; name: string } }> {
+  const { store, clock } = registry;
+  if (options.continue) {
+    const token = decodeContinue(options.continue);
+    if (token.revision < 0) return { snapshot: store.snapshot(), after: token.after };
+    try {
+      return { snapshot: store.snapshot(token.revision), after: token.after };
+    } catch (error) {
+      if (!(error instanceof CompactedError)) throw error;
+      throw expired(
+        'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.',
+        encodeContinue({ revision: -1, after: token.after }),
+      );
+    }
+  }
+  const wanted = parseResourceVersion(options.resourceVersion);
+  if (!wanted) return { snapshot: store.snapshot() };
+  await waitForRevision(store, clock, wanted);
+  const exact = options.resourceVersionMatch === 'Exact' || (limited && options.resourceVersionMatch === undefined);
+  return { snapshot: exact ? exactSnapshot(store, wanted) : store.snapshot() };
+}
+
+function remaining(snapshot: Snapshot, scope: Scope, last: { namespace: string; name: string }): number {
+  let count = 0;
+  for (const _ of snapshot.range(scope, last)) count++;
+  return count;
+}

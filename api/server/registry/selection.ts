@@ -1,0 +1,48 @@
+import {
+  badRequest,
+  compileFieldSelector,
+  type KubeObject,
+  matchesLabels,
+  parseFieldSelector,
+  parseLabelSelector,
+  requiredFieldValue,
+  SelectorError,
+} from '@trimtab/machinery';
+import type { ServedKind } from './served-kind.js';
+
+/** A label and field selector made into one question. */
+export interface Selection {
+  /** Nothing is filtered. */
+  readonly everything: boolean;
+  /** Set where a field selector demands this very name. */
+  readonly name?: string;
+  matches(object: KubeObject): boolean;
+}
+
+const all: Selection = { everything: true, matches: () => true };
+
+/** Throws BadRequest for selectors that do not parse or name fields the kind cannot be selected by. */
+export function selectionOf(
+  kind: ServedKind,
+  namespace: string,
+  options: { readonly labelSelector?: string; readonly fieldSelector?: string },
+): Selection {
+  if (!options.labelSelector && !options.fieldSelector) return all;
+  try {
+    const labels = options.labelSelector ? parseLabelSelector(options.labelSelector) : undefined;
+    const fields = options.fieldSelector ? parseFieldSelector(options.fieldSelector) : undefined;
+    const byFields = fields && compileFieldSelector(fields, kind.fieldLabels);
+    const elsewhere = fields && requiredFieldValue(fields, 'metadata.namespace');
+    if (kind.namespaced && namespace !== '' && elsewhere !== undefined && elsewhere !== namespace)
+      return { everything: false, matches: () => false };
+    return {
+      everything: false,
+      name: fields && requiredFieldValue(fields, 'metadata.name'),
+      matches: (object) =>
+        (!labels || matchesLabels(labels, object.metadata.labels)) && (!byFields || byFields(object)),
+    };
+  } catch (error) {
+    if (error instanceof SelectorError) throw badRequest(`unable to parse requirement: ${error.message}`);
+    throw error;
+  }
+}

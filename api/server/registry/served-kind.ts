@@ -1,0 +1,88 @@
+import type { Decoded, FieldLabels, GroupVersionKind, KubeObject, ResourceType, Schema } from '@trimtab/machinery';
+import type { Observable } from 'rxjs';
+import type { Strategy } from '../contracts.js';
+
+export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
+
+/**
+ * Everything the server knows of one resource at one version. Kinds are data: the generic registry serves any of them, and
+ * what is truly a kind's own sits in its {@link Strategy}.
+ */
+export interface ServedKind extends ResourceType {
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly listKind: string;
+  readonly verbs: readonly Verb[];
+  readonly schema: Schema;
+  /** Reads a body: prunes and reports unknown fields, fills in the schema's defaults, reports wrong types. */
+  decode(value: unknown): Decoded<KubeObject>;
+  readonly storage: KindStorage;
+  readonly strategy: Strategy;
+  readonly subresources: Readonly<Record<string, Subresource>>;
+  /** What a field selector may name. */
+  readonly fieldLabels: FieldLabels;
+  /** A custom kind: no strategic merge, list items carry their type, `/status` keeps nothing but status. */
+  readonly custom: boolean;
+  /** `metadata.generation` starts at 1 and grows with the desired state. */
+  readonly generation: boolean;
+  /** Table columns in the order shown; absent: name and age. */
+  readonly columns?: readonly TableColumn[];
+  /** A text for a `Warning` header on every use of a deprecated version. */
+  readonly deprecation?: string;
+}
+
+/** One printed column: `priority` above 0 is shown by `-o wide` only. */
+export interface TableColumn {
+  readonly name: string;
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  readonly format?: string;
+  readonly description?: string;
+  readonly priority?: number;
+  /** `now` in milliseconds, for ages. */
+  cell(object: KubeObject, now: number): string | number | boolean | null | undefined;
+}
+
+/**
+ * Where and in which form objects lie. Versions and groups that share a resource (`events`) name the same `resource`;
+ * conversions give the object itself back where nothing has to change, and keep identity per object otherwise.
+ */
+export interface KindStorage {
+  /** The store's resource: `<group>/<plural>`. */
+  readonly resource: string;
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** From the storage version to the served version. */
+  fromStorage(object: KubeObject): KubeObject;
+  /** From the served version to the storage version. */
+  toStorage(object: KubeObject): KubeObject;
+}
+
+/** A subresource and the kind its bodies have. */
+export interface Subresource {
+  readonly name: string;
+  readonly type: GroupVersionKind;
+  readonly verbs: readonly ('get' | 'create' | 'update' | 'patch' | 'delete')[];
+  /** Absent where bodies have no schema of ours (streams). */
+  readonly schema?: Schema;
+  /** For `scale`: JSON paths without the leading dot, such as `spec.replicas`. */
+  readonly scale?: ScalePaths;
+}
+
+export interface ScalePaths {
+  readonly specReplicas: string;
+  readonly statusReplicas: string;
+  /** A LabelSelector object or a selector string. */
+  readonly selector?: string;
+}
+
+/**
+ * A supplier of kinds: the built-in table, and custom resource definitions. `changes` emits after the set has changed; it
+ * need not emit at first.
+ */
+export interface KindSource {
+  kinds(): readonly ServedKind[];
+  readonly changes: Observable<void>;
+  /** Versions of a group, preferred first, where the source knows better than the usual order (stable before beta). */
+  preferredVersions?(group: string): readonly string[] | undefined;
+}

@@ -1,0 +1,64 @@
+import type { KubeObject } from '@trimtab/machinery';
+import type { ServedKind } from './served-kind.js';
+
+type Fields = Readonly<Record<string, unknown>>;
+const fieldsOf = (object: KubeObject): Fields => object as unknown as Fields;
+
+/** The only field each of these subresources may change, besides metadata. */
+const ownField: Readonly<Record<string, readonly [outer: string, inner: string]>> = {
+  finalize: ['spec', 'finalizers'],
+  ephemeralcontainers: ['spec', 'ephemeralContainers'],
+  approval: ['status', 'conditions'],
+};
+
+/**
+ * What a write through this subresource may change: a main write leaves status alone, a status write everything but status
+ * and metadata, the others all but their own part. The rest is taken from `old`.
+ */
+export function resetForSubresource(
+  kind: ServedKind,
+  subresource: string,
+  object: KubeObject,
+  old: KubeObject,
+): KubeObject {
+  if (subresource === 'status') {
+    const metadata = kind.custom ? { ...old.metadata, managedFields: object.metadata.managedFields } : object.metadata;
+    return { ...old, metadata, status: fieldsOf(object).status } as KubeObject;
+  }
+  if (subresource === 'resize') return { ...old, metadata: object.metadata, spec: resized(object, old) } as KubeObject;
+  const own = ownField[subresource];
+  if (own) {
+    const [outer, inner] = own;
+    const value = (fieldsOf(object)[outer] as Fields | undefined)?.[inner];
+    const before = fieldsOf(old)[outer] as Fields | undefined;
+    return { ...old, metadata: object.metadata, [outer]: { ...before, [inner]: value } } as KubeObject;
+  }
+  if (subresource !== '' || kind.subresources.status === undefined) return object;
+  const status = fieldsOf(old).status;
+  return fieldsOf(object).status === status ? object : ({ ...object, status } as KubeObject);
+}
+
+interface Sized {
+  readonly name: string;
+  readonly resources?: unknown;
+  readonly resizePolicy?: unknown;
+}
+interface PodParts {
+  readonly spec?: { readonly containers?: readonly Sized[]; readonly initContainers?: readonly Sized[] };
+}
+
+/** The old pod spec with the new one's container resources. */
+function resized(object: KubeObject, old: KubeObject): object {
+  const wanted = (object as PodParts).spec;
+  const before = (old as PodParts).spec;
+  const each = (was: readonly Sized[] | undefined, now: readonly Sized[] | undefined) =>
+    was?.map((c) => {
+      const match = now?.find((n) => n.name === c.name);
+      return match ? { ...c, resources: match.resources, resizePolicy: match.resizePolicy } : c;
+    });
+  return {
+    ...before,
+    containers: each(before?.containers, wanted?.containers),
+    ...(before?.initContainers ? { initContainers: each(before.initContainers, wanted?.initContainers) } : {}),
+  };
+}

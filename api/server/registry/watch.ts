@@ -1,0 +1,183 @@
+import type { WatchOptions } from '@trimtab/client';
+import { expired, internalError, type KubeObject, StatusError } from '@trimtab/machinery';
+import { CompactedError, type Snapshot, type StoreEvent } from '@trimtab/store';
+import type { Subscription } from 'rxjs';
+import { type Registry, withMetadata } from './context.js';
+import { scopeOf } from './read.js';
+import { parseResourceVersion, tooOld, validateListOptions, waitForRevision } from './revisions.js';
+import { type Selection, selectionOf } from './selection.js';
+import type { ServedKind } from './served-kind.js';
+
+const bookmarkInterval = 60_000;
+const bookmarkBeforeEnd = 2_000;
+const minTimeout = 1_800_000;
+
+export interface WatchNotice {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
+  /** In the served version; the same object for every watcher of one event, so that encodings can be shared. */
+  readonly object: KubeObject;
+}
+
+/** Where a watch delivers to. */
+export interface WatchSink {
+  /** Called synchronously with the store's commit; must not throw and does its own bounded buffering. */
+  next(notice: WatchNotice): void;
+  /** Asked between initial objects: a promise to wait for before more of them are sent. */
+  ready?(): Promise<void> | undefined;
+  /** The last call. Without an error the watch ended in order (timeout, shutdown). */
+  end(error?: StatusError): void;
+}
+
+/**
+ * Starts a watch and gives the function that stops it. Rejects before anything is sent when the start is refused (410
+ * when the revision is gone). No revision or `0` sends the current state first; `sendInitialEvents` ends it with a
+ * bookmark annotated `k8s.io/initial-events-end`.
+ */
+export async function watchObjects(
+  registry: Registry,
+  kind: ServedKind,
+  namespace: string,
+  options: WatchOptions,
+  sink: WatchSink,
+): Promise<() => void> {
+  validateListOptions(options, true);
+  const { store, clock } = registry;
+  const selection = selectionOf(kind, namespace, options);
+  const wanted = parseResourceVersion(options.resourceVersion);
+  if (wanted) await waitForRevision(store, clock, wanted);
+  const initial = options.sendInitialEvents ?? !wanted;
+  if (!initial && wanted! < store.compacted) throw tooOld(new CompactedError(wanted!, store.compacted));
+  const session = new WatchSession(registry, kind, namespace, options, selection, sink);
+  session.start(initial ? store.snapshot() : undefined, wanted ?? 0);
+  return () => session.stop();
+}
+
+class WatchSession {
+  readonly #timers: (() => void)[] = [];
+  #subscription: Subscription | undefined;
+  #stopped = false;
+
+  constructor(
+    readonly registry: Registry,
+    readonly kind: ServedKind,
+    readonly namespace: string,
+    readonly options: WatchOptions,
+    readonly selection: Selection,
+    readonly sink: WatchSink,
+  ) {}
+
+  start(snapshot: Snapshot | undefined, from: number): void {
+    const { clock, random } = this.registry;
+    const timeout = this.options.timeoutSeconds ? this.options.timeoutSeconds * 1000 : minTimeout * (1 + random.next());
+    this.#timers.push(clock.after(timeout, () => this.#finish()));
+    if (!snapshot) {
+      this.#follow(from);
+      this.#scheduleBookmarks(timeout);
+      return;
+    }
+    this.#sendInitial(snapshot).then(
+      () => {
+        if (this.#stopped) return;
+        if (this.options.sendInitialEvents && this.options.allowWatchBookmarks)
+          this.sink.next(bookmark(this.kind, snapshot.revision, { 'k8s.io/initial-events-end': 'true' }));
+        this.#follow(snapshot.revision);
+        this.#scheduleBookmarks(timeout);
+      },
+      (error: unknown) => this.#finish(asStatus(error)),
+    );
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#subscription?.unsubscribe();
+    for (const cancel of this.#timers.splice(0)) cancel();
+  }
+
+  async #sendInitial(snapshot: Snapshot): Promise<void> {
+    for (const entry of snapshot.range(scopeOf(this.kind, this.namespace, this.selection))) {
+      const object = this.kind.storage.fromStorage(entry.object);
+      if (!this.selection.matches(object)) continue;
+      this.sink.next({ type: 'ADDED', object });
+      const wait = this.sink.ready?.();
+      if (wait) await wait;
+      if (this.#stopped) return;
+    }
+  }
+
+  #follow(from: number): void {
+    const scope = scopeOf(this.kind, this.namespace, this.selection);
+    this.#subscription = this.registry.store.watch(scope, from).subscribe({
+      next: (event) => this.#deliver(event),
+      error: (error: unknown) => this.#finish(asStatus(error)),
+      complete: () => this.#finish(),
+    });
+    if (this.#stopped) this.#subscription.unsubscribe();
+  }
+
+  #deliver(event: StoreEvent): void {
+    if (this.#stopped) return;
+    const notice = noticeOf(this.kind, this.selection, event);
+    if (notice) this.sink.next(notice);
+  }
+
+  #scheduleBookmarks(timeout: number): void {
+    if (!this.options.allowWatchBookmarks) return;
+    const { clock, random, store } = this.registry;
+    const send = () => {
+      if (!this.#stopped) this.sink.next(bookmark(this.kind, store.revision));
+    };
+    const repeat = () => {
+      send();
+      this.#timers.push(clock.after(bookmarkInterval, repeat));
+    };
+    this.#timers.push(clock.after(bookmarkInterval * (0.75 + random.next() / 2), repeat));
+    if (timeout > bookmarkBeforeEnd) this.#timers.push(clock.after(timeout - bookmarkBeforeEnd, send));
+  }
+
+  #finish(error?: StatusError): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.sink.end(error);
+  }
+}
+
+/** What a watcher with this selection sees of an event: entering it is ADDED, leaving it DELETED. */
+export function noticeOf(kind: ServedKind, selection: Selection, event: StoreEvent): WatchNotice | undefined {
+  const { fromStorage } = kind.storage;
+  const object = fromStorage(event.object);
+  if (event.type === 'delete') return selection.matches(object) ? { type: 'DELETED', object } : undefined;
+  const previous = event.previous && fromStorage(event.previous);
+  const is = selection.everything || selection.matches(object);
+  const was = previous !== undefined && (selection.everything || selection.matches(previous));
+  if (is) return { type: was ? 'MODIFIED' : 'ADDED', object };
+  return was ? { type: 'DELETED', object: departed(event, fromStorage) } : undefined;
+}
+
+const departures = new WeakMap<StoreEvent, KubeObject>();
+
+/** The last state that matched, stamped with the revision at which it stopped matching. */
+function departed(event: StoreEvent, fromStorage: (o: KubeObject) => KubeObject): KubeObject {
+  let object = departures.get(event);
+  if (!object) {
+    object = withMetadata(fromStorage(event.previous!), { resourceVersion: String(event.revision) });
+    departures.set(event, object);
+  }
+  return object;
+}
+
+function bookmark(kind: ServedKind, revision: number, annotations?: Readonly<Record<string, string>>): WatchNotice {
+  return {
+    type: 'BOOKMARK',
+    object: {
+      kind: kind.kind,
+      apiVersion: kind.group ? `${kind.group}/${kind.version}` : kind.version,
+      metadata: { resourceVersion: String(revision), creationTimestamp: null, ...(annotations ? { annotations } : {}) },
+    },
+  };
+}
+
+function asStatus(error: unknown): StatusError {
+  if (error instanceof CompactedError)
+    return expired(`too old resource version: ${error.revision} (${error.compacted})`);
+  return error instanceof StatusError ? error : internalError(error instanceof Error ? error.message : String(error));
+}

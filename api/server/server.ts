@@ -1,0 +1,134 @@
+import type { Client, NodeStreamsLookup } from '@trimtab/client';
+import { type Clock, type Logger, notFound, type Random, serviceUnavailable } from '@trimtab/machinery';
+import type { Store } from '@trimtab/store';
+import type {
+  AdmissionPlugin,
+  Authenticator,
+  Authorizer,
+  CreateOnlyHandlers,
+  RawHandler,
+  UserInfo,
+} from './contracts.js';
+import { Discovery } from './http/discovery.js';
+import { ObjectEncoder } from './http/encoding.js';
+import { handle } from './http/handle.js';
+import { listen, type TlsOptions } from './http/listen.js';
+import { Metrics } from './http/metrics.js';
+import type { HttpParts } from './http/parts.js';
+import { Seats } from './http/seats.js';
+import { versionInfo } from './http/version.js';
+import { LocalClient } from './local-client.js';
+import type { Registry } from './registry/context.js';
+import { KindTable } from './registry/kind-table.js';
+import type { KindSource } from './registry/served-kind.js';
+
+export interface ApiServerOptions {
+  readonly store: Store;
+  /** Where kinds come from; the first source that has a path serves it. */
+  readonly kinds: readonly KindSource[];
+  readonly authenticator: Authenticator;
+  readonly authorizer: Authorizer;
+  /** In the order they run. */
+  readonly admission?: readonly AdmissionPlugin[];
+  readonly handlers?: CreateOnlyHandlers;
+  /** By exact path. */
+  readonly rawHandlers?: Readonly<Record<string, RawHandler>>;
+  readonly nodeStreams?: NodeStreamsLookup;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly tls: TlsOptions;
+  /** An address of this machine; `127.0.0.1` unless said otherwise. */
+  readonly bind?: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** The host clients are told to connect to; the bind address unless said otherwise. */
+  readonly host?: string;
+  /** How many requests execute at once; 128 unless said otherwise. */
+  readonly maxExecuting?: number;
+  /** Names of what is not ready yet, for `/readyz`; none unless said otherwise. */
+  readonly notReady?: () => readonly string[];
+}
+
+export interface ApiServer {
+  /** `https://host:port` */
+  readonly url: string;
+  readonly port: number;
+  readonly kinds: KindTable;
+  /** The cluster for a part in this process that acts as `user`; `fieldManager` names it in managed fields. */
+  localClient(user: UserInfo, fieldManager?: string): Client;
+  /** Ends watches and streams and frees the port. The store stays open. */
+  close(): Promise<void>;
+}
+
+/** The registry without a port: for tests and simulations, which talk to it through {@link localClientOf}. */
+export function createRegistry(
+  options: Pick<ApiServerOptions, 'store' | 'kinds' | 'admission' | 'handlers' | 'clock' | 'random' | 'logger'>,
+): Registry {
+  return {
+    store: options.store,
+    kinds: new KindTable(options.kinds),
+    admission: options.admission ?? [],
+    handlers: options.handlers ?? {},
+    clock: options.clock,
+    random: options.random,
+    logger: options.logger,
+  };
+}
+
+export function localClientOf(
+  registry: Registry,
+  authorizer: Authorizer,
+  user: UserInfo,
+  fieldManager = user.name.slice(user.name.lastIndexOf(':') + 1),
+): Client {
+  return new LocalClient({ registry, authorizer, user, fieldManager, raw: rawPath });
+}
+
+async function rawPath(path: string): Promise<string> {
+  if (path === '/version') return JSON.stringify(versionInfo);
+  if (/^\/(healthz|livez|readyz)$/.test(path)) return 'ok';
+  throw notFound({ group: '', resource: 'paths' }, path);
+}
+
+/** Resolves once requests are answered. Rejects with an error naming the port when it cannot be had. */
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const registry = createRegistry(options);
+  const { authenticator, authorizer, clock, logger } = options;
+  const seats = new Seats(options.maxExecuting ?? 128, clock);
+  const closing = new AbortController();
+  const discovery = new Discovery(registry.kinds);
+  const parts: HttpParts = {
+    registry,
+    authenticator,
+    authorizer,
+    encoder: new ObjectEncoder(),
+    seats,
+    metrics: new Metrics(seats, () => options.store.revision),
+    nodeStreams: options.nodeStreams ?? (() => undefined),
+    rawHandlers: options.rawHandlers ?? {},
+    documents: (path, accept) => discovery.document(path, accept),
+    closing: closing.signal,
+    notReady: options.notReady ?? (() => []),
+  };
+  const bind = options.bind ?? '127.0.0.1';
+  const listener = await listen({
+    bind,
+    port: options.port,
+    tls: options.tls,
+    handle: (exchange) => void handle(parts, exchange),
+    upgrade: (_request, _peer, socket) => socket.destroy(serviceUnavailable('upgrades are not served')),
+    onError: (error) => logger.debug({ err: error }, 'connection error'),
+  });
+  const host = options.host ?? (bind === '0.0.0.0' || bind === '::' ? '127.0.0.1' : bind);
+  return {
+    url: `https://${host.includes(':') ? `[${host}]` : host}:${listener.port}`,
+    port: listener.port,
+    kinds: registry.kinds,
+    localClient: (user, fieldManager) => localClientOf(registry, authorizer, user, fieldManager),
+    close: () => {
+      closing.abort();
+      return listener.close();
+    },
+  };
+}

@@ -162,19 +162,26 @@ export class ContainerWorker {
   #run(effect: ContainerEffect): void {
     switch (effect.type) {
       case 'pull':
-        return this.#home.track(this.#pull());
+        this.#home.track(this.#pull());
+        break;
       case 'start':
-        return this.#home.track(this.#startAttempt(effect.attempt));
+        this.#home.track(this.#startAttempt(effect.attempt));
+        break;
       case 'postStart':
-        return this.#home.track(this.#hook('postStart', this.#home.graceMs()));
+        this.#home.track(this.#hook('postStart', this.#home.graceMs()));
+        break;
       case 'preStop':
-        return this.#home.track(this.#hook('preStop', effect.budgetMs));
+        this.#home.track(this.#hook('preStop', effect.budgetMs));
+        break;
       case 'terminate':
-        return this.#home.track(this.#signal(this.#stopSignal));
+        this.#home.track(this.#signal(this.#stopSignal));
+        break;
       case 'kill':
-        return this.#home.track(this.#signal('SIGKILL'));
+        this.#home.track(this.#signal('SIGKILL'));
+        break;
       case 'backedOff':
-        return this.#sayBackOff(effect.what);
+        this.#sayBackOff(effect.what);
+        break;
     }
   }
 

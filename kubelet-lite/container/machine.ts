@@ -114,7 +114,7 @@ const machine = setup({
   },
   actions: {
     now: assign({ now: ({ event }) => event.at }),
-    recordStart: assign(({ context, event }) => {
+    recordStart: assign(({ event }) => {
       if (event.type !== 'started') return {};
       const { container } = event;
       return { running: container, containerID: container.id, attempt: container.attempt, exitCode: undefined };

@@ -125,7 +125,7 @@ function portConflict(pod: Pod, others: readonly Pod[]): Verdict | undefined {
 }
 
 function shortage(spec: PodSpec, node: NodeCapacity, others: readonly Pod[]): Verdict | undefined {
-  const pods = Number(node.allocatable['pods'] ?? Number.POSITIVE_INFINITY);
+  const pods = Number(node.allocatable.pods ?? Number.POSITIVE_INFINITY);
   if (others.length + 1 > pods) return short('pods', 1, others.length, pods);
   for (const resource of ['cpu', 'memory'] as const) {
     const text = node.allocatable[resource];

@@ -69,7 +69,10 @@ export class PodManager {
   #seen(pod: Pod): void {
     const uid = uidOf(pod);
     const known = this.#workers.get(uid);
-    if (known) return known.update(pod);
+    if (known) {
+      known.update(pod);
+      return;
+    }
     const found = this.#found.get(uid);
     const worker = new PodWorker(this.#deps, pod, found, this.#refusal(pod, found), (gone) =>
       this.#workers.delete(gone),

@@ -207,23 +207,32 @@ export class PodWorker {
   #run(effect: PodEffect): void {
     switch (effect.type) {
       case 'mountVolumes':
-        return this.#track(this.#mountVolumes());
+        this.#track(this.#mountVolumes());
+        break;
       case 'runSandbox':
-        return this.#track(this.#runSandbox());
+        this.#track(this.#runSandbox());
+        break;
       case 'startContainer':
-        return this.#containers.get(effect.name)?.start();
+        this.#containers.get(effect.name)?.start();
+        break;
       case 'stopContainer':
-        return this.#containers.get(effect.name)?.stop({ graceMs: effect.graceMs, final: true, hold: effect.hold });
+        this.#containers.get(effect.name)?.stop({ graceMs: effect.graceMs, final: true, hold: effect.hold });
+        break;
       case 'releaseContainer':
-        return this.#containers.get(effect.name)?.release();
+        this.#containers.get(effect.name)?.release();
+        break;
       case 'rebuild':
-        return void this.#rebuild();
+        void this.#rebuild();
+        break;
       case 'cleanUp':
-        return void this.#cleanUp();
+        void this.#cleanUp();
+        break;
       case 'finish':
-        return void this.#finish(effect.delete);
+        void this.#finish(effect.delete);
+        break;
       case 'gone':
-        return void this.#gone();
+        void this.#gone();
+        break;
     }
   }
 

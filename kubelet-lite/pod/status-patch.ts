@@ -27,7 +27,7 @@ export function statusPatch(before: PodStatus, after: PodStatus): object | undef
     if (!same(before[key], after[key])) patch[key] = after[key] ?? null;
   }
   const conditions = (after.conditions ?? []).filter((c) => !same(normal(c), find(before, c.type)));
-  if (conditions.length > 0) patch['conditions'] = conditions.map((c) => ({ reason: null, message: null, ...c }));
+  if (conditions.length > 0) patch.conditions = conditions.map((c) => ({ reason: null, message: null, ...c }));
   for (const key of ['podIPs', 'hostIPs'] as const) {
     const from = before[key] ?? [];
     const to = after[key] ?? [];

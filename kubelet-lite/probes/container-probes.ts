@@ -59,15 +59,15 @@ export class ContainerProbes {
   }
 
   #verdict(kind: ProbeKind, verdict: 'success' | 'failure'): void {
-    if (kind === 'readiness') return this.#options.onReadiness(verdict === 'success');
-    if (verdict === 'failure') {
+    if (kind === 'readiness') this.#options.onReadiness(verdict === 'success');
+    else if (verdict === 'failure') {
       this.#stop(kind);
-      return this.#options.onDead(kind);
+      this.#options.onDead(kind);
+    } else if (kind === 'startup') {
+      this.#stop('startup');
+      this.#options.onStarted();
+      this.#startLasting();
     }
-    if (kind !== 'startup') return;
-    this.#stop('startup');
-    this.#options.onStarted();
-    this.#startLasting();
   }
 
   #stop(kind: ProbeKind): void {

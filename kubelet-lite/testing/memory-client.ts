@@ -99,7 +99,7 @@ export class MemoryClient implements Client {
     const uid = options.preconditions?.uid;
     if (uid && uid !== old.metadata.uid) throw conflict(type, key.name, 'uid mismatch');
     this.log.push(`delete ${type.resource} grace=${options.gracePeriodSeconds ?? 'default'}`);
-    const spec = (old as unknown as Loose)['spec'] as { terminationGracePeriodSeconds?: number } | undefined;
+    const spec = (old as unknown as Loose).spec as { terminationGracePeriodSeconds?: number } | undefined;
     const grace = options.gracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? 30;
     if (type.resource === 'pods' && grace > 0) {
       const deletionTimestamp = timestamp(this.#clock.now() + grace * 1_000);
@@ -195,7 +195,7 @@ function merge(old: Loose, patch: Loose): Loose {
 function mergeList(old: readonly Loose[], patch: readonly Loose[], by: string): readonly Loose[] {
   const result = new Map(old.map((item) => [item[by], item]));
   for (const item of patch) {
-    if (item['$patch'] === 'delete') result.delete(item[by]);
+    if (item.$patch === 'delete') result.delete(item[by]);
     else result.set(item[by], merge(result.get(item[by]) ?? {}, item));
   }
   return [...result.values()];

@@ -2,7 +2,7 @@ import type { Informer, Informers } from '@trimtab/client';
 import type { KubeObject, ObjectKey, ResourceType } from '@trimtab/machinery';
 import type { ControllerDefinition } from './controller.js';
 import { isControlledBy } from './owners.js';
-import type { Reader, View } from './view.js';
+import type { Failure, Reader, View } from './view.js';
 
 const idOf = (type: ResourceType): string => `${type.group}/${type.version}/${type.resource}`;
 
@@ -46,7 +46,7 @@ export class Caches implements Reader {
   view<T extends KubeObject>(
     type: ResourceType<T>,
     key: ObjectKey,
-    around: { readonly now: number; readonly attempt: number; readonly failure: Error | undefined },
+    around: { readonly now: number; readonly attempt: number; readonly failure: Failure | undefined },
   ): View<T> {
     const informer = this.informer(type);
     const object = informer.get(key);

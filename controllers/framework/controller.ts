@@ -1,4 +1,4 @@
-import type { Indexes } from '@trimtab/client';
+import type { Change, Indexes } from '@trimtab/client';
 import type { KubeObject, ObjectKey, ResourceType } from '@trimtab/machinery';
 import type { AnyStateMachine } from 'xstate';
 import type { Effect } from './effects.js';
@@ -39,6 +39,8 @@ export interface WatchDefinition {
   readonly type: ResourceType;
   /** Which objects to look at again; asked of both the old and the new state. Pure. */
   readonly to: (object: KubeObject, reader: Reader) => readonly ObjectKey[];
+  /** Only these changes; default all. */
+  readonly on?: readonly Change<KubeObject>['type'][];
 }
 
 export interface IndexDefinition {
@@ -63,7 +65,12 @@ export function controller<T extends KubeObject>(definition: ControllerDefinitio
 export const watch = <O extends KubeObject>(
   type: ResourceType<O>,
   to: (object: O, reader: Reader) => readonly ObjectKey[],
-): WatchDefinition => ({ type: type as ResourceType, to: to as WatchDefinition['to'] });
+  on?: WatchDefinition['on'],
+): WatchDefinition => ({
+  type: type as ResourceType,
+  to: to as WatchDefinition['to'],
+  ...(on ? { on } : {}),
+});
 
 /** Indexes, by the values an object is found under. */
 export const index = <O extends KubeObject>(type: ResourceType<O>, indexes: Indexes<O>): IndexDefinition => ({

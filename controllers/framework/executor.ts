@@ -3,7 +3,6 @@ import { recordingClient } from '@trimtab/client';
 import type { KubeObject, ObjectKey, Random, ResourceType } from '@trimtab/machinery';
 import { isReason, joinKey, StatusError } from '@trimtab/machinery';
 import type {
-  Announcement,
   ApplyEffect,
   BatchEffect,
   CreateEffect,
@@ -48,6 +47,7 @@ interface Run {
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #client: Client;
+  readonly #failed = new WeakMap<object, Effect>();
   readonly #uncertain = new Map<string, { readonly resource: ResourceType; readonly key: ObjectKey }[]>();
 
   constructor(options: ExecutorOptions) {
@@ -63,6 +63,11 @@ export class Executor {
       open.shift();
     }
     this.#uncertain.delete(key);
+  }
+
+  /** Which effect an error thrown by {@link run} is of. */
+  failedEffect(error: unknown): Effect | undefined {
+    return error !== null && typeof error === 'object' ? this.#failed.get(error) : undefined;
   }
 
   /** Stops at the first effect that fails, and throws what it failed with. */
@@ -83,15 +88,15 @@ export class Executor {
       case 'batch':
         return this.#batch(run, effect);
       case 'create':
-        return this.#announced(effect.announce, 'create', effect.resource, run, () => this.#create(run, effect));
+        return this.#announced(effect, run, () => this.#create(run, effect));
       case 'apply':
-        return this.#announced(undefined, 'apply', effect.resource, run, () => this.#apply(effect));
+        return this.#announced(effect, run, () => this.#apply(effect));
       case 'patch':
-        return this.#announced(effect.announce, 'patch', effect.resource, run, () => this.#patch(run, effect));
+        return this.#announced(effect, run, () => this.#patch(run, effect));
       case 'delete':
-        return this.#announced(effect.announce, 'delete', effect.resource, run, () => this.#delete(effect));
+        return this.#announced(effect, run, () => this.#delete(effect));
       case 'post':
-        return this.#announced(effect.announce, 'create', effect.resource, run, () => this.#post(effect));
+        return this.#announced(effect, run, () => this.#post(effect));
     }
   }
 
@@ -107,18 +112,17 @@ export class Executor {
 
   /** `write` answers the name it wrote, or undefined when nothing was to be done. */
   async #announced(
-    announce: Announcement | undefined,
-    verb: string,
-    resource: ResourceType,
+    effect: CreateEffect | ApplyEffect | PatchEffect | DeleteEffect | PostEffect,
     run: Run,
     write: () => Promise<string | undefined>,
   ): Promise<void> {
     const { recorder, metrics, controller } = this.#options;
+    const announce = 'announce' in effect ? effect.announce : undefined;
     try {
       const name = await write();
       if (name === undefined) return;
       run.writes++;
-      metrics?.wrote?.(controller, verb, resource.resource);
+      metrics?.wrote?.(controller, effect.type, effect.resource.resource);
       if (announce?.done) {
         const { reason, message } = announce.done;
         recorder.record({
@@ -129,6 +133,7 @@ export class Executor {
         });
       }
     } catch (error) {
+      if (error !== null && typeof error === 'object') this.#failed.set(error, effect);
       if (announce?.failed && !isReason(error, 'Conflict')) {
         const { reason, message } = announce.failed;
         const why = error instanceof Error ? error.message : String(error);

@@ -220,7 +220,7 @@ describe('runner', () => {
     const attempts: [number, string | undefined][] = [];
     const t = await runInMemory([
       podKeeper((view) => {
-        attempts.push([view.attempt, view.failure?.message]);
+        attempts.push([view.attempt, view.failure?.error.message]);
         return [];
       }),
     ]);

@@ -19,4 +19,4 @@ export { WorkQueue } from './queue.js';
 export { ControllerRunner, type RunnerOptions, type Running, runControllers } from './runner.js';
 export { type Call, MemoryClient } from './testing/memory-client.js';
 export { runInMemory, type TestRun } from './testing/run.js';
-export type { Reader, View } from './view.js';
+export type { Failure, Reader, View } from './view.js';

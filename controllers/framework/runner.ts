@@ -9,6 +9,7 @@ import { Executor } from './executor.js';
 import type { ControllerMetrics } from './metrics.js';
 import { controllerOf, refersTo } from './owners.js';
 import { WorkQueue } from './queue.js';
+import type { Failure } from './view.js';
 
 const DEFAULT_CONCURRENCY = 5;
 const GRACEFUL_STOP_MS = 30_000;
@@ -36,7 +37,7 @@ export class ControllerRunner {
   readonly #queue: WorkQueue;
   readonly #recorder: EventRecorder;
   readonly #executor: Executor;
-  readonly #failures = new Map<string, Error>();
+  readonly #failures = new Map<string, Failure>();
   readonly #states = new Map<string, string>();
   #registrations: Registration[] = [];
   #running = false;
@@ -71,12 +72,13 @@ export class ControllerRunner {
       this.#registrations.push(this.#caches.informer(type).addHandler(handle));
     listen(this.definition.for, (change) => this.#enqueue(keyOf(change.object)));
     for (const type of owns) listen(type, (change) => eachState(change, (object) => this.#enqueueOwner(object)));
-    for (const { type, to } of watches)
-      listen(type, (change) =>
+    for (const { type, to, on } of watches)
+      listen(type, (change) => {
+        if (on && !on.includes(change.type)) return;
         eachState(change, (object) => {
           for (const key of to(object, this.#caches)) this.#enqueue(joinKey(key));
-        }),
-      );
+        });
+      });
     void Promise.all(this.#caches.all().map((informer) => informer.whenSynced())).then(() => this.#schedule());
   }
 
@@ -167,7 +169,8 @@ export class ControllerRunner {
       metrics?.reconciled?.(name, requeueAfterMs === undefined ? 'success' : 'requeue_after', seconds());
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-      this.#failures.set(key, error);
+      const effect = this.#executor.failedEffect(error);
+      this.#failures.set(key, { error, ...(effect ? { effect } : {}) });
       const retryMs = this.#queue.addRateLimited(key);
       const expected = isReason(error, 'Conflict', 'AlreadyExists');
       this.#logger[expected ? 'debug' : 'warn']({ key, error: error.message, retryMs }, 'reconciliation failed');

@@ -1,4 +1,5 @@
 import type { KubeObject, ObjectKey, ResourceType } from '@trimtab/machinery';
+import type { Effect } from './effects.js';
 
 /** Reads of the shared caches; only types the controller has declared, anything else throws. */
 export interface Reader {
@@ -6,6 +7,13 @@ export interface Reader {
   list<O extends KubeObject>(type: ResourceType<O>, namespace?: string): readonly O[];
   /** `namespace`, `owner` (owner uid), `node` (spec.nodeName), and what the controller declares itself. */
   byIndex<O extends KubeObject>(type: ResourceType<O>, index: string, value: string): readonly O[];
+}
+
+/** How the last evaluation ended, if not well; kept in memory only. */
+export interface Failure {
+  readonly error: Error;
+  /** The effect that failed; undefined when the decision itself did. */
+  readonly effect?: Effect;
 }
 
 /**
@@ -23,7 +31,7 @@ export interface View<T extends KubeObject = KubeObject> extends Reader {
   /** Failures in a row of this key. */
   readonly attempt: number;
   /** What went wrong last time; undefined after a success. */
-  readonly failure: Error | undefined;
+  readonly failure: Failure | undefined;
   /** The objects whose controlling owner is `object`. */
   owned<O extends KubeObject>(type: ResourceType<O>): readonly O[];
 }

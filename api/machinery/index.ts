@@ -1,3 +1,9 @@
+export { type ApplyContext, serverSideApply } from './apply/apply.js';
+export { decodeFieldSet, encodeFieldSet, type FieldSet, type FieldsV1, pathsOf } from './apply/field-set.js';
+export { lastAppliedAnnotation } from './apply/last-applied.js';
+export { managerFromUserAgent, withManagedFields } from './apply/managers.js';
+export type { WriteContext } from './apply/ownership.js';
+export { ignoreManagedTimes, trackUpdate } from './apply/update.js';
 export * from './clock.js';
 export * from './codec/protobuf.js';
 export * from './fields/jsonpath.js';

@@ -1,0 +1,121 @@
+import { equalJson, isRecord, type JsonRecord } from '../patch/structure.js';
+import { canonicalQuantity, isQuantity } from '../quantity/quantity.js';
+import type { Schema } from '../schema/schema.js';
+import { emptyFieldSet, type FieldSet, FieldSetBuilder, isEmptySet, unionSets, withoutPrefixes } from './field-set.js';
+import { fieldElement } from './path-element.js';
+import { childSchema, isHollow, itemElement, presentField, shapeOf } from './shape.js';
+
+/** What changed between two objects, by field. No field is in more than one of the sets. */
+export interface Comparison {
+  readonly added: FieldSet;
+  readonly removed: FieldSet;
+  readonly modified: FieldSet;
+}
+
+const same: Comparison = { added: emptyFieldSet, removed: emptyFieldSet, modified: emptyFieldSet };
+
+/** Compares field by field as the schema shapes them; subtrees that are identical are not looked at. */
+export function compareObjects(before: unknown, after: unknown, schema: Schema | undefined): Comparison {
+  if (before === after) return same;
+  const walk = new Walk();
+  walk.compare(before, after, schema, []);
+  return { added: walk.added.build(), removed: walk.removed.build(), modified: walk.modified.build() };
+}
+
+export const isSame = (c: Comparison): boolean =>
+  isEmptySet(c.added) && isEmptySet(c.removed) && isEmptySet(c.modified);
+
+/** The comparison as if these fields, and all below them, did not exist. */
+export function ignoringFields(c: Comparison, fields: FieldSet): Comparison {
+  return {
+    added: withoutPrefixes(c.added, fields),
+    removed: withoutPrefixes(c.removed, fields),
+    modified: withoutPrefixes(c.modified, fields),
+  };
+}
+
+export const changedFields = (c: Comparison): FieldSet => unionSets(c.modified, c.added);
+
+class Walk {
+  readonly added = new FieldSetBuilder();
+  readonly removed = new FieldSetBuilder();
+  readonly modified = new FieldSetBuilder();
+
+  compare(before: unknown, after: unknown, schema: Schema | undefined, path: readonly string[]): void {
+    if (before === after) return;
+    const shape = shapeOf(schema, isHollow(after) ? before : after);
+    if (!isHollow(before) && !isHollow(after) && shapeOf(schema, before) !== shape) {
+      // The value turned from a map into a scalar, say: everything in the old one is gone, the new one is new.
+      this.compare(before, undefined, schema, path);
+      this.compare(undefined, after, schema, path);
+      return;
+    }
+    if (shape === 'leaf' || (isHollow(before) && isHollow(after))) {
+      if (before === undefined) this.added.insert(path);
+      else if (after === undefined) this.removed.insert(path);
+      else if (!equalLeaves(before, after, schema)) this.modified.insert(path);
+      return;
+    }
+    if (shape === 'map') this.#compareMaps(record(before), record(after), schema, path);
+    else this.#compareLists(list(before), list(after), schema!, path);
+    if (before === undefined) this.added.insert(path);
+    else if (after === undefined) this.removed.insert(path);
+  }
+
+  #compareMaps(
+    before: JsonRecord | undefined,
+    after: JsonRecord | undefined,
+    schema: Schema | undefined,
+    path: readonly string[],
+  ): void {
+    const fields = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})]);
+    for (const field of fields) {
+      const old = presentField(schema, before, field);
+      const next = presentField(schema, after, field);
+      if (old !== next) this.compare(old, next, childSchema(schema, field), [...path, fieldElement(field)]);
+    }
+  }
+
+  #compareLists(before: readonly unknown[], after: readonly unknown[], schema: Schema, path: readonly string[]): void {
+    const old = grouped(before, schema);
+    const next = grouped(after, schema);
+    for (const element of new Set([...old.keys(), ...next.keys()])) {
+      const at = [...path, element];
+      const was = old.get(element) ?? [];
+      const is = next.get(element) ?? [];
+      // An element that stands more than once is compared as a whole; see fieldsOf.
+      if (was.length <= 1 && is.length <= 1) this.compare(was[0], is[0], schema.items, at);
+      else if (was.length > 1 && is.length > 1) {
+        if (!equalJson(was, is)) this.modified.insert(at);
+      } else if (was.length > 1) {
+        if (is.length > 0) this.compare(undefined, is[0], schema.items, at);
+        else this.removed.insert(at);
+      } else {
+        if (was.length > 0) this.compare(was[0], undefined, schema.items, at);
+        this.added.insert(at);
+      }
+    }
+  }
+}
+
+const record = (value: unknown): JsonRecord | undefined => (isRecord(value) ? value : undefined);
+const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+
+function grouped(items: readonly unknown[], schema: Schema): ReadonlyMap<string, readonly unknown[]> {
+  const groups = new Map<string, unknown[]>();
+  for (const item of items) {
+    const found = itemElement(schema, item);
+    if ('fault' in found) continue;
+    const group = groups.get(found.element);
+    if (group) group.push(item);
+    else groups.set(found.element, [item]);
+  }
+  return groups;
+}
+
+/** Quantities are equal when they are the same amount, however written. */
+export function equalLeaves(a: unknown, b: unknown, schema: Schema | undefined): boolean {
+  if (equalJson(a, b)) return true;
+  if (schema?.type !== 'quantity' || !isQuantity(a) || !isQuantity(b)) return false;
+  return canonicalQuantity(a) === canonicalQuantity(b);
+}

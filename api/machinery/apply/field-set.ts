@@ -1,0 +1,159 @@
+import { compareElements, normalizeElement } from './path-element.js';
+
+/**
+ * Sets of field paths as managed fields hold them. A path is a row of encoded elements (`f:spec`, `k:{"name":"web"}`, `v:"x"`);
+ * the set is a tree of them in which a node may itself be a member. Sets are immutable, and every operation gives back its
+ * first operand when nothing changes, so an untouched owner costs nothing to keep.
+ */
+export interface FieldSet {
+  /** Whether the path that leads here belongs to the set. */
+  readonly member: boolean;
+  readonly children: ReadonlyMap<string, FieldSet>;
+}
+
+/** FieldsV1 as JSON. */
+export type FieldsV1 = { readonly [element: string]: FieldsV1 };
+
+export const emptyFieldSet: FieldSet = { member: false, children: new Map() };
+const leaf: FieldSet = { member: true, children: new Map() };
+
+export const isEmptySet = (set: FieldSet): boolean => !set.member && set.children.size === 0;
+
+const node = (member: boolean, children: ReadonlyMap<string, FieldSet>): FieldSet =>
+  children.size === 0 ? (member ? leaf : emptyFieldSet) : { member, children };
+
+/** Collects paths into a set; the only mutable thing here. */
+export class FieldSetBuilder {
+  #member = false;
+  readonly #children = new Map<string, FieldSetBuilder>();
+
+  insert(path: readonly string[]): void {
+    let at: FieldSetBuilder = this;
+    for (const element of path) {
+      let child = at.#children.get(element);
+      if (!child) {
+        child = new FieldSetBuilder();
+        at.#children.set(element, child);
+      }
+      at = child;
+    }
+    at.#member = true;
+  }
+
+  build(): FieldSet {
+    const children = new Map<string, FieldSet>();
+    for (const [element, child] of this.#children) children.set(element, child.build());
+    return node(this.#member, children);
+  }
+}
+
+/** The set of exactly these paths. */
+export function fieldSetOf(...paths: readonly (readonly string[])[]): FieldSet {
+  const builder = new FieldSetBuilder();
+  for (const path of paths) builder.insert(path);
+  return builder.build();
+}
+
+export function unionSets(a: FieldSet, b: FieldSet): FieldSet {
+  if (a === b || isEmptySet(b)) return a;
+  if (isEmptySet(a)) return b;
+  let changed: Map<string, FieldSet> | undefined;
+  for (const [element, child] of b.children) {
+    const mine = a.children.get(element);
+    const joined = mine ? unionSets(mine, child) : child;
+    if (joined !== mine) {
+      changed ??= new Map(a.children);
+      changed.set(element, joined);
+    }
+  }
+  const member = a.member || b.member;
+  return changed || member !== a.member ? node(member, changed ?? a.children) : a;
+}
+
+/** The paths of `a` that are not paths of `b`; what lies below a path of `b` stays. */
+export function differenceSets(a: FieldSet, b: FieldSet): FieldSet {
+  return subtract(a, b, (mine, theirs) => differenceSets(mine, theirs));
+}
+
+/** The paths of `a` that are neither paths of `b` nor below one. */
+export function withoutPrefixes(a: FieldSet, b: FieldSet): FieldSet {
+  return subtract(a, b, (mine, theirs) => (theirs.member ? emptyFieldSet : withoutPrefixes(mine, theirs)));
+}
+
+function subtract(a: FieldSet, b: FieldSet, inner: (a: FieldSet, b: FieldSet) => FieldSet): FieldSet {
+  let changed: Map<string, FieldSet> | undefined;
+  for (const [element, child] of b.children) {
+    const mine = a.children.get(element);
+    if (!mine) continue;
+    const rest = inner(mine, child);
+    if (rest === mine) continue;
+    changed ??= new Map(a.children);
+    if (isEmptySet(rest)) changed.delete(element);
+    else changed.set(element, rest);
+  }
+  const member = a.member && !b.member;
+  return changed || member !== a.member ? node(member, changed ?? a.children) : a;
+}
+
+export function intersectSets(a: FieldSet, b: FieldSet): FieldSet {
+  const children = new Map<string, FieldSet>();
+  for (const [element, child] of a.children) {
+    const theirs = b.children.get(element);
+    if (!theirs) continue;
+    const both = intersectSets(child, theirs);
+    if (!isEmptySet(both)) children.set(element, both);
+  }
+  return node(a.member && b.member, children);
+}
+
+export function equalSets(a: FieldSet, b: FieldSet): boolean {
+  if (a === b) return true;
+  if (a.member !== b.member || a.children.size !== b.children.size) return false;
+  for (const [element, child] of a.children) {
+    const theirs = b.children.get(element);
+    if (!theirs || !equalSets(child, theirs)) return false;
+  }
+  return true;
+}
+
+/** Every path of the set, in the order FieldsV1 is written. */
+export function pathsOf(set: FieldSet, prefix: readonly string[] = []): readonly (readonly string[])[] {
+  const paths: (readonly string[])[] = set.member ? [prefix] : [];
+  for (const element of sortedElements(set)) paths.push(...pathsOf(set.children.get(element)!, [...prefix, element]));
+  return paths;
+}
+
+const sortedElements = (set: FieldSet): string[] => [...set.children.keys()].sort(compareElements);
+
+/** The FieldsV1 form: `{}` is a member, `.` marks a member that has children. */
+export function encodeFieldSet(set: FieldSet): FieldsV1 {
+  const entries = sortedElements(set).map((element) => {
+    const child = set.children.get(element)!;
+    const below = encodeFieldSet(child);
+    return [element, child.member && child.children.size > 0 ? { '.': {}, ...below } : below] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+const decoded = new WeakMap<object, FieldSet>();
+
+/** Reads FieldsV1; elements of an unknown kind are dropped, as Kubernetes does. The result is remembered per object. */
+export function decodeFieldSet(fields: unknown): FieldSet {
+  if (typeof fields !== 'object' || fields === null) return emptyFieldSet;
+  const known = decoded.get(fields);
+  if (known) return known;
+  const set = node(false, decodeChildren(fields as Readonly<Record<string, unknown>>));
+  decoded.set(fields, set);
+  return set;
+}
+
+function decodeChildren(fields: Readonly<Record<string, unknown>>): ReadonlyMap<string, FieldSet> {
+  const children = new Map<string, FieldSet>();
+  for (const [key, value] of Object.entries(fields)) {
+    const element = normalizeElement(key);
+    if (element === undefined || typeof value !== 'object' || value === null) continue;
+    const below = decodeChildren(value as Readonly<Record<string, unknown>>);
+    children.set(element, node(Object.hasOwn(value, '.') || below.size === 0, below));
+  }
+  return children;
+}

@@ -1,0 +1,89 @@
+import type { KubeObject, ManagedFieldsEntry } from '../object.js';
+import { equalJson } from '../patch/structure.js';
+import { changedFields } from './compare.js';
+import { differenceSets, isEmptySet, unionSets, withoutPrefixes } from './field-set.js';
+import {
+  capUpdateManagers,
+  decodeManagers,
+  encodeManagers,
+  type Manager,
+  type Managers,
+  managedTime,
+  managerKey,
+  ownable,
+  withManagedFields,
+} from './managers.js';
+import { disownChanged, resetSet, type WriteContext } from './ownership.js';
+
+/**
+ * The object to store for a create, update or patch, with managed fields that say who set what: the writer owns every field
+ * it added or changed, others lose those fields and the ones that vanished. `live` is undefined for a create.
+ *
+ * A request may replace managed fields, and clears them with an empty list or one empty entry; through a subresource it may
+ * not touch them. Objects whose fields are not tracked (cleared ones) stay untracked until something is applied.
+ */
+export function trackUpdate<T extends KubeObject>(live: T | undefined, next: T, context: WriteContext): T {
+  const managers = managersOf(live, next, context);
+  const before = withManagedFields(live ?? ({ metadata: {} } as KubeObject), undefined);
+  const after = withManagedFields(next, undefined);
+  if (managers.size === 0 && live) return after;
+  const updated = capUpdateManagers(recordUpdate(before, after, managers, context));
+  const entries = encodeManagers(updated);
+  const old = live?.metadata.managedFields;
+  return withManagedFields(next, old && sameEntries(old, entries) ? old : entries);
+}
+
+const sameEntries = (a: readonly ManagedFieldsEntry[], b: readonly ManagedFieldsEntry[]): boolean =>
+  a.length === b.length && a.every((entry, i) => entry === b[i] || equalJson(entry, b[i]));
+
+function managersOf(live: KubeObject | undefined, next: KubeObject, context: WriteContext): Managers {
+  const current = decodeManagers(live?.metadata.managedFields) ?? new Map();
+  if (context.subresource) return current;
+  const given = next.metadata.managedFields;
+  if (isReset(given)) return new Map();
+  const decoded = decodeManagers(given);
+  return decoded && decoded.size > 0 ? decoded : current;
+}
+
+const isReset = (entries: readonly ManagedFieldsEntry[] | undefined | null): boolean =>
+  Array.isArray(entries) && (entries.length === 0 || (entries.length === 1 && Object.keys(entries[0]!).length === 0));
+
+/** The managers after an update by `context.manager`. */
+export function recordUpdate(live: KubeObject, next: KubeObject, managers: Managers, context: WriteContext): Managers {
+  const outcome = disownChanged(live, next, managers, '', context);
+  const { comparison } = outcome;
+  const set = ownable(
+    withoutPrefixes(differenceSets(changedFields(comparison), comparison.removed), resetSet(context)),
+  );
+  if (isEmptySet(set)) return outcome.managers;
+  const identity = {
+    name: context.manager || 'unknown',
+    operation: 'Update' as const,
+    apiVersion: context.apiVersion,
+    subresource: context.subresource ?? '',
+  };
+  const key = managerKey(identity);
+  const previous = outcome.managers.get(key);
+  const self: Manager = {
+    ...identity,
+    time: managedTime(context.now),
+    set: previous ? unionSets(set, previous.set) : set,
+  };
+  return new Map(outcome.managers).set(key, self);
+}
+
+/**
+ * Guards against writes that only move a managed field's timestamp: when nothing else differs, `live` itself, so that the
+ * store sees no change (kubernetes: IgnoreManagedFieldsTimestampsTransformer).
+ */
+export function ignoreManagedTimes<T extends KubeObject>(live: T, next: T): T {
+  if (live === next) return live;
+  const [old, now] = [live.metadata.managedFields ?? [], next.metadata.managedFields ?? []];
+  if (old.length !== now.length) return next;
+  const timeless = ({ time: _, ...entry }: ManagedFieldsEntry): ManagedFieldsEntry => entry;
+  // Times decide the order of entries, so they are matched by what else they say.
+  const sorted = (entries: readonly ManagedFieldsEntry[]): readonly string[] =>
+    entries.map((entry) => JSON.stringify(timeless(entry))).sort();
+  if (old !== now && !equalJson(sorted(old), sorted(now))) return next;
+  return equalJson(withManagedFields(live, undefined), withManagedFields(next, undefined)) ? live : next;
+}

@@ -1,6 +1,14 @@
-import { badRequest, tooLarge, unsupportedMediaType } from '@trimtab/machinery';
+import {
+  badRequest,
+  decodeProtobuf,
+  type GroupVersionKind,
+  ProtobufError,
+  tooLarge,
+  unsupportedMediaType,
+} from '@trimtab/machinery';
 import { parse as parseYaml } from 'yaml';
 import { type Exchange, header } from './exchange.js';
+import { mediaTypes } from './negotiation.js';
 
 const maxBody = 3 * 1024 * 1024;
 
@@ -29,6 +37,17 @@ export interface ReadValue {
   readonly value: unknown;
   /** `duplicate field "spec.foo"`, in document order. */
   readonly duplicates: readonly string[];
+}
+
+/** Reads a body in any of the three encodings; `gvk` names the kind where a protobuf body leaves it out. */
+export function parseBody(bytes: Buffer, type: string, gvk: GroupVersionKind): ReadValue {
+  if (type !== mediaTypes.protobuf) return parseText(bytes, type);
+  try {
+    return { value: decodeProtobuf(bytes, gvk), duplicates: [] };
+  } catch (error) {
+    if (error instanceof ProtobufError) throw badRequest(`error decoding the request body: ${error.message}`);
+    throw error;
+  }
 }
 
 /** Reads JSON or YAML text. */

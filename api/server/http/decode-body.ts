@@ -9,7 +9,7 @@ import {
 } from '@trimtab/machinery';
 import { acceptDecoded, checkType, type FieldValidation } from '../registry/decoding.js';
 import type { ServedKind, Subresource } from '../registry/served-kind.js';
-import { bodyType, parseText, type ReadValue, readBody } from './body.js';
+import { bodyType, parseBody, parseText, type ReadValue, readBody } from './body.js';
 import type { Exchange } from './exchange.js';
 import type { Call, HttpParts } from './parts.js';
 
@@ -24,7 +24,7 @@ function asRecord(value: unknown, gvk: GroupVersionKind): Record_ {
 async function readValue(exchange: Exchange, gvk: GroupVersionKind): Promise<ReadValue> {
   const bytes = await readBody(exchange);
   if (bytes.length === 0) throw badRequest(`the body of the request is empty; a ${gvk.kind} is wanted`);
-  return parseText(bytes, bodyType(exchange));
+  return parseBody(bytes, bodyType(exchange), gvk);
 }
 
 /** Reads a body that must hold an object of this kind: pruned and defaulted by its schema. */
@@ -73,6 +73,6 @@ export async function readPatch(exchange: Exchange): Promise<Patch> {
 export async function readDeleteOptions(exchange: Exchange): Promise<Record_ | undefined> {
   const bytes = await readBody(exchange);
   if (bytes.length === 0) return undefined;
-  const { value } = parseText(bytes, bodyType(exchange));
-  return asRecord(value, { group: 'meta.k8s.io', version: 'v1', kind: 'DeleteOptions' });
+  const gvk = { group: 'meta.k8s.io', version: 'v1', kind: 'DeleteOptions' };
+  return asRecord(parseBody(bytes, bodyType(exchange), gvk).value, gvk);
 }

@@ -1,4 +1,10 @@
-import { apiVersionOf, type KubeObject } from '@trimtab/machinery';
+import {
+  apiVersionOf,
+  encodeProtobufMessage,
+  type GroupVersionKind,
+  type KubeObject,
+  protobufEnvelope,
+} from '@trimtab/machinery';
 
 const sliceSize = 50;
 
@@ -32,6 +38,7 @@ export class RecentCache<K, V> {
  */
 export class ObjectEncoder {
   readonly #bodies = new RecentCache<KubeObject, Buffer>(2048);
+  readonly #messages = new RecentCache<KubeObject, Uint8Array>(2048);
   readonly #lines = new RecentCache<KubeObject, Map<string, Buffer>>(512);
 
   /** The object without its type: `{"metadata":…}`. */
@@ -50,6 +57,21 @@ export class ObjectEncoder {
     const head = `{"kind":${JSON.stringify(object.kind)},"apiVersion":${JSON.stringify(object.apiVersion)}`;
     const body = this.body(object);
     return Buffer.concat([Buffer.from(body.length > 2 ? `${head},` : head), body.subarray(1)]);
+  }
+
+  /** The object's protobuf message, without header. */
+  message(gvk: GroupVersionKind, object: KubeObject): Uint8Array {
+    let bytes = this.#messages.get(object);
+    if (!bytes) {
+      bytes = encodeProtobufMessage(gvk, object);
+      this.#messages.set(object, bytes);
+    }
+    return bytes;
+  }
+
+  /** The object as protobuf, with its header. */
+  envelope(gvk: GroupVersionKind, object: KubeObject): Buffer {
+    return Buffer.from(protobufEnvelope(apiVersionOf(gvk), gvk.kind, this.message(gvk, object)));
   }
 
   /** One framed watch event, the same bytes for every watcher with the same representation. */

@@ -49,15 +49,16 @@ const formats: Readonly<Record<string, Format>> = {
   'application/vnd.kubernetes.protobuf': 'protobuf',
 };
 
-/** The first form of an Accept header that can be given; `convertible` says whether Table and metadata-only forms can. */
+/** The first form of an Accept header that can be given; `convertible` says whether Table and metadata-only
+ * forms can, `protobuf` whether the kind has such an encoding. */
 export function negotiate(
   accept: string | undefined,
-  can: { readonly convertible: boolean; readonly protobuf: boolean; readonly list: boolean },
+  can: { readonly convertible: boolean; readonly protobuf: () => boolean; readonly list: boolean },
   pretty: boolean,
 ): Representation {
   for (const { type, params } of parseAccept(accept)) {
     const format = formats[type];
-    if (!format || (format === 'protobuf' && !can.protobuf)) continue;
+    if (!format || (format === 'protobuf' && !can.protobuf())) continue;
     if (params.as === undefined) return { format, version: 'v1', pretty };
     if (!can.convertible || format !== 'json' || params.g !== 'meta.k8s.io') continue;
     if (params.v !== 'v1' && params.v !== 'v1beta1') continue;

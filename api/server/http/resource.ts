@@ -1,6 +1,7 @@
-import { apiVersionOf, type KubeObject, methodNotAllowed, type Status } from '@trimtab/machinery';
+import { apiVersionOf, type KubeObject, methodNotAllowed, type Status, StatusError } from '@trimtab/machinery';
 import type { HandlerContext } from '../contracts.js';
 import { mutate, validate } from '../registry/admit.js';
+import { bindPod } from '../registry/binding.js';
 import { resourceName, type Target } from '../registry/context.js';
 import { createObject } from '../registry/create.js';
 import { deleteCollection, deletedStatus, deleteObject } from '../registry/delete.js';
@@ -53,7 +54,7 @@ export async function serveResource(parts: HttpParts, call: Call): Promise<void>
 }
 
 export async function get(parts: HttpParts, call: Call, target: Target): Promise<void> {
-  const r = representationOf(call, { convertible: true, list: false });
+  const r = representationOf(call, { convertible: true, list: false, protobuf: target.kind });
   const object = await getObject(parts.registry, target, {
     resourceVersion: call.info.query.get('resourceVersion') ?? undefined,
   });
@@ -61,7 +62,7 @@ export async function get(parts: HttpParts, call: Call, target: Target): Promise
 }
 
 async function list(parts: HttpParts, call: Call, kind: ServedKind, namespace: string): Promise<void> {
-  const r = representationOf(call, { convertible: true, list: true });
+  const r = representationOf(call, { convertible: true, list: true, protobuf: kind });
   const page = await listObjects(parts.registry, kind, namespace, listOptions(call.info.query));
   return sendList(parts, call, kind, page, r);
 }
@@ -70,7 +71,7 @@ async function create(parts: HttpParts, call: Call, target: Target): Promise<voi
   const { kind, namespace } = target;
   const { registry } = parts;
   const handler = registry.handlers[kind.storage.resource];
-  const r = representationOf(call, { convertible: !handler, list: false });
+  const r = representationOf(call, { convertible: !handler, list: false, protobuf: kind });
   const options = writeOptions(call.info.query, 'CreateOptions');
   const object = await readObject(parts, call, kind, options.fieldValidation);
   if (handler) {
@@ -78,6 +79,13 @@ async function create(parts: HttpParts, call: Call, target: Target): Promise<voi
     const admitted = await admitCreate(parts, call, target, object, options.dryRun ?? false);
     return sendObject(parts, call, undefined, typedAs(kind, await handler.create(admitted, context)), r, 201);
   }
+  if (kind.storage.resource === '/bindings') {
+    const pods = registry.kinds.find('', 'v1', 'pods')!;
+    const place: Target = { kind: pods, namespace, name: object.metadata.name ?? '', subresource: 'binding' };
+    await bindPod(registry, call.context, place, object, options.dryRun ?? false);
+    return sendObject(parts, call, undefined, successStatus(201), r, 201);
+  }
+  if (!kind.verbs.includes('get')) throw notServed(kind.resource);
   const created = await createObject(registry, call.context, kind, namespace, object, options);
   return sendObject(parts, call, kind, created, r, 201);
 }
@@ -93,6 +101,16 @@ export async function admitCreate(
   const admitted = await mutate(registry, call.context, target, { operation: 'CREATE', object, dryRun });
   await validate(registry, call.context, target, { operation: 'CREATE', object: admitted, dryRun });
   return admitted;
+}
+
+/** 501 for what discovery lists and nothing in this server answers. */
+export function notServed(what: string): StatusError {
+  return new StatusError({ code: 501, reason: 'NotImplemented', message: `this server does not serve ${what}` });
+}
+
+export function successStatus(code: number): KubeObject {
+  const status: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code };
+  return status as unknown as KubeObject;
 }
 
 export function handlerContext(call: Call, target: Target, dryRun: boolean, parent?: KubeObject): HandlerContext {
@@ -112,7 +130,7 @@ function typedAs(kind: ServedKind, object: KubeObject): KubeObject {
 }
 
 export async function update(parts: HttpParts, call: Call, target: Target): Promise<void> {
-  const r = representationOf(call, { convertible: true, list: false });
+  const r = representationOf(call, { convertible: true, list: false, protobuf: target.kind });
   const options = writeOptions(call.info.query, 'UpdateOptions');
   const object = await readObject(parts, call, target.kind, options.fieldValidation);
   const result = await updateObject(parts.registry, call.context, target, () => object, options);
@@ -120,7 +138,7 @@ export async function update(parts: HttpParts, call: Call, target: Target): Prom
 }
 
 export async function patch(parts: HttpParts, call: Call, target: Target): Promise<void> {
-  const r = representationOf(call, { convertible: true, list: false });
+  const r = representationOf(call, { convertible: true, list: false, protobuf: target.kind });
   const options = writeOptions(call.info.query, 'PatchOptions');
   const wanted = await readPatch(call.exchange);
   const result = await patchObject(parts.registry, call.context, target, wanted, options);
@@ -128,7 +146,7 @@ export async function patch(parts: HttpParts, call: Call, target: Target): Promi
 }
 
 async function remove(parts: HttpParts, call: Call, target: Target): Promise<void> {
-  const r = representationOf(call, { convertible: false, list: false });
+  const r = representationOf(call, { convertible: false, list: false, protobuf: target.kind });
   const options = deleteOptions(call.info.query, await readDeleteOptions(call.exchange));
   const result = await deleteObject(parts.registry, call.context, target, options);
   if (!result.gone) return sendObject(parts, call, target.kind, result.object, r);
@@ -136,7 +154,7 @@ async function remove(parts: HttpParts, call: Call, target: Target): Promise<voi
 }
 
 async function removeCollection(parts: HttpParts, call: Call, kind: ServedKind, namespace: string): Promise<void> {
-  const r = representationOf(call, { convertible: false, list: true });
+  const r = representationOf(call, { convertible: false, list: true, protobuf: kind });
   const options = deleteOptions(call.info.query, await readDeleteOptions(call.exchange));
   const items = await deleteCollection(
     parts.registry,

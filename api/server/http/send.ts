@@ -1,4 +1,11 @@
-import { apiVersionOf, type KubeObject } from '@trimtab/machinery';
+import {
+  apiVersionOf,
+  encodeProtobuf,
+  encodeProtobufList,
+  type GroupVersionKind,
+  hasProtobuf,
+  type KubeObject,
+} from '@trimtab/machinery';
 import { stringify as stringifyYaml } from 'yaml';
 import type { ListPage } from '../registry/read.js';
 import type { ServedKind } from '../registry/served-kind.js';
@@ -11,9 +18,16 @@ import { isTrue } from './request-info.js';
 import { type IncludeObject, partialMetadata, tableOf } from './table.js';
 
 /** The form this call's answer is to have; 406 when none that can be given was asked for. */
-export function representationOf(call: Call, can: { convertible: boolean; list: boolean }): Representation {
+export function representationOf(
+  call: Call,
+  can: { readonly convertible: boolean; readonly list: boolean; readonly protobuf: GroupVersionKind },
+): Representation {
   const pretty = call.info.query.get('pretty');
-  return negotiate(header(call.exchange, 'accept'), { ...can, protobuf: false }, pretty !== null && isTrue(pretty));
+  return negotiate(
+    header(call.exchange, 'accept'),
+    { ...can, protobuf: () => hasProtobuf(can.protobuf) },
+    pretty !== null && isTrue(pretty),
+  );
 }
 
 export function includeObject(call: Call): IncludeObject {
@@ -56,12 +70,14 @@ function encodeObject(
   }
   if (r.as === 'PartialObjectMetadata') return encodeValue(partialMetadata(object, r.version), r);
   if (r.format === 'json' && !r.pretty && kind) return Buffer.concat([parts.encoder.object(object), newline]);
+  if (r.format === 'protobuf' && kind) return parts.encoder.envelope(kind, object);
   return encodeValue(object, r);
 }
 
 const newline = Buffer.from('\n');
 
-function encodeValue(value: unknown, r: Representation): Buffer {
+function encodeValue(value: object, r: Representation): Buffer {
+  if (r.format === 'protobuf') return Buffer.from(encodeProtobuf(value));
   if (r.format === 'yaml') return Buffer.from(stringifyYaml(value, { aliasDuplicateObjects: false }));
   return Buffer.from(`${r.pretty ? JSON.stringify(value, null, 2) : JSON.stringify(value)}\n`);
 }
@@ -94,6 +110,11 @@ export function sendList(
       items: items.map((o) => partialMetadata(o, r.version)),
     };
     return sendBytes(call.exchange, 200, headers, encodeValue(list, r));
+  }
+  if (r.format === 'protobuf') {
+    const gvk = { group: kind.group, version: kind.version, kind: kind.listKind };
+    const messages = items.map((o) => parts.encoder.message(kind, o));
+    return sendBytes(call.exchange, 200, headers, Buffer.from(encodeProtobufList(gvk, metadata, messages)));
   }
   const head = { group: kind.group, version: kind.version, kind: kind.listKind, metadata };
   if (r.format !== 'json' || r.pretty)

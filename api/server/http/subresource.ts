@@ -5,8 +5,6 @@ import {
   type KubeObject,
   methodNotAllowed,
   parseJsonPatch,
-  type Status,
-  StatusError,
 } from '@trimtab/machinery';
 import { bindPod } from '../registry/binding.js';
 import { resourceName, type Target } from '../registry/context.js';
@@ -20,7 +18,7 @@ import { readPatch, readSubresource } from './decode-body.js';
 import { pathNotFound } from './handle.js';
 import { deleteOptions, writeOptions } from './options.js';
 import type { Call, HttpParts } from './parts.js';
-import { admitCreate, get, handlerContext, patch, update } from './resource.js';
+import { admitCreate, get, handlerContext, notServed, patch, successStatus, update } from './resource.js';
 import { representationOf, sendObject } from './send.js';
 
 /** Answers a request for a subresource of a stored object. */
@@ -35,7 +33,7 @@ export async function serveSubresource(parts: HttpParts, call: Call, target: Tar
   if (handler && verb === 'create') {
     const options = writeOptions(call.info.query, 'CreateOptions');
     const body = await readSubresource(call, sub, options.fieldValidation);
-    const r = representationOf(call, { convertible: false, list: false });
+    const r = representationOf(call, { convertible: false, list: false, protobuf: sub.type });
     const parent = await getObject(parts.registry, target);
     const admitted = await admitCreate(parts, call, target, body, options.dryRun ?? false);
     const answer = await handler.create(admitted, handlerContext(call, target, options.dryRun ?? false, parent));
@@ -49,11 +47,7 @@ export async function serveSubresource(parts: HttpParts, call: Call, target: Tar
     if (verb === 'update') return update(parts, call, target);
     if (verb === 'patch') return patch(parts, call, target);
   }
-  throw new StatusError({
-    code: 501,
-    reason: 'NotImplemented',
-    message: `this server does not serve ${kind.resource}/${name}`,
-  });
+  throw notServed(`${kind.resource}/${name}`);
 }
 
 function typeOf(sub: Subresource) {
@@ -65,7 +59,7 @@ async function serveScale(parts: HttpParts, call: Call, target: Target, sub: Sub
   const { kind } = target;
   const { registry } = parts;
   const paths = sub.scale!;
-  const r = representationOf(call, { convertible: true, list: false });
+  const r = representationOf(call, { convertible: true, list: false, protobuf: sub.type });
   const send = (object: KubeObject) =>
     sendObject(parts, call, undefined, scaleOf(kind, paths, object), { ...r, as: undefined });
   if (call.info.verb === 'get') return send(await getObject(registry, target));
@@ -102,25 +96,20 @@ async function scalePatch(call: Call): Promise<ScaleChange> {
 async function serveBinding(parts: HttpParts, call: Call, target: Target, sub: Subresource): Promise<void> {
   const options = writeOptions(call.info.query, 'CreateOptions');
   const binding = await readSubresource(call, sub, options.fieldValidation);
-  const r = representationOf(call, { convertible: false, list: false });
+  const r = representationOf(call, { convertible: false, list: false, protobuf: sub.type });
   await bindPod(parts.registry, call.context, target, binding, options.dryRun ?? false);
-  return sendObject(parts, call, undefined, success(), r, 201);
+  return sendObject(parts, call, undefined, successStatus(201), r, 201);
 }
 
 async function serveEviction(parts: HttpParts, call: Call, target: Target, sub: Subresource): Promise<void> {
   const options = writeOptions(call.info.query, 'CreateOptions');
   const eviction = await readSubresource(call, sub, options.fieldValidation);
-  const r = representationOf(call, { convertible: false, list: false });
+  const r = representationOf(call, { convertible: false, list: false, protobuf: sub.type });
   const named = eviction.metadata.name;
   if (named && named !== target.name)
     throw badRequest(`name in URL does not match name in Eviction object: ${target.name} != ${named}`);
   const body = (eviction as { deleteOptions?: Readonly<Record<string, unknown>> }).deleteOptions ?? {};
   const wanted: DeleteRequest = deleteOptions(new URLSearchParams(), body);
   await evictPod(parts.registry, call.context, target, { ...wanted, dryRun: wanted.dryRun || options.dryRun });
-  return sendObject(parts, call, undefined, success(), r, 201);
-}
-
-function success(): KubeObject {
-  const status: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
-  return status as unknown as KubeObject;
+  return sendObject(parts, call, undefined, successStatus(201), r, 201);
 }

@@ -1,8 +1,15 @@
 import type { Writable } from 'node:stream';
-import { apiVersionOf, type KubeObject, type StatusError } from '@trimtab/machinery';
+import {
+  apiVersionOf,
+  encodeProtobuf,
+  type KubeObject,
+  protobufWatchFrame,
+  type StatusError,
+} from '@trimtab/machinery';
 import type { ServedKind } from '../registry/served-kind.js';
 import { type WatchNotice, type WatchSink, watchObjects } from '../registry/watch.js';
 import { commonHeaders } from './answer.js';
+import { contentType, type Representation } from './negotiation.js';
 import { listOptions } from './options.js';
 import type { Call, HttpParts } from './parts.js';
 import { includeObject, representationOf } from './send.js';
@@ -16,11 +23,13 @@ const perTurn = 100;
 /** Serves a watch: one JSON event a line, until the client leaves, the time is up or the server closes. */
 export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind): Promise<void> {
   const { exchange, info } = call;
-  const r = representationOf(call, { convertible: true, list: false });
+  const wanted = representationOf(call, { convertible: true, list: false, protobuf: kind });
+  // Streams of YAML documents are nobody's watch format.
+  const r: Representation = wanted.format === 'yaml' ? { ...wanted, format: 'json' } : wanted;
   const options = listOptions(info.query);
   const named =
     info.resource!.name && !options.fieldSelector ? `metadata.name=${info.resource!.name}` : options.fieldSelector;
-  const encode = eventEncoder(parts, call, kind, r.as, r.version);
+  const encode = eventEncoder(parts, call, kind, r);
   let out: Writable | undefined;
   const before: Buffer[] = [];
   let finish = () => {};
@@ -58,7 +67,7 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
       return ++sent % perTurn === 0 ? new Promise((resolve) => setImmediate(resolve)) : undefined;
     },
     end: (error) => {
-      if (error) write(errorLine(error));
+      if (error) write(errorEvent(error, r));
       finish();
     },
   };
@@ -74,8 +83,7 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
   if (exchange.signal.aborted || parts.closing.aborted) finish();
   out = exchange.open(200, {
     ...commonHeaders(call.auditId, call.warnings.texts),
-    'content-type': 'application/json',
-    ...(r.as ? { 'content-type': `application/json;as=${r.as};g=meta.k8s.io;v=${r.version}` } : {}),
+    'content-type': r.format === 'protobuf' ? `${contentType(r)};stream=watch` : contentType(r),
   });
   for (const bytes of before) write(bytes);
   await finished;
@@ -84,7 +92,8 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
   if (!out.destroyed) out.end();
 }
 
-function errorLine(error: StatusError): Buffer {
+function errorEvent(error: StatusError, { format }: Representation): Buffer {
+  if (format === 'protobuf') return Buffer.from(protobufWatchFrame('ERROR', encodeProtobuf(error.status)));
   return Buffer.from(`${JSON.stringify({ type: 'ERROR', object: error.status })}\n`);
 }
 
@@ -93,8 +102,7 @@ function eventEncoder(
   parts: HttpParts,
   call: Call,
   kind: ServedKind,
-  as: string | undefined,
-  version: 'v1' | 'v1beta1',
+  { as, version, format }: Representation,
 ): (notice: WatchNotice) => Buffer {
   const line = (type: string, object: Buffer) =>
     Buffer.concat([Buffer.from(`{"type":"${type}","object":`), object, Buffer.from('}\n')]);
@@ -123,5 +131,10 @@ function eventEncoder(
   if (as === 'PartialObjectMetadata')
     return ({ type, object }) =>
       make(type, `Partial ${version}`, object, () => Buffer.from(JSON.stringify(partialMetadata(object, version))));
+  if (format === 'protobuf')
+    return ({ type, object }) =>
+      encoder.event(object, `${type} protobuf ${apiVersionOf(kind)}`, () =>
+        Buffer.from(protobufWatchFrame(type, encoder.envelope(kind, object))),
+      );
   return ({ type, object }) => make(type, 'json', object, () => encoder.object(object));
 }

@@ -77,12 +77,12 @@ async function createNamed(
     const causes = [...validateMetadata(kind, object), ...(strategy.validate?.(object) ?? [])];
     if (causes.length > 0) throw invalid(kind, name || (given.metadata.generateName ?? ''), causes);
     for (const warning of strategy.warnings?.(object) ?? []) context.warn(warning);
-    object = trackUpdate(kind, undefined, object, {
-      manager: options.fieldManager || context.fieldManager,
-      now,
-      subresource: '',
-      applied: options.applied ?? false,
-    });
+    if (!options.applied)
+      object = trackUpdate(kind, undefined, object, {
+        manager: options.fieldManager || context.fieldManager,
+        now,
+        subresource: '',
+      });
     if (registry.store.pending(key)) throw alreadyExists(resourceName(kind), name);
     await validate(registry, context, target, { operation: 'CREATE', object, dryRun });
     if (dryRun) return object;

@@ -1,4 +1,4 @@
-import { conflict, type KubeObject, type ObjectMeta, type Random, timestamp } from '@trimtab/machinery';
+import { conflict, equalJson, type KubeObject, type ObjectMeta, type Random, timestamp } from '@trimtab/machinery';
 import { resourceName, withMetadata } from './context.js';
 import { newUid } from './names.js';
 import type { ServedKind } from './served-kind.js';
@@ -72,35 +72,7 @@ function sameDesiredState(a: KubeObject, b: KubeObject): boolean {
   const x = a as unknown as Record<string, unknown>;
   const y = b as unknown as Record<string, unknown>;
   for (const f of new Set([...Object.keys(x), ...Object.keys(y)]))
-    if (f !== 'metadata' && f !== 'status' && f !== 'apiVersion' && f !== 'kind' && !deepEqual(x[f], y[f]))
+    if (f !== 'metadata' && f !== 'status' && f !== 'apiVersion' && f !== 'kind' && !equalJson(x[f], y[f]))
       return false;
   return true;
-}
-
-/** Structural equality of JSON values; a field that is `undefined` equals an absent one. */
-export function deepEqual(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
-  if (Array.isArray(a) && Array.isArray(b)) {
-    if (a.length !== b.length) return false;
-    for (let i = 0; i < a.length; i++) if (!deepEqual(a[i], b[i])) return false;
-    return true;
-  }
-  const x = a as Record<string, unknown>;
-  const y = b as Record<string, unknown>;
-  for (const key in x) if (x[key] !== undefined && !deepEqual(x[key], y[key])) return false;
-  for (const key in y) if (y[key] !== undefined && x[key] === undefined) return false;
-  return true;
-}
-
-/** True when nothing a reader could care about differs: the times of managed fields do not count. */
-export function isNoOp(object: KubeObject, old: KubeObject): boolean {
-  return deepEqual(withoutTimes(object), withoutTimes(old));
-}
-
-function withoutTimes(object: KubeObject): KubeObject {
-  const { managedFields } = object.metadata;
-  if (!managedFields) return object;
-  return withMetadata(object, { managedFields: managedFields.map(({ time: _, ...entry }) => entry) });
 }

@@ -3,14 +3,13 @@ import {
   applyJsonPatch,
   applyMergePatch,
   applyStrategicMergePatch,
-  badRequest,
   type KubeObject,
   parseJsonPatch,
   unsupportedMediaType,
 } from '@trimtab/machinery';
 import type { Registry, RequestContext, Target } from './context.js';
 import { acceptPatched, type FieldValidation } from './decoding.js';
-import { applyFields } from './ownership.js';
+import { applyConfig, applyFields } from './ownership.js';
 import type { ServedKind } from './served-kind.js';
 import { type UpdateResult, updateObject } from './update.js';
 
@@ -32,19 +31,18 @@ export async function patchObject(
   const { kind, name, subresource } = target;
   const validation = options.fieldValidation ?? 'Warn';
   const applied = patch.type === 'apply';
-  if (applied && !options.fieldManager)
-    throw badRequest(
-      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
-    );
   const compute = (old: KubeObject | undefined) => {
     if (patch.type === 'apply') {
-      const wanted = acceptPatched(kind, name, kind.decode(patch.body), patch.body, validation, context);
-      return applyFields(kind, old, wanted, {
-        manager: options.fieldManager!,
+      const checked = kind.decode(patch.body);
+      acceptPatched(kind, name, checked, patch.body, validation, context);
+      const config = applyConfig(kind, target.namespace, patch.body, checked.unknown);
+      const merged = applyFields(kind, old, named(config, target), {
+        manager: options.fieldManager ?? '',
         force: options.force ?? false,
         now: registry.clock.now(),
         subresource,
       });
+      return merged === old ? old : acceptPatched(kind, name, kind.decode(merged), patch.body, 'Ignore', context);
     }
     const patched = applyPatch(kind, old!, patch);
     return acceptPatched(kind, name, kind.decode(patched), patch.body, validation, context);
@@ -65,4 +63,9 @@ function applyPatch(kind: ServedKind, old: KubeObject, patch: Exclude<Patch, { t
         );
       return applyStrategicMergePatch(old, patch.body, kind.schema);
   }
+}
+
+/** The name may be left to the path. */
+function named(config: KubeObject, { name }: Target): KubeObject {
+  return config.metadata?.name ? config : { ...config, metadata: { ...config.metadata, name } };
 }

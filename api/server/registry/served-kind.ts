@@ -15,8 +15,11 @@ export interface ServedKind extends ResourceType {
   readonly listKind: string;
   readonly verbs: readonly Verb[];
   readonly schema: Schema;
-  /** Reads a body: prunes and reports unknown fields, fills in the schema's defaults, reports wrong types. */
-  decode(value: unknown): Decoded<KubeObject>;
+  /**
+   * Reads a body: prunes and reports unknown fields, fills in the schema's defaults, reports wrong types. `defaults: false`
+   * is asked for custom kinds only.
+   */
+  decode(value: unknown, options?: { readonly defaults?: boolean }): Decoded<KubeObject>;
   readonly storage: KindStorage;
   readonly strategy: Strategy;
   readonly subresources: Readonly<Record<string, Subresource>>;

@@ -23,7 +23,7 @@ export function resetForSubresource(
 ): KubeObject {
   if (subresource === 'status') {
     const metadata = kind.custom ? { ...old.metadata, managedFields: object.metadata.managedFields } : object.metadata;
-    return { ...old, metadata, status: fieldsOf(object).status } as KubeObject;
+    return withField({ ...old, metadata }, 'status', fieldsOf(object).status);
   }
   if (subresource === 'resize') return { ...old, metadata: object.metadata, spec: resized(object, old) } as KubeObject;
   const own = ownField[subresource];
@@ -31,11 +31,18 @@ export function resetForSubresource(
     const [outer, inner] = own;
     const value = (fieldsOf(object)[outer] as Fields | undefined)?.[inner];
     const before = fieldsOf(old)[outer] as Fields | undefined;
-    return { ...old, metadata: object.metadata, [outer]: { ...before, [inner]: value } } as KubeObject;
+    const part = withField(before ?? {}, inner, value);
+    return { ...old, metadata: object.metadata, [outer]: part } as KubeObject;
   }
   if (subresource !== '' || kind.subresources.status === undefined) return object;
   const status = fieldsOf(old).status;
-  return fieldsOf(object).status === status ? object : ({ ...object, status } as KubeObject);
+  return fieldsOf(object).status === status ? object : withField(object, 'status', status);
+}
+
+/** The object with this field, or without it where the value is undefined. */
+function withField<T extends object>(object: T, field: string, value: unknown): T {
+  const { [field]: _, ...rest } = object as Fields;
+  return (value === undefined ? rest : { ...rest, [field]: value }) as T;
 }
 
 interface Sized {

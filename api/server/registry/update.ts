@@ -1,11 +1,11 @@
 import type { WriteOptions } from '@trimtab/client';
-import { badRequest, conflict, invalid, type KubeObject, notFound } from '@trimtab/machinery';
+import { badRequest, conflict, ignoreManagedTimes, invalid, type KubeObject, notFound } from '@trimtab/machinery';
 import { ConflictError, type Operation } from '@trimtab/store';
 import type { Reservation } from '../contracts.js';
 import { mutate, validate } from './admit.js';
 import { type Registry, type RequestContext, resourceName, storeKey, type Target } from './context.js';
 import { createObject, placeInNamespace, typed } from './create.js';
-import { checkUpdatePreconditions, isNoOp, metadataForUpdate, withGeneration } from './metadata.js';
+import { checkUpdatePreconditions, metadataForUpdate, withGeneration } from './metadata.js';
 import { trackUpdate } from './ownership.js';
 import type { ServedKind } from './served-kind.js';
 import { resetForSubresource } from './subresource-reset.js';
@@ -109,16 +109,16 @@ async function updateOnce(
     ];
     if (causes.length > 0) throw invalid(kind, name, causes);
     if (subresource !== 'status') for (const warning of strategy.warnings?.(object) ?? []) context.warn(warning);
-    object = trackUpdate(kind, old, object, {
-      manager: options.fieldManager || context.fieldManager,
-      now: registry.clock.now(),
-      subresource,
-      applied: options.applied ?? false,
-    });
+    if (!options.applied)
+      object = trackUpdate(kind, old, object, {
+        manager: options.fieldManager || context.fieldManager,
+        now: registry.clock.now(),
+        subresource,
+      });
     await validate(registry, context, target, { operation: 'UPDATE', object, oldObject: old, dryRun });
     if (dryRun) return object;
     const together = options.together?.(old) ?? [];
-    if (isNoOp(object, old) && together.length === 0) return old;
+    if (ignoreManagedTimes(old, object) === old && together.length === 0) return old;
 
     const key = storeKey(kind, namespace, name);
     const write: Operation = isReleased(kind, object)

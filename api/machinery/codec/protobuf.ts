@@ -1,5 +1,6 @@
-import protobuf, { type Reader, type Writer } from 'protobufjs/minimal.js';
+import type { Reader, Writer } from 'protobufjs/minimal.js';
 import { apiVersionOf, type GroupVersionKind, type Json, type ListMeta, parseApiVersion } from '../object.js';
+import { protobufLibrary } from './lazy.js';
 import { eachField, int64, type Nested, specialMessages } from './protobuf-special.js';
 import { type Message, type MessageField, messageFor, messageNamed, type Scalar } from './protobuf-table.js';
 
@@ -35,7 +36,7 @@ export function decodeProtobuf(bytes: Uint8Array, fallback?: GroupVersionKind): 
   if (!isProtobuf(bytes))
     throw new ProtobufError('the body does not begin with the magic bytes "k8s\\0" of a Kubernetes protobuf object');
   return guarded(() => {
-    const { apiVersion, kind, raw } = readUnknown(protobuf.Reader.create(bytes.subarray(MAGIC.length)));
+    const { apiVersion, kind, raw } = readUnknown(protobufLibrary().Reader.create(bytes.subarray(MAGIC.length)));
     const gvk = kind ? { ...parseApiVersion(apiVersion), kind } : fallback;
     if (!gvk) throw new ProtobufError('the protobuf object names no kind');
     return decodeProtobufMessage(gvk, raw);
@@ -65,7 +66,7 @@ function readUnknown(reader: Reader): { apiVersion: string; kind: string; raw: U
 export function decodeProtobufMessage(gvk: GroupVersionKind, bytes: Uint8Array): { [key: string]: Json | undefined } {
   const message = messageOf(gvk);
   return guarded(() => {
-    const out = decodeFields(message, protobuf.Reader.create(bytes), bytes.length);
+    const out = decodeFields(message, protobufLibrary().Reader.create(bytes), bytes.length);
     return gvk.kind === WATCH_EVENT.kind ? out : { kind: gvk.kind, apiVersion: apiVersionOf(gvk), ...out };
   });
 }
@@ -82,7 +83,7 @@ export function encodeProtobuf(object: object): Uint8Array {
 
 /** Puts the header around an encoded message. */
 export function protobufEnvelope(apiVersion: string, kind: string, message: Uint8Array): Uint8Array {
-  const writer = protobuf.Writer.create();
+  const writer = protobufLibrary().Writer.create();
   writer.uint32(10).fork().uint32(10).string(apiVersion).uint32(18).string(kind).ldelim();
   writer.uint32(18).bytes(message).uint32(26).string('').uint32(34).string('');
   return Buffer.concat([MAGIC, writer.finish()]);
@@ -91,7 +92,7 @@ export function protobufEnvelope(apiVersion: string, kind: string, message: Uint
 /** Writes an object's message without header. */
 export function encodeProtobufMessage(gvk: GroupVersionKind, object: object): Uint8Array {
   const message = messageOf(gvk);
-  const writer = protobuf.Writer.create();
+  const writer = protobufLibrary().Writer.create();
   encodeFields(message, writer, object as JsonObject);
   return writer.finish();
 }
@@ -103,7 +104,7 @@ export function encodeProtobufList(
   items: readonly Uint8Array[],
 ): Uint8Array {
   messageOf(list);
-  const writer = protobuf.Writer.create();
+  const writer = protobufLibrary().Writer.create();
   encodeFields(
     messageNamed('k8s.io.apimachinery.pkg.apis.meta.v1.ListMeta')!,
     writer.uint32(10).fork(),
@@ -119,7 +120,7 @@ export function encodeProtobufList(
  * encoded object with its header.
  */
 export function protobufWatchFrame(type: string, object: Uint8Array): Uint8Array {
-  const writer = protobuf.Writer.create();
+  const writer = protobufLibrary().Writer.create();
   writer.uint32(10).string(type).uint32(18).fork().uint32(10).bytes(object).ldelim();
   const body = writer.finish();
   const frame = Buffer.alloc(4 + body.length);

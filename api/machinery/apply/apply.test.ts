@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { KubeObject, ManagedFieldsEntry } from '../object.js';
 import { widgetSchema } from '../patch/testing.js';
+import { schemaFor } from '../schema/table.js';
 import { isReason, StatusError } from '../status.js';
 import { type ApplyContext, serverSideApply } from './apply.js';
 import { decodeFieldSet, encodeFieldSet, pathsOf } from './field-set.js';
@@ -184,6 +185,66 @@ describe('updates', () => {
     expect(ignoreManagedTimes(created, later)).toBe(created);
     const changed = { ...later, spec: { replicas: 7 } };
     expect(ignoreManagedTimes(created, changed)).toBe(changed);
+  });
+});
+
+describe('built-in kinds', () => {
+  const schema = schemaFor({ group: 'apps', version: 'v1', kind: 'Deployment' })!;
+  const template = {
+    metadata: { labels: { app: 'w' } },
+    spec: {
+      containers: [
+        {
+          name: 'n',
+          image: 'i',
+          resources: { requests: { cpu: '100m' } },
+          ports: [{ containerPort: 80, protocol: 'TCP' }],
+        },
+      ],
+    },
+  };
+  const deployment = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'w' },
+    spec: { replicas: 1, selector: { matchLabels: { app: 'w' } }, strategy: { type: 'Recreate' }, template },
+  };
+  const apps = { schema, apiVersion: 'apps/v1', now: at(0) };
+
+  test('a created Deployment is tracked as kubectl shows it', () => {
+    const created = trackUpdate(undefined, deployment, { ...apps, manager: 'kubectl-create' });
+    expect(fields(created, 'kubectl-create')).toEqual({
+      'f:spec': {
+        'f:replicas': {},
+        'f:selector': {},
+        'f:strategy': { 'f:type': {} },
+        'f:template': {
+          'f:metadata': { 'f:labels': { '.': {}, 'f:app': {} } },
+          'f:spec': {
+            'f:containers': {
+              '.': {},
+              'k:{"name":"n"}': {
+                '.': {},
+                'f:image': {},
+                'f:name': {},
+                'f:ports': {
+                  '.': {},
+                  'k:{"containerPort":80,"protocol":"TCP"}': { '.': {}, 'f:containerPort': {}, 'f:protocol': {} },
+                },
+                'f:resources': { '.': {}, 'f:requests': { '.': {}, 'f:cpu': {} } },
+              },
+            },
+          },
+        },
+      },
+    });
+  });
+
+  test('a quantity written otherwise is no change and no conflict', () => {
+    const created = trackUpdate(undefined, deployment, { ...apps, manager: 'kubectl-create' });
+    const config = JSON.parse(JSON.stringify(deployment).replace('"100m"', '"0.1"')) as typeof deployment;
+    const result = serverSideApply(created, config, { ...apps, manager: 'alice' });
+    expect(result.spec).toBe(created.spec);
   });
 });
 

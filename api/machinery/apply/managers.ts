@@ -65,15 +65,15 @@ export function encodeManagers(managers: Managers): readonly ManagedFieldsEntry[
 
 function encodeManager(manager: Manager): ManagedFieldsEntry {
   const { source } = manager;
-  const unchanged = source && source.time === manager.time && source.apiVersion === manager.apiVersion;
-  if (unchanged && equalSets(decodeFieldSet(source.fieldsV1), manager.set)) return source;
+  const sameFields = source !== undefined && equalSets(decodeFieldSet(source.fieldsV1), manager.set);
+  if (sameFields && source.time === manager.time && source.apiVersion === manager.apiVersion) return source;
   return {
     ...(manager.name ? { manager: manager.name } : {}),
     operation: manager.operation,
     apiVersion: manager.apiVersion,
     ...(manager.time ? { time: manager.time } : {}),
     fieldsType: 'FieldsV1',
-    fieldsV1: encodeFieldSet(manager.set),
+    fieldsV1: sameFields ? source.fieldsV1 : encodeFieldSet(manager.set),
     ...(manager.subresource ? { subresource: manager.subresource } : {}),
   };
 }

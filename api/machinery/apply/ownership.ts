@@ -4,6 +4,7 @@ import { type Comparison, changedFields, compareObjects, ignoringFields } from '
 import type { Conflict } from './conflict.js';
 import {
   differenceSets,
+  emptyFieldSet,
   type FieldSet,
   fieldSetOf,
   intersectSets,
@@ -40,10 +41,14 @@ export interface WriteContext {
 
 /** The fields the endpoint does not write. */
 export function resetSet(context: Pick<WriteContext, 'subresource' | 'resetFields'>): FieldSet {
-  const byDefault: Readonly<Record<string, readonly (readonly string[])[]>> = { '': [['status']], status: [['spec']] };
-  const paths = context.resetFields ?? byDefault[context.subresource ?? ''] ?? [];
-  return fieldSetOf(...paths.map((path) => path.map((field) => `f:${field}`)));
+  const { resetFields } = context;
+  if (resetFields) return fieldSetOf(...resetFields.map((path) => path.map((field) => `f:${field}`)));
+  if (!context.subresource) return fieldSetOfStatus;
+  return context.subresource === 'status' ? fieldSetOfSpec : emptyFieldSet;
 }
+
+const fieldSetOfStatus = fieldSetOf(['f:status']);
+const fieldSetOfSpec = fieldSetOf(['f:spec']);
 
 /**
  * Works out what a change from `live` to `next` does to everyone but `self`: fields they own that change are conflicts, and

@@ -10,12 +10,33 @@ export type Shape = 'leaf' | 'map' | 'list';
 
 export function shapeOf(schema: Schema | undefined, value: unknown): Shape {
   if (isRecord(value)) {
-    if (schema?.mapType === 'atomic' || isOpaque(schema)) return 'leaf';
+    if (isAtomicMap(schema) || isOpaque(schema)) return 'leaf';
     return 'map';
   }
   if (Array.isArray(value) && schema?.type === 'array' && listKeys(schema) !== undefined) return 'list';
   return 'leaf';
 }
+
+function isAtomicMap(schema: Schema | undefined): boolean {
+  if (schema?.mapType !== undefined) return schema.mapType === 'atomic';
+  return schema?.name !== undefined && atomicDefinitions.has(schema.name);
+}
+
+/** Definitions that are owned as a whole wherever they stand (kubernetes/api: structType=atomic). */
+const atomicDefinitions: ReadonlySet<string> = new Set(
+  Object.entries({
+    'api.admissionregistration.v1': 'ParamKind Variable ParamRef MatchResources NamedRuleWithOperations',
+    'api.admissionregistration.v1beta1': 'ParamKind Variable ParamRef MatchResources NamedRuleWithOperations',
+    'api.admissionregistration.v1alpha1': 'ParamKind ParamRef MatchResources NamedRuleWithOperations',
+    'api.autoscaling.v1': 'CrossVersionObjectReference',
+    'api.core.v1':
+      'SecretReference FileKeySelector ObjectFieldSelector ResourceFieldSelector ConfigMapKeySelector SecretKeySelector NodeSelector NodeSelectorTerm TopologySelectorTerm EvictionResponder EndpointAddress EndpointPort ObjectReference LocalObjectReference TypedLocalObjectReference ScopeSelector',
+    'api.discovery.v1': 'EndpointPort',
+    'api.networking.v1': 'ServiceBackendPort',
+    'api.rbac.v1': 'Subject RoleRef',
+    'apimachinery.pkg.apis.meta.v1': 'OwnerReference LabelSelector LabelSelectorRequirement',
+  }).flatMap(([group, names]) => names.split(' ').map((name) => `io.k8s.${group}.${name}`)),
+);
 
 /** Built-in values without a declared shape (RawExtension, a revision's data) are owned as a whole; custom ones are not. */
 const isOpaque = (schema: Schema | undefined): boolean =>

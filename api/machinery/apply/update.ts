@@ -67,7 +67,8 @@ export function recordUpdate(live: KubeObject, next: KubeObject, managers: Manag
   const self: Manager = {
     ...identity,
     time: managedTime(context.now),
-    set: previous ? unionSets(set, previous.set) : set,
+    set: previous ? unionSets(previous.set, set) : set,
+    ...(previous?.source ? { source: previous.source } : {}),
   };
   return new Map(outcome.managers).set(key, self);
 }

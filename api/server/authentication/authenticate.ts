@@ -13,6 +13,11 @@ export interface AuthenticationOptions {
   readonly anonymous?: readonly string[] | 'all' | 'none';
 }
 
+/** One that always decides: it names a user or throws. */
+export interface DecidingAuthenticator extends Authenticator {
+  authenticate(credentials: Credentials): Promise<UserInfo>;
+}
+
 const healthPaths = ['/healthz', '/livez', '/readyz', '/version'];
 
 /**
@@ -20,9 +25,7 @@ const healthPaths = ['/healthz', '/livez', '/readyz', '/version'];
  * bearer token that nobody accepts is a 401 even where anonymous requests would pass; so is a request without
  * credentials, outside the anonymous paths. Never answers undefined.
  */
-export function createAuthenticator(options: AuthenticationOptions): Authenticator & {
-  authenticate(credentials: Credentials): Promise<UserInfo>;
-} {
+export function createAuthenticator(options: AuthenticationOptions): DecidingAuthenticator {
   return {
     async authenticate(credentials) {
       const fromCertificate = certificateUser(credentials);

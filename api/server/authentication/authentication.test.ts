@@ -212,7 +212,9 @@ describe('impersonation', () => {
     },
   };
   const admin: UserInfo = { name: 'boss', groups: ['system:authenticated'] };
-  beforeEach(() => void (asked.length = 0));
+  beforeEach(() => {
+    asked.length = 0;
+  });
 
   test('every part is asked for, and the result is the named user alone', () => {
     const headers = {

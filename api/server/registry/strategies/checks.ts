@@ -1,0 +1,186 @@
+import { isIP } from 'node:net';
+import { causes, compareQuantities, isQuantity, parseQuantity, type StatusCause } from '@trimtab/machinery';
+import { labelValueProblems, nameProblems, qualifiedNameProblems } from '../names.js';
+
+/**
+ * Single checks of single values, in Kubernetes' words (apimachinery: util/validation). Each appends what it finds to `out`
+ * under the field `at` and never throws; values have the types of the schema, since decoding has refused all others.
+ */
+export type Causes = StatusCause[];
+
+const report = (problems: readonly string[], value: unknown, at: string, out: Causes): void => {
+  for (const problem of problems) out.push(causes.invalid(at, value, problem));
+};
+
+export function required(value: unknown, at: string, out: Causes, detail = ''): boolean {
+  const there = value !== undefined && value !== null && value !== '' && !(Array.isArray(value) && value.length === 0);
+  if (!there) out.push(causes.required(at, detail));
+  return there;
+}
+
+/** A value that has to be one of a few; a missing one is required. */
+export function oneOf(value: string | undefined, allowed: readonly string[], at: string, out: Causes): void {
+  if (!value) out.push(causes.required(at));
+  else optionalOneOf(value, allowed, at, out);
+}
+
+export function optionalOneOf(value: string | undefined, allowed: readonly string[], at: string, out: Causes): void {
+  if (value !== undefined && !allowed.includes(value)) out.push(causes.notSupported(at, value, [...allowed].sort()));
+}
+
+export const dnsLabel = (value: string, at: string, out: Causes): void =>
+  report(nameProblems(value, 'label'), value, at, out);
+
+export const dnsSubdomain = (value: string, at: string, out: Causes): void =>
+  report(nameProblems(value, 'subdomain'), value, at, out);
+
+export const qualifiedName = (value: string, at: string, out: Causes): void =>
+  report(qualifiedNameProblems(value), value, at, out);
+
+export function labels(map: Readonly<Record<string, string>> | undefined, at: string, out: Causes): void {
+  for (const [key, value] of Object.entries(map ?? {})) {
+    report(qualifiedNameProblems(key), key, at, out);
+    report(labelValueProblems(value), value, at, out);
+  }
+}
+
+export function nonNegative(value: number | undefined | null, at: string, out: Causes): void {
+  if (typeof value === 'number' && value < 0) out.push(causes.invalid(at, value, 'must be greater than or equal to 0'));
+}
+
+export function positive(value: number | undefined | null, at: string, out: Causes): void {
+  if (typeof value === 'number' && value <= 0) out.push(causes.invalid(at, value, 'must be greater than 0'));
+}
+
+export function port(value: number | undefined, at: string, out: Causes): void {
+  if (value === undefined || value < 1 || value > 65535)
+    out.push(causes.invalid(at, value ?? 0, 'must be between 1 and 65535, inclusive'));
+}
+
+/** IANA_SVC_NAME (RFC 6335, 5.1). */
+export function portName(name: string, at: string, out: Causes): void {
+  const problems: string[] = [];
+  if (name.length > 15) problems.push('must be no more than 15 characters');
+  if (!/^[-a-z0-9]+$/.test(name))
+    problems.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)');
+  if (!/[a-z]/.test(name)) problems.push('must contain at least one letter (a-z)');
+  if (name.includes('--')) problems.push('must not contain consecutive hyphens');
+  if (name.startsWith('-') || name.endsWith('-')) problems.push('must not begin or end with a hyphen');
+  report(problems, name, at, out);
+}
+
+/** A port by number or by name, as probes and Services give it. */
+export function portOrName(value: number | string | undefined, at: string, out: Causes): void {
+  if (typeof value === 'string') {
+    if (value === '') out.push(causes.invalid(at, value, 'must be between 1 and 65535, inclusive'));
+    else portName(value, at, out);
+  } else port(value, at, out);
+}
+
+/** A count, or a percentage of one: not negative, and a percentage only as `N%`. */
+export function countOrPercent(value: number | string | undefined, at: string, out: Causes, most?: number): void {
+  if (value === undefined || value === null) return;
+  if (typeof value === 'number') {
+    nonNegative(value, at, out);
+    return;
+  }
+  const percent = /^([0-9]+)%$/.exec(value);
+  if (!percent)
+    out.push(
+      causes.invalid(
+        at,
+        value,
+        "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
+      ),
+    );
+  else if (most !== undefined && Number(percent[1]) > most)
+    out.push(causes.invalid(at, value, `must not be greater than ${most}%`));
+}
+
+export function ipAddress(value: string, at: string, out: Causes): void {
+  if (!isIP(value))
+    out.push(causes.invalid(at, value, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'));
+}
+
+/** Printable ASCII without `=` (relaxed in 1.32). */
+export function environmentName(name: string, at: string, out: Causes): void {
+  if (!/^[ -<>-~]+$/.test(name))
+    out.push(
+      causes.invalid(
+        at,
+        name,
+        "a valid environment variable name must consist only of printable ASCII characters other than '='",
+      ),
+    );
+}
+
+/** A key of a ConfigMap or Secret, which becomes a file name. */
+export function dataKey(key: string, at: string, out: Causes): void {
+  if (key.length > 253) out.push(causes.invalid(at, key, 'must be no more than 253 bytes'));
+  if (!/^[-._a-zA-Z0-9]+$/.test(key))
+    out.push(
+      causes.invalid(
+        at,
+        key,
+        "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+      ),
+    );
+  else if (key === '.' || key.startsWith('..'))
+    out.push(
+      causes.invalid(at, key, key === '.' || key === '..' ? `must not be '${key}'` : "must not start with '..'"),
+    );
+}
+
+/** A relative path that stays below its root. */
+export function localPath(path: string, at: string, out: Causes): void {
+  if (path.startsWith('/')) out.push(causes.invalid(at, path, 'must be a relative path'));
+  if (path.split('/').includes('..')) out.push(causes.invalid(at, path, "must not contain '..'"));
+}
+
+/** Each element has its own value of `key`; repeated ones are reported where they stand. */
+export function unique<T>(
+  list: readonly T[] | undefined,
+  key: (item: T) => unknown,
+  at: (index: number) => string,
+  out: Causes,
+): void {
+  const seen = new Set<string>();
+  for (const [index, item] of (list ?? []).entries()) {
+    const value = key(item);
+    const text = JSON.stringify(value);
+    if (value === undefined || value === '') continue;
+    if (seen.has(text)) out.push(causes.duplicate(at(index), value));
+    seen.add(text);
+  }
+}
+
+/** A quantity that is not negative; false when it cannot be read or is. */
+export function quantity(value: string | number, at: string, out: Causes): boolean {
+  if (!isQuantity(value)) {
+    out.push(
+      causes.invalid(
+        at,
+        value,
+        "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+      ),
+    );
+    return false;
+  }
+  if (compareQuantities(parseQuantity(value), parseQuantity('0')) >= 0) return true;
+  out.push(causes.invalid(at, String(value), 'must be greater than or equal to 0'));
+  return false;
+}
+
+/** Reports a changed field that may not change. Gives true when it did. */
+export function immutable(
+  now: unknown,
+  old: unknown,
+  same: (a: unknown, b: unknown) => boolean,
+  at: string,
+  out: Causes,
+  why = 'field is immutable',
+): boolean {
+  if (same(now, old)) return false;
+  out.push(causes.invalid(at, now ?? null, why));
+  return true;
+}

@@ -1,0 +1,234 @@
+import {
+  type ClusterRole,
+  causes,
+  type EndpointSlice,
+  equalJson,
+  type KubeObject,
+  type Lease,
+  type Namespace,
+  type Node,
+  type PriorityClass,
+  type Role,
+  type RoleBinding,
+  type RuntimeClass,
+} from '@trimtab/machinery';
+import {
+  type Causes,
+  dnsLabel,
+  immutable,
+  ipAddress,
+  oneOf,
+  optionalOneOf,
+  port,
+  positive,
+  qualifiedName,
+  required,
+  unique,
+} from './checks.js';
+import { validateLabelSelector } from './selector-validation.js';
+import type { KindRules } from './typed.js';
+
+const nameLabel = 'kubernetes.io/metadata.name';
+
+export const namespace: KindRules<Namespace> = {
+  /** Every namespace carries its name as a label, so that selectors can name it (KEP-2161). */
+  default(object) {
+    const { name, labels } = object.metadata;
+    if (!name || labels?.[nameLabel] === name) return object;
+    return { ...object, metadata: { ...object.metadata, labels: { ...labels, [nameLabel]: name } } };
+  },
+  prepareForCreate: (object) => ({
+    ...object,
+    spec: { ...object.spec, finalizers: [...new Set([...(object.spec?.finalizers ?? []), 'kubernetes'])] },
+    status: { phase: 'Active' },
+  }),
+  /** The finalizers in the spec go only through `/finalize`. */
+  prepareForUpdate: (object, old, subresource) => (subresource === 'finalize' ? object : { ...object, spec: old.spec }),
+};
+
+export const node: KindRules<Node> = {
+  validate({ spec }, out) {
+    for (const [i, taint] of (spec?.taints ?? []).entries()) {
+      const at = `spec.taints[${i}]`;
+      if (required(taint.key, `${at}.key`, out)) qualifiedName(taint.key, `${at}.key`, out);
+      oneOf(taint.effect, ['NoExecute', 'NoSchedule', 'PreferNoSchedule'], `${at}.effect`, out);
+    }
+    unique(
+      spec?.taints,
+      ({ key, effect }) => ({ key, effect }),
+      (i) => `spec.taints[${i}]`,
+      out,
+    );
+    for (const [i, cidr] of (spec?.podCIDRs ?? []).entries())
+      if (!/^[0-9a-fA-F.:]+\/\d{1,3}$/.test(cidr))
+        out.push(
+          causes.invalid(
+            `spec.podCIDRs[${i}]`,
+            cidr,
+            'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+          ),
+        );
+  },
+  validateChange(now, old, out) {
+    for (const field of ['providerID', 'podCIDRs'] as const)
+      if (old.spec?.[field] !== undefined && !equalJson(now.spec?.[field], old.spec[field]))
+        out.push(
+          causes.forbidden(
+            `spec.${field}`,
+            field === 'podCIDRs'
+              ? 'node updates may not change podCIDR except from "" to valid'
+              : 'node updates may not change providerID except from "" to valid',
+          ),
+        );
+  },
+};
+
+interface Rule {
+  readonly verbs?: readonly string[];
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+}
+
+function validateRules(rules: readonly Rule[] | undefined, namespaced: boolean, out: Causes): void {
+  for (const [i, rule] of (rules ?? []).entries()) {
+    const at = `rules[${i}]`;
+    required(rule.verbs, `${at}.verbs`, out, 'verbs must contain at least one value');
+    if (rule.nonResourceURLs?.length) {
+      if (namespaced)
+        out.push(
+          causes.invalid(
+            `${at}.nonResourceURLs`,
+            rule.nonResourceURLs,
+            'namespaced rules cannot apply to non-resource URLs',
+          ),
+        );
+      if (rule.apiGroups?.length || rule.resources?.length)
+        out.push(
+          causes.invalid(
+            `${at}.nonResourceURLs`,
+            rule.nonResourceURLs,
+            'rules cannot apply to both regular resources and non-resource URLs',
+          ),
+        );
+      continue;
+    }
+    required(rule.apiGroups, `${at}.apiGroups`, out, 'resource rules must supply at least one api group');
+    required(rule.resources, `${at}.resources`, out, 'resource rules must supply at least one resource');
+  }
+}
+
+export const role: KindRules<Role> = { validate: ({ rules }, out) => validateRules(rules, true, out) };
+
+export const clusterRole: KindRules<ClusterRole> = {
+  validate({ rules, aggregationRule }, out) {
+    validateRules(rules, false, out);
+    if (!aggregationRule) return;
+    const at = 'aggregationRule.clusterRoleSelectors';
+    required(
+      aggregationRule.clusterRoleSelectors,
+      at,
+      out,
+      'at least one clusterRoleSelector required if aggregationRule is non-nil',
+    );
+    for (const [i, selector] of (aggregationRule.clusterRoleSelectors ?? []).entries())
+      validateLabelSelector(selector, `${at}[${i}]`, out);
+  },
+};
+
+const rbacGroup = 'rbac.authorization.k8s.io';
+
+/** A RoleBinding names a Role of its namespace or a ClusterRole, a ClusterRoleBinding only a ClusterRole. */
+export function binding(roleKinds: readonly string[]): KindRules<RoleBinding> {
+  return {
+    validate({ roleRef, subjects }, out) {
+      optionalOneOf(roleRef.apiGroup, [rbacGroup], 'roleRef.apiGroup', out);
+      oneOf(roleRef.kind, roleKinds, 'roleRef.kind', out);
+      required(roleRef.name, 'roleRef.name', out);
+      for (const [i, subject] of (subjects ?? []).entries()) {
+        const at = `subjects[${i}]`;
+        required(subject.name, `${at}.name`, out);
+        if (subject.kind === 'ServiceAccount') {
+          if (subject.apiGroup) out.push(causes.notSupported(`${at}.apiGroup`, subject.apiGroup, ['']));
+          required(subject.namespace, `${at}.namespace`, out);
+        } else if (subject.kind === 'User' || subject.kind === 'Group') {
+          if (subject.apiGroup !== rbacGroup)
+            out.push(causes.notSupported(`${at}.apiGroup`, subject.apiGroup ?? '', [rbacGroup]));
+        } else out.push(causes.notSupported(`${at}.kind`, subject.kind, ['ServiceAccount', 'User', 'Group']));
+      }
+    },
+    validateChange: (now, old, out) =>
+      void immutable(now.roleRef, old.roleRef, equalJson, 'roleRef', out, 'cannot change roleRef'),
+  };
+}
+
+const maxUserPriority = 1_000_000_000;
+
+export const priorityClass: KindRules<PriorityClass> = {
+  validate({ value, metadata, preemptionPolicy }, out) {
+    const system = metadata.name === 'system-cluster-critical' || metadata.name === 'system-node-critical';
+    if (metadata.name?.startsWith('system-') && !system)
+      out.push(
+        causes.forbidden(
+          'metadata.name',
+          "priority class names with 'system-' prefix are reserved for system use only",
+        ),
+      );
+    if ((value ?? 0) > maxUserPriority && !system)
+      out.push(causes.forbidden('value', `maximum allowed value of a user defined priority is ${maxUserPriority}`));
+    optionalOneOf(preemptionPolicy, ['Never', 'PreemptLowerPriority'], 'preemptionPolicy', out);
+  },
+  validateChange(now, old, out) {
+    if (now.value !== old.value) out.push(causes.forbidden('value', 'may not be changed in an update.'));
+    immutable(now.preemptionPolicy, old.preemptionPolicy, equalJson, 'preemptionPolicy', out);
+  },
+};
+
+export const runtimeClass: KindRules<RuntimeClass> = {
+  validate: ({ handler }, out) => dnsLabel(handler ?? '', 'handler', out),
+  validateChange: (now, old, out) => void immutable(now.handler, old.handler, equalJson, 'handler', out),
+};
+
+export const lease: KindRules<Lease> = {
+  validate({ spec }, out) {
+    positive(spec?.leaseDurationSeconds, 'spec.leaseDurationSeconds', out);
+    if (spec?.leaseTransitions !== undefined && spec.leaseTransitions < 0)
+      out.push(causes.invalid('spec.leaseTransitions', spec.leaseTransitions, 'must be greater than or equal to 0'));
+    if (spec?.holderIdentity === '') out.push(causes.invalid('spec.holderIdentity', '', 'must not be empty'));
+  },
+};
+
+export const endpointSlice: KindRules<EndpointSlice> = {
+  validate({ addressType, endpoints, ports }, out) {
+    for (const [i, endpoint] of (endpoints ?? []).entries()) {
+      const at = `endpoints[${i}].addresses`;
+      if (!required(endpoint.addresses, at, out, 'must contain at least 1 address')) continue;
+      if (endpoint.addresses.length > 100) out.push(causes.tooMany(at, endpoint.addresses.length, 100));
+      if (addressType !== 'FQDN')
+        for (const [j, address] of endpoint.addresses.entries()) ipAddress(address, `${at}[${j}]`, out);
+    }
+    if ((endpoints?.length ?? 0) > 1000) out.push(causes.tooMany('endpoints', endpoints?.length ?? 0, 1000));
+    unique(
+      ports?.map((p) => ({ name: p.name || '-' })),
+      ({ name }) => name,
+      (i) => `ports[${i}].name`,
+      out,
+    );
+    for (const [i, p] of (ports ?? []).entries()) {
+      optionalOneOf(p.protocol, ['SCTP', 'TCP', 'UDP'], `ports[${i}].protocol`, out);
+      if (p.port !== undefined) port(p.port, `ports[${i}].port`, out);
+    }
+    oneOf(addressType, ['FQDN', 'IPv4', 'IPv6'], 'addressType', out);
+  },
+  validateChange: (now, old, out) => void immutable(now.addressType, old.addressType, equalJson, 'addressType', out),
+};
+
+/** Core and `events.k8s.io` events share a store; what they have in common is checked. */
+export const event: KindRules<KubeObject & { readonly involvedObject?: { readonly namespace?: string } }> = {
+  validate({ metadata, involvedObject }, out) {
+    const about = involvedObject?.namespace ?? '';
+    const expected = about === '' ? 'default' : about;
+    if (metadata.namespace !== expected && !(about === '' && metadata.namespace === 'kube-system'))
+      out.push(causes.invalid('involvedObject.namespace', about, 'does not match event.namespace'));
+  },
+};

@@ -1,0 +1,72 @@
+import type { KubeObject } from '@trimtab/machinery';
+import type { Strategy } from '../../contracts.js';
+import * as application from './application-kinds.js';
+import * as cluster from './cluster-kinds.js';
+import * as configuration from './configuration.js';
+import { compileDefaults } from './defaults.js';
+import { kindDefaults } from './kind-defaults.js';
+import { podStrategy } from './pod.js';
+import { serviceRules } from './service.js';
+import type { ServiceAllocator } from './service-allocator.js';
+import { type KindRules, strategyFor } from './typed.js';
+import * as workloads from './workloads.js';
+
+export interface StrategyOptions {
+  /** Gives Services their cluster IPs and node ports; without it they are stored as they come. */
+  readonly services?: ServiceAllocator;
+}
+
+/**
+ * What is a built-in kind's own, by `<group>/<plural>` of the storage version: defaults, first status, validation and what may
+ * not change. Kinds without an entry have nothing of their own beyond the schema table.
+ */
+export function createBuiltinStrategies(options: StrategyOptions = {}): Readonly<Record<string, Strategy>> {
+  const rbac = 'rbac.authorization.k8s.io';
+  const table: Record<string, Strategy> = { '/pods': podStrategy };
+  const add = <T extends KubeObject>(resource: string, rules: KindRules<T>) => {
+    table[resource] = strategyFor(rules);
+  };
+  add('/services', serviceRules(options.services));
+  add('/configmaps', configuration.configMap);
+  add('/secrets', configuration.secret);
+  add('/namespaces', cluster.namespace);
+  add('/nodes', cluster.node);
+  add('/events', cluster.event);
+  add('/replicationcontrollers', workloads.replicationController);
+  add('/persistentvolumeclaims', application.persistentVolumeClaim);
+  add('/persistentvolumes', application.persistentVolume);
+  add('apps/deployments', workloads.deployment);
+  add('apps/replicasets', workloads.replicaSet);
+  add('apps/statefulsets', workloads.statefulSet);
+  add('apps/daemonsets', workloads.daemonSet);
+  add('batch/jobs', workloads.job);
+  add('batch/cronjobs', workloads.cronJob);
+  add('autoscaling/horizontalpodautoscalers', application.horizontalPodAutoscaler);
+  add('policy/poddisruptionbudgets', application.podDisruptionBudget);
+  add('networking.k8s.io/ingresses', application.ingress);
+  add('networking.k8s.io/networkpolicies', application.networkPolicy);
+  add('storage.k8s.io/storageclasses', application.storageClass);
+  add('discovery.k8s.io/endpointslices', cluster.endpointSlice);
+  add('coordination.k8s.io/leases', cluster.lease);
+  add('scheduling.k8s.io/priorityclasses', cluster.priorityClass);
+  add('node.k8s.io/runtimeclasses', cluster.runtimeClass);
+  add(`${rbac}/roles`, cluster.role);
+  add(`${rbac}/clusterroles`, cluster.clusterRole);
+  add(`${rbac}/rolebindings`, cluster.binding(['Role', 'ClusterRole']));
+  add(`${rbac}/clusterrolebindings`, cluster.binding(['ClusterRole']));
+
+  for (const [resource, defaults] of Object.entries(kindDefaults)) {
+    const fill = compileDefaults(defaults);
+    const own = table[resource];
+    table[resource] = { ...own, default: (object) => fill(own?.default?.(object) ?? object) };
+  }
+  return table;
+}
+
+let withoutAllocation: Readonly<Record<string, Strategy>> | undefined;
+
+/** The strategy of a built-in kind, without allocation for Services; undefined where a kind has nothing of its own. */
+export function builtinStrategies(group: string, resource: string): Strategy | undefined {
+  withoutAllocation ??= createBuiltinStrategies();
+  return withoutAllocation[`${group}/${resource}`];
+}

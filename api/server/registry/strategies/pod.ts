@@ -1,0 +1,159 @@
+import { type Container, causes, equalJson, type Pod, type PodSpec } from '@trimtab/machinery';
+import { type Causes, positive } from './checks.js';
+import { compileDefaults } from './defaults.js';
+import { podDefaults } from './pod-defaults.js';
+import { validatePodSpec } from './pod-validation.js';
+import { type KindRules, strategyFor } from './typed.js';
+
+const fillDefaults = compileDefaults(podDefaults);
+
+/** Guaranteed, Burstable or BestEffort (kubernetes: «Pod Quality of Service Classes»). */
+export function qosClass(spec: PodSpec): 'Guaranteed' | 'Burstable' | 'BestEffort' {
+  const computed = ['cpu', 'memory'] as const;
+  const all = [...spec.containers, ...(spec.initContainers ?? [])];
+  const set = (container: Container, kind: 'limits' | 'requests', name: (typeof computed)[number]) => {
+    const value = container.resources?.[kind]?.[name];
+    return value === undefined || value === '0' ? undefined : value;
+  };
+  const none = all.every((c) => computed.every((name) => !set(c, 'limits', name) && !set(c, 'requests', name)));
+  if (none) return 'BestEffort';
+  const full = all.every((c) =>
+    computed.every((name) => {
+      const limit = set(c, 'limits', name);
+      return limit !== undefined && (set(c, 'requests', name) ?? limit) === limit;
+    }),
+  );
+  return full ? 'Guaranteed' : 'Burstable';
+}
+
+const withImages = (now: readonly Container[] | undefined, old: readonly Container[] | undefined) =>
+  now?.map((container, i) => ({ ...container, image: old?.[i]?.image }));
+
+/** The new spec with everything that may change put back; differing from the old one then, it changes what it may not. */
+function mutableFieldsReset(now: PodSpec, old: PodSpec): PodSpec {
+  return {
+    ...now,
+    containers: withImages(now.containers, old.containers) ?? [],
+    ...(now.initContainers ? { initContainers: withImages(now.initContainers, old.initContainers) } : {}),
+    activeDeadlineSeconds: old.activeDeadlineSeconds,
+    tolerations: old.tolerations,
+    terminationGracePeriodSeconds:
+      old.terminationGracePeriodSeconds !== undefined && old.terminationGracePeriodSeconds < 0
+        ? old.terminationGracePeriodSeconds
+        : now.terminationGracePeriodSeconds,
+    schedulingGates: old.schedulingGates,
+    ...(old.schedulingGates?.length ? { nodeSelector: old.nodeSelector, affinity: old.affinity } : {}),
+  };
+}
+
+const mutableFields =
+  'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
+
+function validateChange(pod: Pod, before: Pod, out: Causes, subresource: string): void {
+  const now = pod.spec;
+  const old = before.spec;
+  if (!now || !old) return;
+  if (subresource === 'ephemeralcontainers') validateEphemeralChange(now, old, out);
+  else if (subresource === 'resize') validateResize(now, old, out);
+  else if (subresource !== 'binding') validateSpecChange(now, old, out);
+}
+
+function validateSpecChange(now: PodSpec, old: PodSpec, out: Causes): void {
+  if (
+    now.containers.length !== old.containers.length ||
+    (now.initContainers?.length ?? 0) !== (old.initContainers?.length ?? 0)
+  ) {
+    out.push(causes.forbidden('spec.containers', 'pod updates may not add or remove containers'));
+    return;
+  }
+  validateDeadline(now.activeDeadlineSeconds, old.activeDeadlineSeconds, out);
+  validateTolerations(now, old, out);
+  for (const gate of now.schedulingGates ?? [])
+    if (!old.schedulingGates?.some((g) => g.name === gate.name))
+      out.push(
+        causes.forbidden(
+          'spec.schedulingGates',
+          `only deletion is allowed, but found new scheduling gate '${gate.name}'`,
+        ),
+      );
+  if (!equalJson(mutableFieldsReset(now, old), old)) out.push(causes.forbidden('spec', mutableFields));
+}
+
+function validateDeadline(now: number | undefined, old: number | undefined, out: Causes): void {
+  const at = 'spec.activeDeadlineSeconds';
+  if (now === undefined) {
+    if (old !== undefined) out.push(causes.invalid(at, null, 'must not update from a positive integer to nil value'));
+    return;
+  }
+  positive(now, at, out);
+  if (old !== undefined && now > old) out.push(causes.invalid(at, now, `must be less than or equal to previous value`));
+}
+
+function validateTolerations(now: PodSpec, old: PodSpec, out: Causes): void {
+  const kept = (old.tolerations ?? []).every((t) =>
+    now.tolerations?.some((n) =>
+      equalJson({ ...n, tolerationSeconds: undefined }, { ...t, tolerationSeconds: undefined }),
+    ),
+  );
+  if (!kept)
+    out.push(
+      causes.forbidden('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds'),
+    );
+}
+
+function validateEphemeralChange(now: PodSpec, old: PodSpec, out: Causes): void {
+  for (const [i, container] of (old.ephemeralContainers ?? []).entries()) {
+    const still = now.ephemeralContainers?.find((c) => c.name === container.name);
+    const at = `spec.ephemeralContainers[${i}]`;
+    if (!still)
+      out.push(
+        causes.forbidden(
+          'spec.ephemeralContainers',
+          `existing ephemeral containers "${container.name}" may not be removed`,
+        ),
+      );
+    else if (!equalJson(still, container))
+      out.push(
+        causes.forbidden(
+          'spec.ephemeralContainers',
+          `existing ephemeral containers "${container.name}" may not be changed (${at})`,
+        ),
+      );
+  }
+  if (!equalJson({ ...now, ephemeralContainers: undefined }, { ...old, ephemeralContainers: undefined }))
+    out.push(
+      causes.forbidden(
+        'spec',
+        'only spec.ephemeralContainers may be changed through the ephemeralcontainers subresource',
+      ),
+    );
+}
+
+function validateResize(now: PodSpec, old: PodSpec, out: Causes): void {
+  const reset = {
+    ...now,
+    containers: now.containers.map((c, i) => ({
+      ...c,
+      resources: old.containers[i]?.resources,
+      resizePolicy: old.containers[i]?.resizePolicy,
+    })),
+  };
+  if (!equalJson(reset, old)) out.push(causes.forbidden('spec', 'only cpu and memory resources are mutable'));
+  if (qosClass(now) !== qosClass(old))
+    out.push(causes.invalid('spec', now, 'Pod QOS Class may not change as a result of resizing'));
+}
+
+const rules: KindRules<Pod> = {
+  default: fillDefaults,
+  prepareForCreate: (pod) => ({
+    ...pod,
+    status: { phase: 'Pending', ...(pod.spec?.containers ? { qosClass: qosClass(pod.spec) } : {}) },
+  }),
+  validate: (pod, out) => {
+    if (pod.spec) validatePodSpec(pod.spec, 'spec', out);
+    else out.push(causes.required('spec.containers'));
+  },
+  validateChange,
+};
+
+export const podStrategy = strategyFor(rules);

@@ -1,0 +1,151 @@
+import { isIP } from 'node:net';
+import { causes, internalError, invalid, type Random, type Service, type StatusError } from '@trimtab/machinery';
+import type { ObjectChange } from '../../authorization/store-feed.js';
+import { addressBytes } from '../../certificates/names.js';
+
+export interface ServiceAllocatorOptions {
+  /** One IPv4 range, `10.96.0.0/12`. */
+  readonly serviceCIDR: string;
+  /** Both included; default 30000 to 32767. */
+  readonly nodePorts?: { readonly from: number; readonly to: number };
+  readonly random: Random;
+}
+
+/**
+ * Which cluster IPs and node ports are taken, and by which Service. The truth is the stored Services, heard of through
+ * {@link ServiceAllocator.apply}; between reserving and storing, reservations are held here, so that two creations in flight never get the same.
+ */
+export class ServiceAllocator {
+  readonly #base: number;
+  readonly #size: number;
+  readonly #ports: { readonly from: number; readonly to: number };
+  readonly #random: Random;
+  /** `ip:10.96.0.1` or `TCP:30080` to the Service that has it. */
+  readonly #taken = new Map<string, string>();
+  readonly #byService = new Map<string, readonly string[]>();
+
+  constructor(options: ServiceAllocatorOptions) {
+    const [address = '', bits = ''] = options.serviceCIDR.split('/');
+    const prefix = Number(bits);
+    if (isIP(address) !== 4 || !/^\d+$/.test(bits) || prefix < 8 || prefix > 30)
+      throw new Error(`service CIDR "${options.serviceCIDR}" is not an IPv4 range with a prefix between /8 and /30`);
+    const mask = (0xffffffff << (32 - prefix)) >>> 0;
+    this.#base = (toNumber(address) & mask) >>> 0;
+    this.#size = 2 ** (32 - prefix);
+    this.#ports = options.nodePorts ?? { from: 30000, to: 32767 };
+    this.#random = options.random;
+  }
+
+  /** The address of the `kubernetes` Service: the first of the range. */
+  get firstAddress(): string {
+    return toAddress(this.#base + 1);
+  }
+
+  /** Hears of a stored, changed or deleted Service (resource `/services`). */
+  apply({ resource, key, object }: ObjectChange): void {
+    if (resource !== '/services') return;
+    this.#hold(key, object ? claimsOf(object as Service) : []);
+  }
+
+  /** Whether the address lies in the range and may be given to a Service. */
+  inRange(address: string): boolean {
+    if (isIP(address) !== 4) return false;
+    const offset = toNumber(address) - this.#base;
+    return offset >= 1 && offset < this.#size - 1;
+  }
+
+  /** Takes the wanted address, or a free one; throws 422 when it is taken or outside, 500 when none is free. */
+  takeAddress(service: string, wanted: string | undefined): string {
+    if (wanted) {
+      if (!this.inRange(wanted))
+        throw wrong(
+          service,
+          'spec.clusterIPs',
+          [wanted],
+          `failed to allocate IP ${wanted}: the provided network does not match the current range`,
+        );
+      if (!this.#take(`ip:${wanted}`, service))
+        throw wrong(
+          service,
+          'spec.clusterIPs',
+          [wanted],
+          `failed to allocate IP ${wanted}: provided IP is already allocated`,
+        );
+      return wanted;
+    }
+    // The lower end is left for addresses asked for by name (KEP-3070).
+    const reserved = Math.min(Math.max(16, Math.floor(this.#size / 16)), 256);
+    const from = reserved < this.#size - 2 ? reserved : 1;
+    const found =
+      this.#pick(from, this.#size - 2, (n) => `ip:${toAddress(this.#base + n)}`, service) ??
+      this.#pick(1, from, (n) => `ip:${toAddress(this.#base + n)}`, service);
+    if (found === undefined) throw internalError('failed to allocate a serviceIP: range is full');
+    return toAddress(this.#base + found);
+  }
+
+  takePort(service: string, protocol: string, wanted: number | undefined, at: string): number {
+    const { from, to } = this.#ports;
+    if (wanted) {
+      if (wanted < from || wanted > to)
+        throw wrong(
+          service,
+          at,
+          wanted,
+          `provided port is not in the valid range. The range of valid ports is ${from}-${to}`,
+        );
+      if (!this.#take(`${protocol}:${wanted}`, service))
+        throw wrong(service, at, wanted, 'provided port is already allocated');
+      return wanted;
+    }
+    const found = this.#pick(from, to, (n) => `${protocol}:${n}`, service);
+    if (found === undefined) throw internalError('failed to allocate a nodePort: range is full');
+    return found;
+  }
+
+  /** Forgets what was taken since `before` was stored, when a write came to nothing. */
+  restore(service: string, before: Service | undefined): void {
+    this.#hold(service, before ? claimsOf(before) : []);
+  }
+
+  #take(claim: string, service: string): boolean {
+    const owner = this.#taken.get(claim);
+    if (owner !== undefined && owner !== service) return false;
+    this.#taken.set(claim, service);
+    this.#byService.set(service, [...new Set([...(this.#byService.get(service) ?? []), claim])]);
+    return true;
+  }
+
+  #hold(service: string, claims: readonly string[]): void {
+    for (const claim of this.#byService.get(service) ?? [])
+      if (this.#taken.get(claim) === service && !claims.includes(claim)) this.#taken.delete(claim);
+    if (claims.length === 0) this.#byService.delete(service);
+    else this.#byService.set(service, claims);
+    for (const claim of claims) if (!this.#taken.has(claim)) this.#taken.set(claim, service);
+  }
+
+  /** A free number in [from, to]: a random start, then the next free one. */
+  #pick(from: number, to: number, claim: (n: number) => string, service: string): number | undefined {
+    const count = to - from + 1;
+    const start = Math.floor(this.#random.next() * count);
+    for (let i = 0; i < count; i++) {
+      const n = from + ((start + i) % count);
+      if (!this.#taken.has(claim(n)) && this.#take(claim(n), service)) return n;
+    }
+    return undefined;
+  }
+}
+
+function claimsOf({ spec }: Service): readonly string[] {
+  const ips = (spec?.clusterIPs ?? (spec?.clusterIP ? [spec.clusterIP] : [])).filter(
+    (ip) => ip !== 'None' && ip !== '',
+  );
+  const ports = (spec?.ports ?? []).filter((p) => p.nodePort).map((p) => `${p.protocol ?? 'TCP'}:${p.nodePort}`);
+  const health = spec?.healthCheckNodePort ? [`TCP:${spec.healthCheckNodePort}`] : [];
+  return [...ips.map((ip) => `ip:${ip}`), ...ports, ...health];
+}
+
+const wrong = (service: string, at: string, value: unknown, why: string): StatusError =>
+  invalid({ group: '', kind: 'Service' }, service.slice(service.indexOf('/') + 1), [causes.invalid(at, value, why)]);
+
+const toNumber = (address: string): number => addressBytes(address).reduce((n, byte) => n * 256 + byte, 0);
+const toAddress = (n: number): string => [n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255].join('.');

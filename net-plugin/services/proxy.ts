@@ -140,14 +140,22 @@ export class ServiceProxy {
   /** A UDP client that keeps its port would be sent to a pod that is gone for as long as it keeps talking. */
   async #forget(change: TableChange): Promise<void> {
     const backends = udpBackends(change);
-    if (backends.length > 0) await this.#o.kernel.request('net.forgetUdp', { backends });
+    if (backends.length === 0) return;
+    try {
+      await this.#o.kernel.request('net.forgetUdp', { backends });
+    } catch (error) {
+      this.#o.logger.warn(
+        { error: String(error) },
+        'UDP conversations with removed endpoints go on until they time out',
+      );
+    }
   }
 }
 
 const UDP = '11000000';
 const ENDPOINT_ADDRESS = 8;
 
-/** Endpoints of UDP ports that were taken out and are in no slot that was added: `address:port` in hex. */
+/** Endpoints of UDP ports that lost a slot, `address . port` in hex. */
 function udpBackends(change: TableChange): readonly string[] {
   return [
     ...new Set(

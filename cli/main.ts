@@ -1,0 +1,193 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { CliError, fail } from './errors.js';
+import { VERSION } from './version.js';
+
+/**
+ * The `trimtab` command line. Each command's code is loaded when it runs, so `--help` costs only this file.
+ */
+export async function run(argv: readonly string[]): Promise<void> {
+  try {
+    await program().parseAsync([...argv]);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function program(): Command {
+  const root = new Command('trimtab')
+    .description('A Kubernetes-style system in one npm install.')
+    .version(VERSION)
+    .helpOption('-h, --help', 'show help')
+    .showSuggestionAfterError()
+    .addHelpText(
+      'before',
+      examples(
+        ['trimtab up', 'a cluster in the foreground, Ctrl-C stops it'],
+        ['trimtab up --chart charts/guestbook', 'the same, with a Helm chart installed on it'],
+        ['trimtab apply -f app.yaml', 'make the cluster be what the file says'],
+        ['trimtab get pods -w', 'see what runs, and what changes'],
+        ['trimtab doctor', 'what this machine lacks, and how to mend it'],
+      ),
+    );
+  up(root);
+  down(root);
+  doctor(root);
+  image(root);
+  objects(root);
+  return root;
+}
+
+function up(root: Command): void {
+  root
+    .command('up')
+    .description('run API server, scheduler, controllers and one node in the foreground')
+    .addHelpText(
+      'before',
+      examples(
+        ['trimtab up', 'a one-node cluster'],
+        ['trimtab up --port 0 --output json', 'any free port, one JSON object a line'],
+        ['trimtab up --no-node --simulated-nodes 3', 'without root: nodes that run nothing'],
+      ),
+    )
+    .option('--data-dir <dir>', 'where everything is kept', defaultDataDir())
+    .option('--port <n>', 'API server port; 0 picks a free one', port, 6443)
+    .option('--bind <addr>', 'address the API server listens on', '0.0.0.0')
+    .option('--kubeconfig <file>', 'where to write the kubeconfig (default: <data-dir>/kubeconfig)')
+    .option('--node-name <name>', "this node's name (default: the host's name)")
+    .option('--pod-cidr <cidr>', 'addresses for pods', '10.244.0.0/24')
+    .option('--service-cidr <cidr>', 'addresses for services', '10.96.0.0/16')
+    .option('--dns-domain <domain>', 'domain of cluster names', 'cluster.local')
+    .option('--no-node', 'API server and controllers only: no pods are run here')
+    .option('--simulated-nodes <n>', 'nodes whose pods run nothing', count, 0)
+    .option('--chart <dir>', 'Helm chart to install once the cluster is ready')
+    .option('--set <key=value>', 'value for the chart, repeatable', collect, [])
+    .addOption(level())
+    .addOption(new Option('--output <format>', 'what stdout carries').choices(['text', 'json']).default('text'))
+    .action(async (options) => (await import('./up/up.js')).up(options));
+}
+
+function down(root: Command): void {
+  root
+    .command('down')
+    .description('stop the cluster of a data directory and everything it runs; data stays')
+    .option('--data-dir <dir>', 'where the cluster keeps its data', defaultDataDir())
+    .action(async (options) => (await import('./commands/down.js')).down(options));
+}
+
+function doctor(root: Command): void {
+  root
+    .command('doctor')
+    .description('say what this machine lacks for running pods, and the command that mends it')
+    .action(async () => (await import('./commands/doctor.js')).doctor());
+}
+
+function image(root: Command): void {
+  const command = root.command('image').description('images pods can be made from');
+  const dataDir = (c: Command) => c.option('--data-dir <dir>', 'where the cluster keeps its data', defaultDataDir());
+  dataDir(command.command('load').description('read docker-save or OCI archives').argument('<file...>')).action(
+    async (files, options) => (await import('./commands/image.js')).load(files, options),
+  );
+  dataDir(command.command('ls').description('list images')).action(async (options) =>
+    (await import('./commands/image.js')).list(options),
+  );
+  dataDir(command.command('rm').description('remove images').argument('<reference...>')).action(
+    async (references, options) => (await import('./commands/image.js')).remove(references, options),
+  );
+  dataDir(
+    command.command('assemble').description('make images from files of this machine').argument('<recipe...>'),
+  ).action(async (recipes, options) => (await import('./commands/assemble.js')).assemble(recipes, options));
+}
+
+/** Commands that talk to a cluster, for those without kubectl. */
+function objects(root: Command): void {
+  const command = (usage: string, description: string) =>
+    root
+      .command(usage)
+      .description(description)
+      .option(
+        '--kubeconfig <file>',
+        'cluster to talk to (default: $KUBECONFIG, then the data directory, then ~/.kube/config)',
+      )
+      .option('-n, --namespace <namespace>', 'namespace (default: that of the kubeconfig)');
+  const lazily = () => import('./commands/objects.js');
+  command('apply', 'create or change objects so that they are what files say (server-side apply)')
+    .requiredOption('-f, --filename <file...>', 'YAML or JSON files or directories; - reads standard input')
+    .option('--force-conflicts', 'take over fields that others own')
+    .option('--dry-run', 'show what would happen, store nothing')
+    .action(async (options) => (await lazily()).apply(options));
+  command('get', 'show objects')
+    .argument('<resource>', 'kind or kind/name; several kinds separated by commas')
+    .argument('[name...]')
+    .option('-A, --all-namespaces', 'all namespaces')
+    .option('-l, --selector <selector>', 'label selector')
+    .option('-o, --output <format>', 'wide, yaml, json or name')
+    .option('-w, --watch', 'go on showing changes')
+    .action(async (resource, names, options) => (await lazily()).get(resource, names, options));
+  command('describe', 'show objects in detail, with their events')
+    .argument('<resource>', 'kind or kind/name')
+    .argument('[name...]')
+    .action(async (resource, names, options) => (await lazily()).describe(resource, names, options));
+  command('delete', 'delete objects and wait until they are gone')
+    .argument('[resource]', 'kind or kind/name')
+    .argument('[name...]')
+    .option('-f, --filename <file...>', 'delete what these files name')
+    .option('-l, --selector <selector>', 'delete what this label selector finds')
+    .option('--no-wait', 'return at once')
+    .action(async (resource, names, options) => (await lazily()).remove(resource, names, options));
+  command('wait', 'wait for a condition')
+    .argument('<resource>', 'kind or kind/name')
+    .argument('[name...]')
+    .requiredOption('--for <condition>', 'condition=NAME[=VALUE], delete or create')
+    .option('--timeout <seconds>', 'give up after', count, 30)
+    .action(async (resource, names, options) => (await lazily()).wait(resource, names, options));
+  command('logs', "show a container's output")
+    .argument('<pod>')
+    .option('-c, --container <name>', 'container (default: the first)')
+    .option('-f, --follow', 'go on as it is written')
+    .option('-p, --previous', 'of the run before the last restart')
+    .option('--tail <lines>', 'only the last lines', count)
+    .option('--timestamps', 'with the time of each line')
+    .action(async (pod, options) => (await lazily()).logs(pod, options));
+  command('exec', 'run a command in a container')
+    .argument('<pod>')
+    .argument('<command...>', 'after --')
+    .option('-c, --container <name>', 'container (default: the first)')
+    .option('-i, --stdin', 'pass standard input')
+    .option('-t, --tty', 'with a terminal')
+    .action(async (pod, words, options) => (await lazily()).exec(pod, words, options));
+}
+
+function examples(...lines: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...lines.map(([line]) => line.length));
+  return `Examples:\n${lines.map(([line, what]) => `  ${line.padEnd(width)}   ${what}`).join('\n')}\n`;
+}
+
+function defaultDataDir(): string {
+  if (process.env.TRIMTAB_DATA_DIR) return process.env.TRIMTAB_DATA_DIR;
+  if (process.getuid?.() === 0) return '/var/lib/trimtab';
+  return `${process.env.XDG_DATA_HOME ?? `${process.env.HOME ?? '.'}/.local/share`}/trimtab`;
+}
+
+function level(): Option {
+  return new Option('--log-level <level>', 'how much is logged, to standard error')
+    .choices(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('warn');
+}
+
+function count(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number is expected.');
+  return Number(text);
+}
+
+function port(text: string): number {
+  const value = count(text);
+  if (value > 65535) throw new InvalidArgumentError('a port is at most 65535.');
+  return value;
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  if (!text.includes('=')) throw new InvalidArgumentError('key=value is expected.');
+  return [...before, text];
+}
+
+export { CliError };

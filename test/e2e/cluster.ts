@@ -1,0 +1,214 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** A real `trimtab up` in a network namespace of its own, driven by real clients. Needs root. */
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+const trimtab = join(root, 'cli', 'bin', 'trimtab.mjs');
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly timeoutMs?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs a program to its end; never rejects for its exit code. */
+export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      program,
+      [...args],
+      { timeout: options.timeoutMs ?? 30_000, maxBuffer: 1 << 26, env: { ...process.env, ...options.env } },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 124;
+        resolve({ code, stdout, stderr });
+      },
+    );
+    child.stdin?.end(options.input ?? '');
+  });
+}
+
+let sequence = 0;
+
+/** A place where clusters can live: a network namespace and a data directory, both removed by {@link Place.remove}. */
+export class Place {
+  readonly namespace = `tt-e2e-${process.pid}-${sequence++}`;
+  dataDir = '';
+
+  async make(): Promise<this> {
+    this.dataDir = await mkdtemp(join(tmpdir(), 'trimtab-e2e-'));
+    for (const args of [
+      ['netns', 'add', this.namespace],
+      ['-n', this.namespace, 'link', 'set', 'lo', 'up'],
+    ]) {
+      const { code, stderr } = await run('ip', args);
+      if (code !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr}`);
+    }
+    return this;
+  }
+
+  /** Arguments that run a program inside. */
+  inside(program: string, args: readonly string[]): [string, string[]] {
+    return ['ip', ['netns', 'exec', this.namespace, program, ...args]];
+  }
+
+  run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+    return run(...this.inside(program, args), options);
+  }
+
+  trimtab(...args: readonly string[]): Promise<Ran> {
+    return this.run(process.execPath, [trimtab, ...args], { timeoutMs: 60_000 });
+  }
+
+  async remove(): Promise<void> {
+    await this.trimtab('down', '--data-dir', this.dataDir);
+    await run('ip', ['netns', 'del', this.namespace]);
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+export interface ReadyLine {
+  readonly event: 'ready';
+  readonly kubeconfig: string;
+  readonly server: string;
+}
+
+/** A running cluster. */
+export class Cluster {
+  readonly lines: Record<string, unknown>[] = [];
+  stderr = '';
+
+  private constructor(
+    readonly place: Place,
+    readonly child: ChildProcess,
+    readonly ready: ReadyLine,
+  ) {}
+
+  /** Resolves at the ready line; rejects with what was printed when the process ends before it. */
+  static start(place: Place, ...args: readonly string[]): Promise<Cluster> {
+    const up = ['up', '--data-dir', place.dataDir, '--port', '0', '--node-name', 'node-a', '--output', 'json', ...args];
+    const [program, words] = place.inside(process.execPath, [trimtab, ...up]);
+    const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+    return new Promise((resolve, reject) => {
+      let cluster: Cluster | undefined;
+      let rest = '';
+      let stderr = '';
+      child.stderr!.on('data', (chunk) => {
+        stderr += chunk;
+        if (cluster) cluster.stderr += chunk;
+      });
+      child.stdout!.on('data', (chunk) => {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop()!;
+        for (const line of lines) {
+          const event = JSON.parse(line) as Record<string, unknown>;
+          if (event.event === 'ready') {
+            cluster = new Cluster(place, child, event as unknown as ReadyLine);
+            resolve(cluster);
+          }
+          cluster?.lines.push(event);
+        }
+      });
+      child.on('exit', (code) => reject(new Error(`trimtab up ended with ${code}: ${stderr}`)));
+    });
+  }
+
+  kubectl(...args: readonly string[]): Promise<Ran> {
+    return this.kubectlWith({}, ...args);
+  }
+
+  kubectlWith(options: RunOptions, ...args: readonly string[]): Promise<Ran> {
+    const env = { HOME: this.place.dataDir, KUBECONFIG: this.ready.kubeconfig, ...options.env };
+    return this.place.run('kubectl', args, { timeoutMs: 60_000, ...options, env });
+  }
+
+  /** The standard output of a kubectl that must succeed. */
+  async must(...args: readonly string[]): Promise<string> {
+    return this.mustWith({}, ...args);
+  }
+
+  async mustWith(options: RunOptions, ...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.kubectlWith(options, ...args);
+    if (code !== 0) throw new Error(`kubectl ${args.join(' ')} ended with ${code}: ${stderr}${stdout}`);
+    return stdout;
+  }
+
+  /** Applies a manifest given as an object or text. */
+  apply(manifest: object | string, ...args: readonly string[]): Promise<string> {
+    const input = typeof manifest === 'string' ? manifest : JSON.stringify(manifest);
+    return this.mustWith({ input }, 'apply', '-f', '-', ...args);
+  }
+
+  async json<T = Record<string, unknown>>(...args: readonly string[]): Promise<T> {
+    return JSON.parse(await this.must(...args, '-o', 'json')) as T;
+  }
+
+  /** The process that `ip netns exec` became: trimtab itself. */
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  /** Ctrl-C; resolves with the exit code. */
+  stop(): Promise<number | null> {
+    return this.#end('SIGINT');
+  }
+
+  kill(): Promise<number | null> {
+    return this.#end('SIGKILL');
+  }
+
+  #end(signal: NodeJS.Signals): Promise<number | null> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return Promise.resolve(this.child.exitCode);
+    return new Promise((resolve) => {
+      this.child.once('exit', (code) => resolve(code));
+      this.child.kill(signal);
+    });
+  }
+}
+
+/** Asks again until the answer satisfies, for what the cluster promises to bring about; fails with the last answer. */
+export async function eventually<T>(
+  ask: () => Promise<T>,
+  good: (answer: T) => boolean,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (good(answer)) return answer;
+    if (performance.now() > end) throw new Error(`not in ${timeoutMs} ms; the last answer: ${JSON.stringify(answer)}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Assembles the guestbook's images into a place's data directory. */
+export async function guestbookImages(place: Place): Promise<void> {
+  const recipes = ['redis', 'frontend'].map((name) => join(root, 'charts', 'guestbook', 'images', `${name}.yaml`));
+  const { code, stderr } = await place.trimtab('image', 'assemble', '--data-dir', place.dataDir, ...recipes);
+  if (code !== 0) throw new Error(`image assemble: ${stderr}`);
+}
+
+export const REDIS = 'trimtab.local/guestbook-redis:1';
+
+/** A pod with a shell from the redis image. */
+export function shellPod(name: string, script: string, extra: object = {}, container: object = {}): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, labels: { app: name } },
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: 'main', image: REDIS, command: ['/bin/sh', '-c', script], ...container }],
+      ...extra,
+    },
+  };
+}

@@ -27,8 +27,18 @@ export function change<T extends KubeObject>(
   const wanted = immer.produce(object, (draft) => {
     recipe(draft);
   });
+  return changeTo(resource, object, wanted as T, options);
+}
+
+/** {@link change} for those who have the wanted object already; it must share what it does not change. */
+export function changeTo<T extends KubeObject>(
+  resource: ResourceType<T>,
+  object: T,
+  wanted: T,
+  options: ChangeOptions = {},
+): readonly PatchEffect[] {
   if (wanted === object) return [];
-  const operations = fastJsonPatch.compare(object, wanted as object);
+  const operations = fastJsonPatch.compare(object, wanted);
   if (operations.length === 0) return [];
   const { metadata } = object;
   return [

@@ -1,4 +1,4 @@
-export { type ChangeOptions, change, changeStatus } from './change.js';
+export { type ChangeOptions, change, changeStatus, changeTo } from './change.js';
 export { type Condition, conditionOf, isTrue, withCondition } from './conditions.js';
 export {
   type ControllerDefinition,

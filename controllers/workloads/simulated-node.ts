@@ -1,0 +1,40 @@
+import { type ControllerDefinition, changeTo, controller, isDeleting, remove, requeueAfter } from '@trimtab/framework';
+import { type Pod, Pods, timestamp } from '@trimtab/machinery';
+import { isReady } from './pods.js';
+
+/** For tests: binds every pod, has it ready after a while, and ends deleted ones. `broken` pods never become ready. */
+export function simulatedNode(
+  options: {
+    readonly readyAfterMs?: number;
+    readonly stopsAfterMs?: number;
+    readonly broken?: (pod: Pod) => boolean;
+  } = {},
+): ControllerDefinition {
+  const { readyAfterMs = 0, stopsAfterMs = 0, broken = () => false } = options;
+  let addresses = 0;
+  return controller({
+    name: 'simulated-node',
+    for: Pods,
+    reconcile({ object: pod, now }) {
+      if (!pod) return [];
+      if (!pod.spec?.nodeName)
+        return changeTo(Pods, pod, { ...pod, spec: { ...pod.spec, containers: [], nodeName: 'node-1' } });
+      if (isDeleting(pod)) {
+        const grace = (pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000;
+        const left = Date.parse(pod.metadata.deletionTimestamp!) - grace + stopsAfterMs - now;
+        return left > 0 ? [requeueAfter(left)] : [remove(Pods, pod, { gracePeriodSeconds: 0 })];
+      }
+      if (broken(pod) || isReady(pod)) return [];
+      const left = Date.parse(pod.metadata.creationTimestamp!) + readyAfterMs - now;
+      if (left > 0) return [requeueAfter(left)];
+      const condition = { type: 'Ready', status: 'True', lastTransitionTime: timestamp(now) };
+      const podIP = pod.status?.podIP ?? `10.0.0.${++addresses}`;
+      return changeTo(
+        Pods,
+        pod,
+        { ...pod, status: { ...pod.status, phase: 'Running', podIP, conditions: [condition] } },
+        { subresource: 'status' },
+      );
+    },
+  });
+}

@@ -21,6 +21,7 @@ export interface NamespaceDeleterOptions {
 }
 
 const FINALIZER = 'kubernetes';
+const TERMINATING = 'Terminating';
 
 /** How soon a namespace that still holds something is looked at again: objects going away show up within this. */
 const AGAIN = { baseMs: 20, capMs: 2_000 };
@@ -79,6 +80,7 @@ export class NamespaceDeleter {
     const { client, informers } = this.#options;
     const namespace = await client.get(Namespaces, { name });
     if (!namespace.metadata.deletionTimestamp || !namespace.spec?.finalizers?.includes(FINALIZER)) return;
+    await this.#report(namespace, undefined);
     const types = collectableTypes(informers.get(CustomResourceDefinitions).list()).filter(
       ({ namespaced }) => namespaced,
     );
@@ -118,12 +120,14 @@ export class NamespaceDeleter {
     return { content, finalizers, failures };
   }
 
-  async #report(namespace: Namespace, remainder: Remainder): Promise<void> {
-    const before = namespace.status?.conditions ?? [];
-    const conditions = mergeConditions(before, deletionConditions(remainder, this.#options.clock.now()));
-    if (conditions.every((condition) => before.includes(condition))) return;
+  /** Without a remainder only the phase, which closes the namespace to new objects. */
+  async #report(namespace: Namespace, remainder: Remainder | undefined): Promise<void> {
+    const { phase, conditions: before = [] } = namespace.status ?? {};
+    const now = this.#options.clock.now();
+    const conditions = remainder ? mergeConditions(before, deletionConditions(remainder, now)) : before;
+    if (conditions.every((condition) => before.includes(condition)) && (remainder || phase === TERMINATING)) return;
     const key = { name: namespace.metadata.name! };
-    const body = { status: { conditions } };
+    const body = { status: { phase: TERMINATING, conditions } };
     await this.#options.client.patch(Namespaces, key, { type: 'merge', body }, { subresource: 'status' });
   }
 

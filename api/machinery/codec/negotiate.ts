@@ -8,7 +8,8 @@ export const MediaType = {
   strategicMergePatch: 'application/strategic-merge-patch+json',
   applyPatch: 'application/apply-patch+yaml',
   openapiV2: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf',
-  openapiV3: 'application/com.github.proto-openapi.spec.v3@v1.0+protobuf',
+  /** What an answer to a request for `openapiV2` must be labelled: Go's clients refuse the @ they ask with. */
+  openapiV2Answer: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
 } as const;
 
 /** One entry of an Accept header, or a Content-Type. Names and parameter names are lower case. */

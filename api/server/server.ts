@@ -1,5 +1,5 @@
 import type { Client, NodeStreamsLookup } from '@trimtab/client';
-import { type Clock, type Logger, notFound, type Random, serviceUnavailable } from '@trimtab/machinery';
+import { type Clock, type Logger, notFound, type Random } from '@trimtab/machinery';
 import type { Store } from '@trimtab/store';
 import type {
   AdmissionPlugin,
@@ -21,6 +21,7 @@ import { LocalClient } from './local-client.js';
 import type { Registry } from './registry/context.js';
 import { KindTable } from './registry/kind-table.js';
 import type { KindSource } from './registry/served-kind.js';
+import { handleUpgrade } from './streams/upgrade.js';
 
 export interface ApiServerOptions {
   readonly store: Store;
@@ -117,7 +118,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     port: options.port,
     tls: options.tls,
     handle: (exchange) => void handle(parts, exchange),
-    upgrade: (_request, _peer, socket) => socket.destroy(serviceUnavailable('upgrades are not served')),
+    upgrade: (request, peer, socket, head) => void handleUpgrade(parts, request, peer, socket, head),
     onError: (error) => logger.debug({ err: error }, 'connection error'),
   });
   const host = options.host ?? (bind === '0.0.0.0' || bind === '::' ? '127.0.0.1' : bind);

@@ -14,12 +14,15 @@ import { getObject } from '../registry/read.js';
 import { scaleOf, withScale } from '../registry/scale.js';
 import type { Subresource } from '../registry/served-kind.js';
 import { updateObject } from '../registry/update.js';
+import { serveLogs } from '../streams/logs.js';
 import { readPatch, readSubresource } from './decode-body.js';
 import { pathNotFound } from './handle.js';
 import { deleteOptions, writeOptions } from './options.js';
 import type { Call, HttpParts } from './parts.js';
 import { admitCreate, get, handlerContext, notServed, patch, successStatus, update } from './resource.js';
 import { representationOf, sendObject } from './send.js';
+
+const streaming = new Set(['exec', 'attach', 'portforward']);
 
 /** Answers a request for a subresource of a stored object. */
 export async function serveSubresource(parts: HttpParts, call: Call, target: Target): Promise<void> {
@@ -39,6 +42,8 @@ export async function serveSubresource(parts: HttpParts, call: Call, target: Tar
     const answer = await handler.create(admitted, handlerContext(call, target, options.dryRun ?? false, parent));
     return sendObject(parts, call, undefined, { ...typeOf(sub), ...answer } as KubeObject, r, 201);
   }
+  if (name === 'log') return serveLogs(parts, call, target);
+  if (streaming.has(name)) throw badRequest(`Upgrade request required for ${kind.resource}/${name}`);
   if (sub.scale) return serveScale(parts, call, target, sub);
   if (name === 'binding') return serveBinding(parts, call, target, sub);
   if (name === 'eviction') return serveEviction(parts, call, target, sub);

@@ -1,0 +1,2 @@
+export { deploymentController } from './deployment/controller.js';
+export { replicaSetController } from './replicaset/controller.js';

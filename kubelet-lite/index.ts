@@ -1,6 +1,12 @@
-export * from './images/image-store.js';
-export * from './node/pod-network.js';
-export * from './runtime/oci.js';
-export * from './runtime/runtime.js';
+export { type BackOff, DEFAULT_RESTART_BACK_OFF, KUBERNETES_BACK_OFF } from './container/restart.js';
 export { assembleImage, type ImageRecipe, resolveRecipe } from './images/assemble.js';
 export { directoryImageStore } from './images/directory-store.js';
+export * from './images/image-store.js';
+export { type Kubelet, type KubeletOptions, startKubelet } from './kubelet.js';
+export { type MachineInfo, readMachine } from './node/machine-info.js';
+export * from './node/pod-network.js';
+export type { NodeOptions } from './node/start-node.js';
+export * from './runtime/oci.js';
+export * from './runtime/runtime.js';
+export { type SimulatedNodes, type SimulatedNodesOptions, startSimulatedNodes } from './simulated/simulated-nodes.js';
+export { SimulatedRuntime } from './simulated/simulated-runtime.js';

@@ -1,96 +1,122 @@
-import type { Client } from '@trimtab/client';
-import type { Clock, Logger, Random } from '@trimtab/machinery';
-import type { ContainerFiles } from './container/container-files.js';
-import { type BackOff, DEFAULT_RESTART_BACK_OFF, KUBERNETES_BACK_OFF } from './container/restart.js';
-import type { ImageStore } from './images/image-store.js';
-import type { EventRecorder } from './node/event-recorder.js';
-import type { MachineInfo } from './node/machine-info.js';
-import { keepLease } from './node/node-lease.js';
-import { NodeReporter } from './node/node-reporter.js';
-import { type NodeFacts, nodeAllocatable, type Reserved } from './node/node-status.js';
-import type { PodNetwork } from './node/pod-network.js';
-import type { PodSource } from './node/pod-source.js';
-import type { PodContextDeps } from './pod/pod-context.js';
-import { PodManager } from './pod/pod-manager.js';
-import type { Prober } from './probes/prober.js';
-import type { PodRuntime } from './runtime/runtime.js';
-import type { VolumeManager } from './volumes/volume-manager.js';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { Informers, type NodeStreams } from '@trimtab/client';
+import { Services } from '@trimtab/machinery';
+import { NodeFiles } from './container/node-files.js';
+import { podLayout } from './container/pod-layout.js';
+import { ApiEventRecorder } from './node/event-recorder.js';
+import { readMachine } from './node/machine-info.js';
+import { nodeAllocatable } from './node/node-status.js';
+import { podsOf } from './node/pod-source.js';
+import { type NodeOptions, nodeFacts, startNode } from './node/start-node.js';
+import { PODS, type Pod } from './pod/api.js';
+import { NodeProber } from './probes/node-prober.js';
+import { rotateLogs } from './streams/log-rotation.js';
+import { PodStreams } from './streams/node-streams.js';
+import { DirectoryVolumes } from './volumes/directory-volumes.js';
+import { ObjectTracker } from './volumes/object-tracker.js';
 
-export interface KubeletOptions {
-  readonly client: Client;
-  readonly runtime: PodRuntime;
-  readonly network: PodNetwork;
-  readonly images: ImageStore;
-  readonly nodeName: string;
-  readonly nodeIP: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly taints?: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
-  readonly podCIDR?: string;
-  readonly machine?: MachineInfo;
-  readonly maxPods?: number;
-  readonly reserved?: Reserved;
-  /** Shown as `kubeletVersion`. */
-  readonly version?: string;
-  readonly restartBackOff?: BackOff;
-  readonly pullBackOff?: BackOff;
+export interface KubeletOptions extends NodeOptions {
+  /** Pods' files: volumes, `/etc` files, writable layers. Must be the same after a restart. */
+  readonly rootDir: string;
+  /** Containers' logs; default `<rootDir>/logs`. */
+  readonly logDir?: string;
+  /**
+   * A directory on a tmpfs for emptyDirs of medium Memory and the pods' `/dev/shm`; default below `/dev/shm` where that is
+   * one. Without any, such emptyDirs are refused and each container has a `/dev/shm` of its own.
+   */
+  readonly memoryDir?: string;
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  /** Processes and threads a pod may have; default no limit of its own. */
+  readonly podPidsLimit?: number;
 }
 
-/** What differs between a real node and a simulated one. */
-export interface NodeParts {
-  readonly machine: MachineInfo;
-  readonly pods: PodSource;
-  readonly volumes: VolumeManager;
-  readonly files: ContainerFiles;
-  readonly prober: Prober;
-  readonly recorder: EventRecorder;
-}
-
-export interface Node {
-  readonly pods: PodManager;
-  /** Leaves pods running; the next start adopts them. */
+export interface Kubelet {
+  /** Logs, exec, attach and port-forward of this node's pods, for the API server. */
+  readonly streams: NodeStreams;
+  /** Resolves with all pods left running; the next start adopts them. */
   stop(): Promise<void>;
 }
 
-const MAX_PODS = 250;
-const VERSION = 'v1.33.0+trimtab';
+const TMPFS_MAGIC = 0x01021994;
 
-/** Registers the node, adopts what runs, and follows the pods bound to it from then on. */
-export async function startNode(options: KubeletOptions, parts: NodeParts): Promise<Node> {
-  const { client, clock, logger, nodeName, nodeIP } = options;
-  const facts: NodeFacts = {
-    nodeName,
-    nodeIP,
-    machine: parts.machine,
-    maxPods: options.maxPods ?? MAX_PODS,
-    reserved: options.reserved ?? { milliCPU: 0, memoryBytes: 0 },
-    version: options.version ?? VERSION,
-    kubeletPort: 10250,
-  };
-  const labels = {
-    'kubernetes.io/hostname': nodeName,
-    'kubernetes.io/os': 'linux',
-    'kubernetes.io/arch': parts.machine.architecture,
-    ...options.labels,
-  };
-  const deps: PodContextDeps = {
-    ...options,
-    ...parts,
-    restartBackOff: options.restartBackOff ?? DEFAULT_RESTART_BACK_OFF,
-    pullBackOff: options.pullBackOff ?? KUBERNETES_BACK_OFF,
-  };
-  const pods = new PodManager(deps, parts.pods, () => ({ allocatable: nodeAllocatable(facts), labels }));
-  const reporter = new NodeReporter({ ...options, recorder: parts.recorder, facts, labels });
-  await Promise.all([reporter.register(), pods.start()]);
-  const stopLease = keepLease({ client, clock, logger, nodeName, nodeUid: () => reporter.uid });
+/**
+ * Runs this machine as a node: registers it, adopts pods that an earlier kubelet left running, and from then on keeps the pods
+ * bound to the node as their objects say. Resolves once the node is registered and every living pod is adopted. Rejects when the
+ * API server cannot be reached at all or the root directory cannot be made.
+ */
+export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
+  const { client, clock, random, logger, rootDir, nodeName, runtime } = options;
+  await fs.mkdir(join(rootDir, 'pods'), { recursive: true, mode: 0o750 });
+  const machine = options.machine ?? (await readMachine(rootDir));
+  const memoryDir = options.memoryDir ?? (await defaultMemoryDir(nodeName));
+  const layout = podLayout(rootDir, options.logDir ?? join(rootDir, 'logs'), memoryDir);
+  const tracker = new ObjectTracker({ client, clock, random, logger });
+  const allocatable = nodeAllocatable(nodeFacts(options, machine));
+  // Volumes cannot show addresses; where the environment does, it is given those the sandbox has.
+  const downward = (pod: Pod) => ({ pod, nodeName, hostIP: options.nodeIP, podIPs: [], allocatable });
+  const volumes = new DirectoryVolumes({
+    client,
+    clock,
+    random,
+    logger,
+    tracker,
+    podsDir: layout.podsDir,
+    ...(memoryDir ? { memoryDir } : {}),
+    downward,
+  });
+  const informers = new Informers({ client, clock, random, logger });
+  const services = informers.get(Services);
+  const pods = informers.get(PODS, { scope: { fieldSelector: `spec.nodeName=${nodeName}` } });
+  informers.start();
+  // A pod must not start without the variables of services that are there.
+  await services.whenSynced();
+  const files = new NodeFiles({
+    layout,
+    volumes,
+    tracker,
+    services: () => services.list(),
+    clusterDns: options.clusterDns,
+    clusterDomain: options.clusterDomain,
+    nodeMemoryBytes: machine.memoryBytes,
+    ...(options.podPidsLimit ? { podPidsLimit: options.podPidsLimit } : {}),
+    downward,
+  });
+  const node = await startNode(options, {
+    machine,
+    pods: podsOf(pods),
+    volumes,
+    files,
+    prober: new NodeProber(runtime, clock),
+    recorder: new ApiEventRecorder({ client, clock, random, logger, nodeName }),
+  });
+  const stopRotation = rotateLogs({
+    clock,
+    logger,
+    logs: () =>
+      node.pods.runningContainers().map((c) => ({ containerId: c.id, path: layout.log(c.pod, c.name, c.attempt) })),
+    reopen: (containerId) => runtime.reopenLog(containerId),
+  });
   return {
-    pods,
+    streams: new PodStreams({
+      pods: node.pods,
+      runtime,
+      clock,
+      logPath: (worker, container, attempt) => layout.log(worker.pod, container, attempt),
+    }),
     stop: async () => {
-      stopLease();
-      reporter.stop();
-      await pods.stop();
+      stopRotation();
+      volumes.stop();
+      await node.stop();
+      informers.stop();
+      tracker.stop();
     },
   };
+}
+
+async function defaultMemoryDir(nodeName: string): Promise<string | undefined> {
+  const directory = '/dev/shm';
+  const { type } = await fs.statfs(directory).catch(() => ({ type: 0 }));
+  return type === TMPFS_MAGIC ? join(directory, 'trimtab', nodeName) : undefined;
 }

@@ -94,6 +94,22 @@ export class ContainerWorker {
     return this.context.running?.id;
   }
 
+  /** Resolves when this attempt no longer runs, at once when it does not now. */
+  whenEnded(attempt: number): Promise<void> {
+    const over = () => this.context.running?.attempt !== attempt;
+    if (over()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const subscription = this.#actor.subscribe({
+        next: () => {
+          if (!over()) return;
+          subscription.unsubscribe();
+          resolve();
+        },
+        complete: resolve,
+      });
+    });
+  }
+
   facts(): ContainerFacts {
     const snapshot = this.#actor.getSnapshot();
     const { context } = snapshot;

@@ -1,22 +1,26 @@
 import type { Clock, Container } from '@trimtab/machinery';
 import { type Image, ImageError, type ImageStore } from '../images/image-store.js';
+import { parseReference } from '../images/reference.js';
 import { goDuration } from './restart.js';
 
-/** Distribution reference grammar, loosely: [host[:port]/]path[:tag][@algorithm:hex], or an image id. */
-const REFERENCE =
-  /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*)(?::[0-9]+)?\/)?[a-z0-9]+(?:(?:[._-]|__|[-]+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._-]|__|[-]+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@[a-z0-9]+:[0-9a-f]{32,})?$/;
-
-export function isImageReference(reference: string): boolean {
-  return REFERENCE.test(reference) || /^sha256:[0-9a-f]{64}$/.test(reference);
-}
+const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
 
 /** Always for `latest` or no tag, else IfNotPresent, where the container does not say. */
 export function pullPolicy(container: Pick<Container, 'image' | 'imagePullPolicy'>): string {
   if (container.imagePullPolicy) return container.imagePullPolicy;
-  const image = container.image ?? '';
-  if (image.includes('@')) return 'IfNotPresent';
-  const tag = /:([\w][\w.-]*)$/.exec(image.slice(image.lastIndexOf('/') + 1))?.[1];
-  return tag === undefined || tag === 'latest' ? 'Always' : 'IfNotPresent';
+  if (IMAGE_ID.test(container.image ?? '')) return 'IfNotPresent';
+  const { tag, digest } = parseReference(container.image ?? '');
+  return digest === undefined && tag === 'latest' ? 'Always' : 'IfNotPresent';
+}
+
+function policyOrRefusal(container: Container, say: Say): string {
+  try {
+    if (!IMAGE_ID.test(container.image ?? '')) parseReference(container.image ?? '');
+    return pullPolicy(container);
+  } catch (error) {
+    if (error instanceof ImageError) say('Warning', 'InspectFailed', error.message);
+    throw error;
+  }
 }
 
 export type Say = (type: 'Normal' | 'Warning', reason: string, message: string) => void;
@@ -24,12 +28,7 @@ export type Say = (type: 'Normal' | 'Warning', reason: string, message: string) 
 /** Finds or fetches a container's image as its pull policy says, and tells it in Kubernetes' words. Rejects with an ImageError. */
 export async function ensureImage(images: ImageStore, clock: Clock, container: Container, say: Say): Promise<Image> {
   const reference = container.image ?? '';
-  const policy = pullPolicy(container);
-  if (!isImageReference(reference)) {
-    const message = `Failed to apply default image tag "${reference}": couldn't parse image name "${reference}": invalid reference format`;
-    say('Warning', 'InspectFailed', message);
-    throw new ImageError('InvalidImageName', reference, message);
-  }
+  const policy = policyOrRefusal(container, say);
   const present = policy === 'Always' ? undefined : await images.find(reference);
   if (present) {
     say('Normal', 'Pulled', `Container image "${reference}" already present on machine`);

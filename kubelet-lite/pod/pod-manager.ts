@@ -33,6 +33,21 @@ export class PodManager {
     return [...this.#workers.values()];
   }
 
+  runningContainers(): readonly {
+    readonly id: string;
+    readonly pod: Pod;
+    readonly name: string;
+    readonly attempt: number;
+  }[] {
+    return this.workers().flatMap((worker) =>
+      worker
+        .containers()
+        .flatMap(({ name, context }) =>
+          context.running ? [{ id: context.running.id, pod: worker.pod, name, attempt: context.running.attempt }] : [],
+        ),
+    );
+  }
+
   /** Resolves when every living pod is adopted and everything nobody asked for any more is gone. */
   async start(): Promise<void> {
     const { runtime, network, volumes } = this.#deps;

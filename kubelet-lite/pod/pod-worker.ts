@@ -78,6 +78,10 @@ export class PodWorker {
     return this.#containers.get(name);
   }
 
+  containers(): readonly ContainerWorker[] {
+    return [...this.#containers.values()];
+  }
+
   /** True while the pod holds resources of the node. */
   get active(): boolean {
     return !this.#actor.getSnapshot().matches('ended') && !this.#actor.getSnapshot().matches('gone');

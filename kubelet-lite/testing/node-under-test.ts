@@ -1,10 +1,10 @@
 import { Informers } from '@trimtab/client';
 import type { Event, PodStatus } from '@trimtab/machinery';
 import { Events, seededRandom, silentLogger, VirtualClock } from '@trimtab/machinery';
-import { type KubeletOptions, type Node, type NodeParts, startNode } from '../kubelet.js';
 import { ApiEventRecorder } from '../node/event-recorder.js';
 import type { MachineInfo } from '../node/machine-info.js';
 import { podsOf } from '../node/pod-source.js';
+import { type NodeOptions, type NodeParts, type RunningNode, startNode } from '../node/start-node.js';
 import { PODS, type Pod } from '../pod/api.js';
 import {
   SimulatedFiles,
@@ -34,15 +34,15 @@ export class NodeUnderTest {
   readonly client = new MemoryClient(this.clock);
   readonly runtime = new SimulatedRuntime(this.clock);
   readonly network = new SimulatedNetwork();
-  readonly options: Partial<KubeletOptions & NodeParts>;
-  node: Node | undefined;
+  readonly options: Partial<NodeOptions & NodeParts>;
+  node: RunningNode | undefined;
   #informers: Informers | undefined;
 
-  constructor(options: Partial<KubeletOptions & NodeParts> = {}) {
+  constructor(options: Partial<NodeOptions & NodeParts> = {}) {
     this.options = options;
   }
 
-  static async start(options: Partial<KubeletOptions & NodeParts> = {}): Promise<NodeUnderTest> {
+  static async start(options: Partial<NodeOptions & NodeParts> = {}): Promise<NodeUnderTest> {
     const under = new NodeUnderTest(options);
     await under.boot();
     return under;
@@ -55,7 +55,7 @@ export class NodeUnderTest {
     const pods = podsOf(informers.get(PODS, { scope: { fieldSelector: 'spec.nodeName=n1' } }));
     informers.start();
     this.#informers = informers;
-    const options: KubeletOptions & NodeParts = {
+    const options: NodeOptions & NodeParts = {
       client,
       runtime: this.runtime,
       network: this.network,

@@ -1,0 +1,89 @@
+import type { Container, VolumeMount } from '@trimtab/machinery';
+import type { OciMount } from '../runtime/oci.js';
+import { ContainerConfigError } from './container-files.js';
+import { expand, undefinedReferences } from './expansion.js';
+
+/** What a mount of a volume needs to know: where its content is on the node. */
+export interface MountSource {
+  readonly mount: VolumeMount;
+  /** The path to bind, pinned against being exchanged while the container starts. */
+  readonly source: string;
+}
+
+/** The mounts every container has, as container engines agree on them. `shm` binds the pod's shared memory where there is one. */
+export function defaultMounts(options: { readonly privileged: boolean; readonly shm?: string }): readonly OciMount[] {
+  const sysfs = options.privileged ? 'rw' : 'ro';
+  return [
+    { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+    },
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+    },
+    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
+    { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', sysfs] },
+    {
+      destination: '/sys/fs/cgroup',
+      type: 'cgroup',
+      source: 'cgroup',
+      options: ['nosuid', 'noexec', 'nodev', 'relatime', sysfs],
+    },
+    options.shm
+      ? { destination: '/dev/shm', type: 'bind', source: options.shm, options: ['rbind', 'nosuid', 'noexec', 'nodev'] }
+      : {
+          destination: '/dev/shm',
+          type: 'tmpfs',
+          source: 'shm',
+          options: ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k'],
+        },
+  ];
+}
+
+const PROPAGATION: Readonly<Record<string, string>> = {
+  None: 'rprivate',
+  HostToContainer: 'rslave',
+  Bidirectional: 'rshared',
+};
+
+/** The container's own mounts, outer paths before inner ones. */
+export function volumeMounts(sources: readonly MountSource[]): readonly OciMount[] {
+  const depth = (m: MountSource) => m.mount.mountPath.split('/').filter(Boolean).length;
+  return [...sources]
+    .sort((a, b) => depth(a) - depth(b))
+    .map(({ mount, source }) => ({
+      destination: absolute(mount.mountPath),
+      type: 'bind',
+      source,
+      options: ['rbind', PROPAGATION[mount.mountPropagation ?? 'None'] ?? 'rprivate', access(mount)],
+    }));
+}
+
+function access(mount: VolumeMount): string {
+  if (!mount.readOnly) return 'rw';
+  return mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible' ? 'rro' : 'ro';
+}
+
+const absolute = (path: string): string => (path.startsWith('/') ? path : `/${path}`);
+
+/** The path below its volume that a mount shows; empty for all of it. Throws where an expression names an unset variable. */
+export function subPathOf(container: Container, mount: VolumeMount, env: ReadonlyMap<string, string>): string {
+  const lookup = (name: string) => (container.env?.some((e) => e.name === name) ? env.get(name) : undefined);
+  const missing = undefinedReferences(mount.subPathExpr ?? '', lookup);
+  if (missing.length > 0) {
+    const message = `subPathExpr "${mount.subPathExpr}" of volume "${mount.name}" names unset variables: ${missing.join(', ')}`;
+    throw new ContainerConfigError('CreateContainerConfigError', message);
+  }
+  const path = mount.subPathExpr ? expand(mount.subPathExpr, lookup) : (mount.subPath ?? '');
+  if (path.startsWith('/') || path.split('/').includes('..')) {
+    const message = `subPath "${path}" of volume "${mount.name}" must be relative and stay within the volume`;
+    throw new ContainerConfigError('CreateContainerConfigError', message);
+  }
+  return path;
+}

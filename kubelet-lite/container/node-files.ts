@@ -1,0 +1,278 @@
+import * as fs from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { ConfigMap, Container, Secret, Service, VolumeMount } from '@trimtab/machinery';
+import { type Pod, uidOf } from '../pod/api.js';
+import type { OciMount } from '../runtime/oci.js';
+import type { SandboxConfig } from '../runtime/runtime.js';
+import { logTail } from '../streams/log-reader.js';
+import type { ObjectTracker } from '../volumes/object-tracker.js';
+import { pinSubPath } from '../volumes/pinned-path.js';
+import type { VolumeManager } from '../volumes/volume-manager.js';
+import { podCgroupPath, podResources } from './cgroup.js';
+import {
+  ANNOTATION,
+  ContainerConfigError,
+  type ContainerFiles,
+  type ContainerRequest,
+  type PreparedContainer,
+} from './container-files.js';
+import type { DownwardFacts } from './downward.js';
+import { containerEnv } from './env.js';
+import { readImageFile } from './image-files.js';
+import { defaultMounts, type MountSource, subPathOf, volumeMounts } from './mounts.js';
+import { type DnsFacts, hostNetworkHostsFile, hostnameOf, hostsFile, resolvConf } from './network-files.js';
+import { ociSpec } from './oci-spec.js';
+import { type PodLayout, TERMINATION_LOG } from './pod-layout.js';
+import { resolveUser } from './user.js';
+
+export interface NodeFilesOptions {
+  readonly layout: PodLayout;
+  readonly volumes: VolumeManager;
+  readonly tracker: ObjectTracker;
+  readonly services: () => readonly Service[];
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  readonly nodeMemoryBytes: number;
+  readonly podPidsLimit?: number;
+  readonly downward: (pod: Pod) => DownwardFacts;
+}
+
+const MESSAGE_BYTES = 4_096;
+const FALLBACK_BYTES = 2_048;
+const FALLBACK_LINES = 80;
+
+/** A real node's files and container configurations. */
+export class NodeFiles implements ContainerFiles {
+  readonly #options: NodeFilesOptions;
+
+  constructor(options: NodeFilesOptions) {
+    this.#options = options;
+  }
+
+  async sandbox(pod: Pod): Promise<SandboxConfig> {
+    const { layout, clusterDomain } = this.#options;
+    const { spec, metadata } = pod;
+    const uid = uidOf(pod);
+    const directory = join(layout.pod(uid), 'sandbox');
+    const hostname = hostnameOf(pod, clusterDomain);
+    await fs.mkdir(directory, { recursive: true, mode: 0o750 });
+    await Promise.all([
+      fs.writeFile(layout.file(uid, 'hostname'), `${hostname}\n`),
+      fs.writeFile(layout.file(uid, 'resolv.conf'), resolvConf(pod, await this.#dns())),
+      this.#makeShm(pod),
+    ]);
+    return {
+      id: uid,
+      namespace: metadata.namespace ?? '',
+      name: metadata.name ?? '',
+      hostname,
+      hostNetwork: spec.hostNetwork ?? false,
+      hostPid: spec.hostPID ?? false,
+      hostIpc: spec.hostIPC ?? false,
+      sharePid: spec.shareProcessNamespace ?? false,
+      sysctls: Object.fromEntries(
+        (spec.securityContext?.sysctls ?? []).map((s) => [s.name.replaceAll('/', '.'), s.value]),
+      ),
+      cgroupPath: podCgroupPath(spec, uid),
+      resources: podResources(spec, this.#options.podPidsLimit),
+      directory,
+      annotations: {
+        [ANNOTATION.podName]: metadata.name ?? '',
+        [ANNOTATION.podNamespace]: metadata.namespace ?? '',
+        [ANNOTATION.podUid]: uid,
+      },
+    };
+  }
+
+  async prepare(request: ContainerRequest): Promise<PreparedContainer> {
+    const { pod, container, attempt, image } = request;
+    const { layout } = this.#options;
+    const uid = uidOf(pod);
+    const env = containerEnv(container, this.#envSources(request));
+    const [passwd, group] = await Promise.all([
+      readImageFile(image.layers, ['etc', 'passwd']),
+      readImageFile(image.layers, ['etc', 'group']),
+    ]);
+    const user = resolveUser(pod.spec, container, image.config.User, { passwd, group });
+    const directory = layout.attempt(uid, container.name, attempt);
+    const logPath = layout.log(pod, container.name, attempt);
+    await fs.mkdir(directory, { recursive: true, mode: 0o750 });
+    await fs.mkdir(dirname(logPath), { recursive: true, mode: 0o755 });
+    const pinned = await this.#pinMounts(pod, container, env);
+    try {
+      const mounts = [
+        ...defaultMounts(this.#defaults(pod, container)),
+        ...(await this.#etcMounts(request)),
+        await this.#terminationMount(container, directory),
+        ...volumeMounts(pinned.sources),
+      ];
+      const spec = ociSpec({
+        pod,
+        container,
+        image: image.config,
+        env,
+        user,
+        mounts,
+        hostname: hostnameOf(pod, this.#options.clusterDomain),
+        cgroupsPath: `${podCgroupPath(pod.spec, uid)}/${container.name}-${attempt}`,
+        nodeMemoryBytes: this.#options.nodeMemoryBytes,
+      });
+      const config = {
+        id: `${uid}-${container.name}-${attempt}`,
+        name: container.name,
+        spec,
+        layers: image.layers,
+        directory: join(directory, 'rootfs'),
+        logPath,
+        stdin: container.stdin ?? false,
+        stdinOnce: container.stdinOnce ?? false,
+        tty: container.tty ?? false,
+        annotations: {
+          [ANNOTATION.container]: container.name,
+          [ANNOTATION.attempt]: String(attempt),
+          [ANNOTATION.image]: image.tags[0] ?? container.image ?? '',
+          [ANNOTATION.imageID]: image.digests[0] ?? image.id,
+          [ANNOTATION.stopSignal]: container.lifecycle?.stopSignal ?? image.config.StopSignal ?? 'SIGTERM',
+        },
+      };
+      return { config, release: pinned.release };
+    } catch (error) {
+      await pinned.release();
+      throw error;
+    }
+  }
+
+  async terminationMessage(pod: Pod, container: Container, attempt: number, failed: boolean): Promise<string> {
+    const { layout } = this.#options;
+    const path = join(layout.attempt(uidOf(pod), container.name, attempt), TERMINATION_LOG);
+    const text = await readStart(path, MESSAGE_BYTES);
+    if (text !== '' || !failed || container.terminationMessagePolicy !== 'FallbackToLogsOnError') return text;
+    return logTail(layout.log(pod, container.name, attempt), FALLBACK_LINES, FALLBACK_BYTES).catch(() => '');
+  }
+
+  async forgetAttempts(pod: Pod, container: string, attempt: number): Promise<void> {
+    const { layout } = this.#options;
+    if (attempt < 1) return;
+    await fs.rm(layout.attempt(uidOf(pod), container, attempt - 1), { recursive: true, force: true });
+    const directory = dirname(layout.log(pod, container, attempt));
+    for (const file of await fs.readdir(directory)) {
+      const of = Number(file.split('.')[0]);
+      if (Number.isInteger(of) && of < attempt - 1) await fs.rm(join(directory, file), { force: true });
+    }
+  }
+
+  async removePod(uid: string): Promise<void> {
+    await fs.rm(this.#options.layout.pod(uid), { recursive: true, force: true });
+  }
+
+  async removeLogs(pod: Pod): Promise<void> {
+    await fs.rm(this.#options.layout.logs(pod), { recursive: true, force: true });
+  }
+
+  #envSources({ pod, podIPs }: ContainerRequest) {
+    const { tracker, services, downward } = this.#options;
+    const namespace = pod.metadata.namespace ?? '';
+    return {
+      ...downward(pod),
+      podIPs,
+      services: services(),
+      configMap: (name: string) => tracker.get({ kind: 'ConfigMap', namespace, name }) as ConfigMap | undefined,
+      secret: (name: string) => tracker.get({ kind: 'Secret', namespace, name }) as Secret | undefined,
+    };
+  }
+
+  async #pinMounts(pod: Pod, container: Container, env: ReadonlyMap<string, string>) {
+    const sources: MountSource[] = [];
+    const held: (() => Promise<void>)[] = [];
+    const release = async (): Promise<void> => {
+      for (const one of held.splice(0)) await one();
+    };
+    try {
+      for (const mount of container.volumeMounts ?? []) {
+        const root = this.#options.volumes.pathOf(pod, mount.name);
+        const subPath = subPathOf(container, mount, env);
+        if (subPath === '') {
+          sources.push({ mount, source: await existing(root, mount) });
+          continue;
+        }
+        const pin = await pinSubPath(root, subPath);
+        held.push(pin.release);
+        sources.push({ mount, source: pin.path });
+      }
+      return { sources, release };
+    } catch (error) {
+      await release();
+      if (error instanceof ContainerConfigError) throw error;
+      const message = `failed to prepare the mounts of container "${container.name}": ${error instanceof Error ? error.message : error}`;
+      throw new ContainerConfigError('CreateContainerConfigError', message);
+    }
+  }
+
+  #defaults(pod: Pod, container: Container): { privileged: boolean; shm?: string } {
+    const privileged = container.securityContext?.privileged ?? false;
+    if (pod.spec.hostIPC) return { privileged, shm: '/dev/shm' };
+    const shm = this.#options.layout.shm(uidOf(pod));
+    return { privileged, ...(shm ? { shm } : {}) };
+  }
+
+  /** hosts, hostname and resolv.conf, except where the container mounts something of its own there. */
+  async #etcMounts({ pod, container, podIPs }: ContainerRequest): Promise<readonly OciMount[]> {
+    const { layout, clusterDomain } = this.#options;
+    const uid = uidOf(pod);
+    const hosts = pod.spec.hostNetwork
+      ? hostNetworkHostsFile(pod, await fs.readFile('/etc/hosts', 'utf8').catch(() => ''))
+      : hostsFile(pod, podIPs, clusterDomain);
+    await fs.writeFile(layout.file(uid, 'hosts'), hosts);
+    const access = container.securityContext?.readOnlyRootFilesystem ? 'ro' : 'rw';
+    const taken = new Set((container.volumeMounts ?? []).map((m) => m.mountPath.replace(/\/+$/, '')));
+    return (['hosts', 'hostname', 'resolv.conf'] as const)
+      .filter((name) => !taken.has(`/etc/${name}`))
+      .map((name) => ({
+        destination: `/etc/${name}`,
+        type: 'bind',
+        source: layout.file(uid, name),
+        options: ['rbind', 'rprivate', access],
+      }));
+  }
+
+  async #terminationMount(container: Container, directory: string): Promise<OciMount> {
+    const source = join(directory, TERMINATION_LOG);
+    await fs.writeFile(source, '');
+    // Any user of the container may leave a message.
+    await fs.chmod(source, 0o666);
+    const destination = container.terminationMessagePath ?? '/dev/termination-log';
+    return { destination, type: 'bind', source, options: ['rbind', 'rprivate', 'rw'] };
+  }
+
+  async #makeShm(pod: Pod): Promise<void> {
+    const shm = this.#options.layout.shm(uidOf(pod));
+    if (!shm || pod.spec.hostIPC) return;
+    await fs.mkdir(shm, { recursive: true });
+    await fs.chmod(shm, 0o1777);
+  }
+
+  async #dns(): Promise<DnsFacts> {
+    const { clusterDns, clusterDomain } = this.#options;
+    const nodeResolvConf = await fs.readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+    return { clusterDns, clusterDomain, nodeResolvConf };
+  }
+}
+
+/** A hostPath of no type that is not there is made as a directory when it is mounted, as container runtimes do. */
+async function existing(path: string, mount: VolumeMount): Promise<string> {
+  const stat = await fs.stat(path).catch(() => undefined);
+  if (!stat) await fs.mkdir(path, { recursive: true, mode: 0o755 });
+  if (mount.mountPath === '') throw new Error(`the mount of volume "${mount.name}" has no mountPath`);
+  return path;
+}
+
+async function readStart(path: string, bytes: number): Promise<string> {
+  const handle = await fs.open(path, 'r').catch(() => undefined);
+  if (!handle) return '';
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(bytes), 0, bytes, 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,104 @@
+import type { Container } from '@trimtab/machinery';
+import type { ImageConfig } from '../images/image-store.js';
+import type { Pod } from '../pod/api.js';
+import { oomScoreAdj } from '../pod/qos.js';
+import type { OciMount, OciSpec } from '../runtime/oci.js';
+import { containerResources } from './cgroup.js';
+import { ContainerConfigError } from './container-files.js';
+import { expand } from './expansion.js';
+import { capabilitiesOf, MASKED_PATHS, noNewPrivileges, READONLY_PATHS, seccompOf } from './security.js';
+import type { ResolvedUser } from './user.js';
+
+export interface OciSpecInput {
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly image: ImageConfig;
+  /** The container's own environment; the image's comes below it. */
+  readonly env: ReadonlyMap<string, string>;
+  readonly user: ResolvedUser;
+  /** Complete and in order. */
+  readonly mounts: readonly OciMount[];
+  readonly hostname: string;
+  readonly cgroupsPath: string;
+  readonly nodeMemoryBytes: number;
+}
+
+/** A pod's container as the OCI runtime specification writes it. Pure: everything read has been read before. */
+export function ociSpec(input: OciSpecInput): OciSpec {
+  const { pod, container, image, user } = input;
+  const { spec } = pod;
+  const context = container.securityContext ?? {};
+  const capabilities = capabilitiesOf(container);
+  const root = user.uid === 0;
+  const seccomp = seccompOf(spec, container);
+  const unmasked = context.privileged === true || context.procMount === 'Unmasked';
+  return {
+    ociVersion: '1.2.0',
+    process: {
+      terminal: container.tty ?? false,
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      args: argsOf(container, image, input.env),
+      env: environment(input),
+      cwd: container.workingDir || image.WorkingDir || '/',
+      capabilities: {
+        bounding: capabilities,
+        permitted: root ? capabilities : [],
+        effective: root ? capabilities : [],
+        inheritable: [],
+        ambient: [],
+      },
+      noNewPrivileges: noNewPrivileges(container),
+      oomScoreAdj: oomScoreAdj(spec, container, input.nodeMemoryBytes),
+    },
+    root: { readonly: context.readOnlyRootFilesystem ?? false },
+    mounts: input.mounts,
+    linux: {
+      namespaces: [
+        { type: 'mount' },
+        { type: 'cgroup' },
+        ...(spec.hostPID ? [] : [{ type: 'pid' as const }]),
+        ...(spec.hostIPC ? [] : [{ type: 'ipc' as const }]),
+        ...(spec.hostNetwork ? [] : [{ type: 'network' as const }, { type: 'uts' as const }]),
+      ],
+      cgroupsPath: input.cgroupsPath,
+      resources: containerResources(container),
+      ...(seccomp ? { seccomp } : {}),
+      maskedPaths: unmasked ? [] : MASKED_PATHS,
+      readonlyPaths: unmasked ? [] : READONLY_PATHS,
+      ...(input.mounts.some((m) => m.options?.some((o) => o === 'rshared' || o === 'rslave'))
+        ? { rootfsPropagation: 'rslave' }
+        : {}),
+    },
+  };
+}
+
+/** `command` replaces the image's entrypoint and its default arguments, `args` only the arguments. */
+export function argsOf(container: Container, image: ImageConfig, env: ReadonlyMap<string, string>): readonly string[] {
+  const lookup = (name: string) => env.get(name);
+  const all = (list: readonly string[] | undefined) => list?.map((text) => expand(text, lookup));
+  const command = container.command?.length ? all(container.command) : undefined;
+  const args = container.args?.length ? all(container.args) : undefined;
+  const result = [...(command ?? image.Entrypoint ?? []), ...(args ?? (command ? [] : (image.Cmd ?? [])))];
+  if (result.length === 0) {
+    const message = `no command specified: neither container "${container.name}" nor its image "${container.image}" has one`;
+    throw new ContainerConfigError('CreateContainerError', message);
+  }
+  return result;
+}
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+function environment({ container, image, env, hostname, user }: OciSpecInput): readonly string[] {
+  const merged = new Map<string, string>([
+    ['PATH', DEFAULT_PATH],
+    ['HOSTNAME', hostname],
+    ...(container.tty ? [['TERM', 'xterm'] as const] : []),
+  ]);
+  for (const entry of image.Env ?? []) {
+    const at = entry.indexOf('=');
+    if (at > 0) merged.set(entry.slice(0, at), entry.slice(at + 1));
+  }
+  for (const [name, value] of env) merged.set(name, value);
+  if (!merged.has('HOME')) merged.set('HOME', user.home || '/');
+  return [...merged].map(([name, value]) => `${name}=${value}`);
+}

@@ -1,0 +1,101 @@
+import type { Client } from '@trimtab/client';
+import type { Clock, Logger, Random } from '@trimtab/machinery';
+import type { ContainerFiles } from '../container/container-files.js';
+import { type BackOff, DEFAULT_RESTART_BACK_OFF, KUBERNETES_BACK_OFF } from '../container/restart.js';
+import type { ImageStore } from '../images/image-store.js';
+import type { PodContextDeps } from '../pod/pod-context.js';
+import { PodManager } from '../pod/pod-manager.js';
+import type { Prober } from '../probes/prober.js';
+import type { PodRuntime } from '../runtime/runtime.js';
+import type { VolumeManager } from '../volumes/volume-manager.js';
+import type { EventRecorder } from './event-recorder.js';
+import type { MachineInfo } from './machine-info.js';
+import { keepLease } from './node-lease.js';
+import { NodeReporter } from './node-reporter.js';
+import { type NodeFacts, nodeAllocatable, type Reserved } from './node-status.js';
+import type { PodNetwork } from './pod-network.js';
+import type { PodSource } from './pod-source.js';
+
+export interface NodeOptions {
+  readonly client: Client;
+  readonly runtime: PodRuntime;
+  readonly network: PodNetwork;
+  readonly images: ImageStore;
+  readonly nodeName: string;
+  readonly nodeIP: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly taints?: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
+  readonly podCIDR?: string;
+  readonly machine?: MachineInfo;
+  readonly maxPods?: number;
+  readonly reserved?: Reserved;
+  /** Shown as `kubeletVersion`. */
+  readonly version?: string;
+  readonly restartBackOff?: BackOff;
+  readonly pullBackOff?: BackOff;
+}
+
+/** What differs between a real node and a simulated one. */
+export interface NodeParts {
+  readonly machine: MachineInfo;
+  readonly pods: PodSource;
+  readonly volumes: VolumeManager;
+  readonly files: ContainerFiles;
+  readonly prober: Prober;
+  readonly recorder: EventRecorder;
+}
+
+export interface RunningNode {
+  readonly pods: PodManager;
+  /** Leaves pods running; the next start adopts them. */
+  stop(): Promise<void>;
+}
+
+const MAX_PODS = 250;
+const KUBELET_PORT = 10_250;
+const VERSION = 'v1.33.0+trimtab';
+
+export function nodeFacts(options: NodeOptions, machine: MachineInfo): NodeFacts {
+  return {
+    nodeName: options.nodeName,
+    nodeIP: options.nodeIP,
+    machine,
+    maxPods: options.maxPods ?? MAX_PODS,
+    reserved: options.reserved ?? { milliCPU: 0, memoryBytes: 0 },
+    version: options.version ?? VERSION,
+    kubeletPort: KUBELET_PORT,
+  };
+}
+
+/** Registers the node, adopts what runs, and follows the pods bound to it from then on. */
+export async function startNode(options: NodeOptions, parts: NodeParts): Promise<RunningNode> {
+  const { client, clock, logger, nodeName } = options;
+  const facts = nodeFacts(options, parts.machine);
+  const labels = {
+    'kubernetes.io/hostname': nodeName,
+    'kubernetes.io/os': 'linux',
+    'kubernetes.io/arch': parts.machine.architecture,
+    ...options.labels,
+  };
+  const deps: PodContextDeps = {
+    ...options,
+    ...parts,
+    restartBackOff: options.restartBackOff ?? DEFAULT_RESTART_BACK_OFF,
+    pullBackOff: options.pullBackOff ?? KUBERNETES_BACK_OFF,
+  };
+  const pods = new PodManager(deps, parts.pods, () => ({ allocatable: nodeAllocatable(facts), labels }));
+  const reporter = new NodeReporter({ ...options, recorder: parts.recorder, facts, labels });
+  await Promise.all([reporter.register(), pods.start()]);
+  const stopLease = keepLease({ client, clock, logger, nodeName, nodeUid: () => reporter.uid });
+  return {
+    pods,
+    stop: async () => {
+      stopLease();
+      reporter.stop();
+      await pods.stop();
+    },
+  };
+}

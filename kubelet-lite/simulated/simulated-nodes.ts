@@ -1,0 +1,106 @@
+import { Informers, type NodeStreams } from '@trimtab/client';
+import { badRequest } from '@trimtab/machinery';
+import { silentRecorder } from '../node/event-recorder.js';
+import type { MachineInfo } from '../node/machine-info.js';
+import { SharedPodSource } from '../node/pod-source.js';
+import { type NodeOptions, type RunningNode, startNode } from '../node/start-node.js';
+import { PODS } from '../pod/api.js';
+import {
+  SimulatedFiles,
+  SimulatedImages,
+  SimulatedNetwork,
+  SimulatedProber,
+  SimulatedVolumes,
+} from './simulated-node.js';
+import { SimulatedRuntime } from './simulated-runtime.js';
+
+export interface SimulatedNodesOptions
+  extends Pick<
+    NodeOptions,
+    'client' | 'clock' | 'random' | 'logger' | 'version' | 'restartBackOff' | 'pullBackOff' | 'labels'
+  > {
+  readonly count: number;
+  /** Nodes are named `<prefix>-<0…count-1>`; default `simulated`. */
+  readonly prefix?: string;
+  readonly maxPods?: number;
+  readonly cpus?: number;
+  readonly memoryBytes?: number;
+}
+
+export interface SimulatedNodes {
+  readonly names: readonly string[];
+  /** Refuses every stream: nothing runs that could be looked at. Undefined for names that are not ours. */
+  streams(nodeName: string): NodeStreams | undefined;
+  stop(): Promise<void>;
+}
+
+/** Nodes registered at the same time: enough to be quick, few enough to leave the API server to others. */
+const REGISTER_AT_ONCE = 32;
+
+/**
+ * Many nodes in one process: the same kubelet, over a runtime that runs nothing. One watch of all pods serves them all, and no
+ * events are written. Resolves when all are registered.
+ */
+export async function startSimulatedNodes(options: SimulatedNodesOptions): Promise<SimulatedNodes> {
+  const { client, clock, random, logger, count, prefix = 'simulated' } = options;
+  const informers = new Informers({ client, clock, random, logger });
+  const shared = new SharedPodSource(informers.get(PODS));
+  informers.start();
+  const machine: MachineInfo = {
+    cpus: options.cpus ?? 32,
+    memoryBytes: options.memoryBytes ?? 256 * 2 ** 30,
+    diskBytes: 2 ** 40,
+    architecture: 'amd64',
+    kernelVersion: 'simulated',
+    osImage: 'simulated',
+    machineID: '',
+    bootID: '',
+    systemUUID: '',
+  };
+  const network = new SimulatedNetwork();
+  const names = Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
+  const parts = {
+    machine,
+    files: new SimulatedFiles(),
+    volumes: new SimulatedVolumes(),
+    prober: new SimulatedProber(),
+    recorder: silentRecorder,
+  };
+  const start = (nodeName: string, index: number): Promise<RunningNode> =>
+    startNode(
+      {
+        ...options,
+        runtime: new SimulatedRuntime(clock),
+        network,
+        images: new SimulatedImages(),
+        nodeName,
+        nodeIP: `10.${192 + ((index >> 16) & 0x3f)}.${(index >> 8) & 0xff}.${index & 0xff}`,
+        maxPods: options.maxPods ?? 250,
+        labels: { 'trimtab.io/simulated': 'true', ...options.labels },
+      },
+      { ...parts, pods: shared.forNode(nodeName) },
+    );
+  const nodes: RunningNode[] = [];
+  for (let from = 0; from < count; from += REGISTER_AT_ONCE) {
+    const batch = names.slice(from, from + REGISTER_AT_ONCE);
+    nodes.push(...(await Promise.all(batch.map((name, i) => start(name, from + i)))));
+  }
+  const known = new Set(names);
+  return {
+    names,
+    streams: (nodeName) => (known.has(nodeName) ? refusing(nodeName) : undefined),
+    stop: async () => {
+      await Promise.all(nodes.map((node) => node.stop()));
+      informers.stop();
+    },
+  };
+}
+
+function refusing(nodeName: string): NodeStreams {
+  const refuse = async (): Promise<never> => {
+    throw badRequest(
+      `node "${nodeName}" is simulated: its pods run nothing, so there are no logs or processes to reach`,
+    );
+  };
+  return { logs: refuse, exec: refuse, attach: refuse, portForward: refuse };
+}

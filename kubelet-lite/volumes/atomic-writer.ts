@@ -1,0 +1,76 @@
+import * as fs from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Payload } from './payload.js';
+
+/** The link that names the current version; readers see either all of the old content or all of the new. */
+const DATA = '..data';
+const NEXT = '..data_tmp';
+
+/**
+ * Makes a directory show exactly `payload`, at one instant: a new timestamped directory is written, `..data` is switched to it by
+ * one rename, and every first path element is a link through `..data` (Kubernetes' AtomicWriter). Nothing is written when
+ * nothing has changed. `fsGroup` owns the files and may read them. Answers whether anything was written.
+ */
+export async function writePayload(
+  directory: string,
+  payload: Payload,
+  fsGroup: number | undefined,
+  version: string,
+): Promise<boolean> {
+  const current = await fs.readlink(join(directory, DATA)).catch(() => undefined);
+  if (current && (await isCurrent(join(directory, current), payload, fsGroup))) return false;
+  const next = `..${version}`;
+  await writeVersion(join(directory, next), payload, fsGroup);
+  await fs.rm(join(directory, NEXT), { force: true });
+  await fs.symlink(next, join(directory, NEXT));
+  await fs.rename(join(directory, NEXT), join(directory, DATA));
+  await linkNames(directory, payload);
+  if (current && current !== next) await fs.rm(join(directory, current), { recursive: true, force: true });
+  return true;
+}
+
+async function writeVersion(root: string, payload: Payload, fsGroup: number | undefined): Promise<void> {
+  await fs.mkdir(root, { recursive: true });
+  await fs.chmod(root, fsGroup === undefined ? 0o755 : 0o2775);
+  if (fsGroup !== undefined) await fs.chown(root, 0, fsGroup);
+  for (const [path, file] of payload) {
+    const full = join(root, path);
+    await fs.mkdir(dirname(full), { recursive: true, mode: 0o755 });
+    await fs.writeFile(full, file.data);
+    if (file.uid !== undefined || fsGroup !== undefined) await fs.chown(full, file.uid ?? 0, fsGroup ?? 0);
+    await fs.chmod(full, modeOf(file.mode, fsGroup));
+  }
+}
+
+const modeOf = (mode: number, fsGroup: number | undefined): number => (fsGroup === undefined ? mode : mode | 0o440);
+
+async function linkNames(directory: string, payload: Payload): Promise<void> {
+  const wanted = new Set([...payload.keys()].map((path) => path.split('/')[0]!));
+  for (const name of await fs.readdir(directory)) {
+    if (!name.startsWith('..') && !wanted.has(name)) await fs.rm(join(directory, name), { force: true });
+  }
+  for (const name of wanted) {
+    const target = join(DATA, name);
+    const present = await fs.readlink(join(directory, name)).catch(() => undefined);
+    if (present === target) continue;
+    await fs.rm(join(directory, name), { recursive: true, force: true });
+    await fs.symlink(target, join(directory, name));
+  }
+}
+
+async function isCurrent(root: string, payload: Payload, fsGroup: number | undefined): Promise<boolean> {
+  const present = await filesBelow(root).catch(() => undefined);
+  if (!present || present.length !== payload.size) return false;
+  for (const path of present) {
+    const wanted = payload.get(path);
+    if (!wanted) return false;
+    const [data, { mode }] = await Promise.all([fs.readFile(join(root, path)), fs.stat(join(root, path))]);
+    if ((mode & 0o7777) !== modeOf(wanted.mode, fsGroup) || !data.equals(wanted.data)) return false;
+  }
+  return true;
+}
+
+async function filesBelow(root: string): Promise<readonly string[]> {
+  const entries = await fs.readdir(root, { recursive: true, withFileTypes: true });
+  return entries.filter((e) => e.isFile()).map((e) => join(e.parentPath, e.name).slice(root.length + 1));
+}

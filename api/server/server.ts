@@ -14,6 +14,7 @@ import { ObjectEncoder } from './http/encoding.js';
 import { handle } from './http/handle.js';
 import { listen, type TlsOptions } from './http/listen.js';
 import { Metrics } from './http/metrics.js';
+import { OpenApi } from './http/openapi.js';
 import type { HttpParts } from './http/parts.js';
 import { Seats } from './http/seats.js';
 import { versionInfo } from './http/version.js';
@@ -99,6 +100,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const seats = new Seats(options.maxExecuting ?? 128, clock);
   const closing = new AbortController();
   const discovery = new Discovery(registry.kinds);
+  const openapi = new OpenApi(registry.kinds, () => clock.now());
   const parts: HttpParts = {
     registry,
     authenticator,
@@ -108,7 +110,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     metrics: new Metrics(seats, () => options.store.revision),
     nodeStreams: options.nodeStreams ?? (() => undefined),
     rawHandlers: options.rawHandlers ?? {},
-    documents: (path, accept) => discovery.document(path, accept),
+    documents: (path, accept, query) => discovery.document(path, accept) ?? openapi.document(path, accept, query),
     closing: closing.signal,
     notReady: options.notReady ?? (() => []),
   };

@@ -1,12 +1,14 @@
 import {
   badRequest,
   decodeProtobuf,
+  duplicateFields,
   type GroupVersionKind,
   ProtobufError,
+  parseYamlDocuments,
+  StatusError,
   tooLarge,
   unsupportedMediaType,
 } from '@trimtab/machinery';
-import { parse as parseYaml } from 'yaml';
 import { type Exchange, header } from './exchange.js';
 import { mediaTypes } from './negotiation.js';
 
@@ -54,12 +56,23 @@ export function parseBody(bytes: Buffer, type: string, gvk: GroupVersionKind): R
 export function parseText(bytes: Buffer, type: string): ReadValue {
   const text = bytes.toString('utf8');
   try {
-    if (type === 'application/json' || type.endsWith('+json')) return { value: JSON.parse(text), duplicates: [] };
-    if (type === 'application/yaml' || type.endsWith('+yaml')) return { value: parseYaml(text), duplicates: [] };
+    if (type === 'application/json' || type.endsWith('+json'))
+      return { value: JSON.parse(text), duplicates: duplicateFields(text) };
+    if (type === 'application/yaml' || type.endsWith('+yaml')) return parseYamlText(text);
   } catch (error) {
+    if (error instanceof StatusError) throw error;
     throw badRequest(`error decoding the request body: ${error instanceof Error ? error.message : String(error)}`);
   }
   throw unsupportedMediaType(
-    `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf`,
+    `the body of the request was in an unknown format - accepted media types include: ${Object.values(mediaTypes).join(', ')}`,
   );
+}
+
+function parseYamlText(text: string): ReadValue {
+  const documents = parseYamlDocuments(text);
+  if (documents.length > 1) throw badRequest('the body of the request holds more than one YAML document');
+  return {
+    value: documents[0]?.value ?? null,
+    duplicates: documents[0]?.duplicates.map((d) => d.message) ?? [],
+  };
 }

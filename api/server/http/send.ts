@@ -5,8 +5,8 @@ import {
   type GroupVersionKind,
   hasProtobuf,
   type KubeObject,
+  stringifyYaml,
 } from '@trimtab/machinery';
-import { stringify as stringifyYaml } from 'yaml';
 import type { ListPage } from '../registry/read.js';
 import type { ServedKind } from '../registry/served-kind.js';
 import { commonHeaders, sendBytes, sendSlices } from './answer.js';
@@ -78,7 +78,7 @@ const newline = Buffer.from('\n');
 
 function encodeValue(value: object, r: Representation): Buffer {
   if (r.format === 'protobuf') return Buffer.from(encodeProtobuf(value));
-  if (r.format === 'yaml') return Buffer.from(stringifyYaml(value, { aliasDuplicateObjects: false }));
+  if (r.format === 'yaml') return Buffer.from(stringifyYaml(value));
   return Buffer.from(`${r.pretty ? JSON.stringify(value, null, 2) : JSON.stringify(value)}\n`);
 }
 

@@ -89,7 +89,7 @@ function control(kind: number, ...body: readonly Buffer[]): Buffer {
 
 function words(...values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(values.length * 4);
-  values.forEach((v, i) => bytes.writeUInt32BE(v >>> 0, i * 4));
+  for (const [i, v] of values.entries()) bytes.writeUInt32BE(v >>> 0, i * 4);
   return bytes;
 }
 

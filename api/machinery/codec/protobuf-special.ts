@@ -1,5 +1,6 @@
 import type { Reader, Writer } from 'protobufjs/minimal.js';
 import type { Json } from '../object.js';
+import { readText } from './protobuf-text.js';
 
 /**
  * Messages whose JSON is not an object with their fields. `decode` reads a message of `length` bytes; `encode` writes the
@@ -31,8 +32,26 @@ export function eachField(reader: Reader, end: number, field: (number: number, w
 
 /** A 64-bit integer as a JavaScript number; exact up to 2^53, as JSON numbers are. */
 export function int64(reader: Reader): number {
+  const first = reader.buf[reader.pos];
+  if (first !== undefined && first < 0x80) {
+    reader.pos++;
+    return first;
+  }
   const value = reader.int64();
   return typeof value === 'number' ? value : value.high * 0x1_0000_0000 + (value.low >>> 0);
+}
+
+const recentSeconds = new Map<number, string>();
+
+/** `2026-01-02T03:04:05`; the instants of one object are few, and so are those of its neighbours. */
+function isoSeconds(seconds: number): string {
+  let found = recentSeconds.get(seconds);
+  if (found === undefined) {
+    found = new Date(seconds * 1000).toISOString().slice(0, 19);
+    if (recentSeconds.size >= 4096) recentSeconds.clear();
+    recentSeconds.set(seconds, found);
+  }
+  return found;
 }
 
 function instant(digits: 0 | 6): SpecialMessage {
@@ -46,7 +65,7 @@ function instant(digits: 0 | 6): SpecialMessage {
         else if (n === 2) nanos = reader.int32();
         else reader.skipType(wire);
       });
-      const iso = new Date(seconds * 1000).toISOString().slice(0, 19);
+      const iso = isoSeconds(seconds);
       return digits === 0 ? `${iso}Z` : `${iso}.${String(Math.floor(nanos / 1000)).padStart(6, '0')}Z`;
     },
     encode(writer, value) {
@@ -62,7 +81,7 @@ const quantity: SpecialMessage = {
   decode(reader, end) {
     let out = '0';
     eachField(reader, end, (n, wire) => {
-      if (n === 1) out = reader.string();
+      if (n === 1) out = readText(reader);
       else reader.skipType(wire);
     });
     return out;
@@ -78,7 +97,7 @@ const intOrString: SpecialMessage = {
     eachField(reader, end, (n, wire) => {
       if (n === 1) type = int64(reader);
       else if (n === 2) number = reader.int32();
-      else if (n === 3) string = reader.string();
+      else if (n === 3) string = readText(reader);
       else reader.skipType(wire);
     });
     return type === 0 ? number : string;
@@ -117,7 +136,7 @@ const strings: SpecialMessage = {
   decode(reader, end) {
     const out: string[] = [];
     eachField(reader, end, (n, wire) => {
-      if (n === 1) out.push(reader.string());
+      if (n === 1) out.push(readText(reader));
       else reader.skipType(wire);
     });
     return out;
@@ -171,7 +190,7 @@ function schemaOr(other: 'list' | 'boolean' | 'strings', schemaField: number, sc
       const many: Json[] = [];
       eachField(reader, end, (n, wire) => {
         if (n === otherField && other === 'boolean') allows = reader.bool();
-        else if (n === otherField && other === 'strings') many.push(reader.string());
+        else if (n === otherField && other === 'strings') many.push(readText(reader));
         else if (n === schemaField || n === otherField) {
           const length = reader.uint32();
           const value = nested.decode(schema, reader, reader.pos + length);

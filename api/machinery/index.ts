@@ -44,3 +44,14 @@ export * from './selector/fields.js';
 export * from './selector/labels.js';
 export * from './selector/requirement.js';
 export * from './status.js';
+export { humanDuration, sinceText } from './table/duration.js';
+export { type PodSummary, summarizePod } from './table/pod.js';
+export {
+  type Table,
+  type TableColumn,
+  type TableOptions,
+  type TableRow,
+  tableColumns,
+  toPartialMetadata,
+  toTable,
+} from './table/table.js';

@@ -93,6 +93,9 @@ async function rawPath(path: string): Promise<string> {
   throw notFound({ group: '', resource: 'paths' }, path);
 }
 
+/** Long enough for the cluster's other parts to start first. */
+const metricsDelay = 2000;
+
 /** Resolves once requests are answered. Rejects with an error naming the port when it cannot be had. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const registry = createRegistry(options);
@@ -123,6 +126,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     upgrade: (request, peer, socket, head) => void handleUpgrade(parts, request, peer, socket, head),
     onError: (error) => logger.debug({ err: error }, 'connection error'),
   });
+  clock.after(metricsDelay, () => void parts.metrics.load());
   const host = options.host ?? (bind === '0.0.0.0' || bind === '::' ? '127.0.0.1' : bind);
   return {
     url: `https://${host.includes(':') ? `[${host}]` : host}:${listener.port}`,

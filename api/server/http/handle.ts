@@ -24,10 +24,10 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
   const auditId = header(exchange, 'audit-id') || newUid(random);
   const warnings = new Warnings();
   const long = isLongRunning(info);
-  const gauge = { verb: info.verb, resource: info.resource?.resource ?? '' };
   let code = 200;
   let seated = false;
-  if (long) parts.metrics.longRunning.inc(gauge);
+  const { group = '', version = '', resource = '', subresource = '' } = info.resource ?? {};
+  if (long) parts.metrics.longRunning(info.verb, resource, 1);
   try {
     if (healthPaths.test(info.path)) {
       serveHealth(parts, exchange, info);
@@ -48,10 +48,9 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
     answerStatus(exchange, status, auditId, warnings);
   } finally {
     if (seated) parts.seats.release();
-    if (long) parts.metrics.longRunning.dec(gauge);
-    else parts.metrics.duration.observe(gauge, (clock.now() - started) / 1000);
-    const { group = '', version = '', resource = '', subresource = '' } = info.resource ?? {};
-    parts.metrics.requests.inc({ verb: info.verb, group, version, resource, subresource, code: String(code) });
+    if (long) parts.metrics.longRunning(info.verb, resource, -1);
+    const labels = { verb: info.verb, group, version, resource, subresource, code: String(code) };
+    parts.metrics.request(labels, long ? undefined : (clock.now() - started) / 1000);
   }
 }
 

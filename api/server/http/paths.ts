@@ -14,8 +14,8 @@ export async function servePath(parts: HttpParts, call: Call): Promise<void> {
     return;
   }
   if (info.path === '/metrics') {
-    const body = Buffer.from(await parts.metrics.registry.metrics());
-    return sendBytes(exchange, 200, { ...headers, 'content-type': parts.metrics.registry.contentType }, body);
+    const { contentType, body } = await parts.metrics.text();
+    return sendBytes(exchange, 200, { ...headers, 'content-type': contentType }, Buffer.from(body));
   }
   const raw = await parts.rawHandlers[info.path]?.(info.path);
   if (raw) return sendBytes(exchange, 200, { ...headers, 'content-type': raw.contentType }, Buffer.from(raw.body));

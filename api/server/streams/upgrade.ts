@@ -38,8 +38,8 @@ export async function handleUpgrade(
 ): Promise<void> {
   const info = parseRequest(request.method ?? 'GET', request.url ?? '/');
   const auditId = newUid(parts.registry.random);
-  const gauge = { verb: 'connect', resource: info.resource?.resource ?? '' };
-  parts.metrics.longRunning.inc(gauge);
+  const resource = info.resource?.resource ?? '';
+  parts.metrics.longRunning('connect', resource, 1);
   const stop = () => socket.destroy();
   parts.closing.addEventListener('abort', stop, { once: true });
   try {
@@ -64,7 +64,7 @@ export async function handleUpgrade(
     refuseUpgrade(socket, status, auditId);
   } finally {
     parts.closing.removeEventListener('abort', stop);
-    parts.metrics.longRunning.dec(gauge);
+    parts.metrics.longRunning('connect', resource, -1);
   }
 }
 

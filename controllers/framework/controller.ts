@@ -41,6 +41,8 @@ export interface WatchDefinition {
   readonly to: (object: KubeObject, reader: Reader) => readonly ObjectKey[];
   /** Only these changes; default all. */
   readonly on?: readonly Change<KubeObject>['type'][];
+  /** Updates between which nothing that matters differs. Pure. */
+  readonly ignores?: (previous: KubeObject, object: KubeObject) => boolean;
 }
 
 export interface IndexDefinition {
@@ -65,12 +67,8 @@ export function controller<T extends KubeObject>(definition: ControllerDefinitio
 export const watch = <O extends KubeObject>(
   type: ResourceType<O>,
   to: (object: O, reader: Reader) => readonly ObjectKey[],
-  on?: WatchDefinition['on'],
-): WatchDefinition => ({
-  type: type as ResourceType,
-  to: to as WatchDefinition['to'],
-  ...(on ? { on } : {}),
-});
+  only: { readonly on?: WatchDefinition['on']; readonly ignores?: (previous: O, object: O) => boolean } = {},
+): WatchDefinition => ({ ...only, type, to }) as unknown as WatchDefinition;
 
 /** Indexes, by the values an object is found under. */
 export const index = <O extends KubeObject>(type: ResourceType<O>, indexes: Indexes<O>): IndexDefinition => ({

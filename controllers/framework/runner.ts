@@ -72,9 +72,10 @@ export class ControllerRunner {
       this.#registrations.push(this.#caches.informer(type).addHandler(handle));
     listen(this.definition.for, (change) => this.#enqueue(keyOf(change.object)));
     for (const type of owns) listen(type, (change) => eachState(change, (object) => this.#enqueueOwner(object)));
-    for (const { type, to, on } of watches)
+    for (const { type, to, on, ignores } of watches)
       listen(type, (change) => {
         if (on && !on.includes(change.type)) return;
+        if (change.type === 'updated' && ignores?.(change.previous, change.object)) return;
         eachState(change, (object) => {
           for (const key of to(object, this.#caches)) this.#enqueue(joinKey(key));
         });

@@ -25,7 +25,7 @@ export const deploymentController: ControllerDefinition = controller({
   for: Deployments,
   owns: [ReplicaSets],
   // Only Recreate waits for pods, and only for their end.
-  watches: [watch(ReplicaSets, adopters), watch(Pods, workloadOf, ['deleted'])],
+  watches: [watch(ReplicaSets, adopters), watch(Pods, workloadOf, { on: ['deleted'] })],
   indexes: [index(ReplicaSets, { uncontrolled: (set) => (controllerOf(set) ? [] : [set.metadata.namespace ?? '']) })],
   machine: deploymentMachine,
 });

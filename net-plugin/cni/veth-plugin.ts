@@ -64,7 +64,8 @@ export class VethPlugin implements Plugin {
       gatewayMac,
       source: gateway,
       alias: owner,
-      ...(bridge ? { bridge } : {}),
+      // Where the kernel filters bridged packets, a pod that reaches itself is answered through its own port.
+      ...(bridge ? { bridge, hairpin: true } : {}),
       ...(mtu ? { mtu } : {}),
     };
     await this.#o.kernel.request('net.attach', params);

@@ -147,26 +147,41 @@ export const sourceNat = (r: number): Expression => ({
 /** From an address of the outgoing interface, at a random port. */
 export const masquerade: Expression = { name: 'masq', attributes: [[1, 1 << 4]] };
 
-/** ICMP port unreachable, which connect() reports as refused. */
-export const reject: Expression = {
+const rejectWith = (type: number, code: number): Expression => ({
   name: 'reject',
   attributes: [
-    [1, 0],
-    [2, { u8: 3 }],
+    [1, type],
+    [2, { u8: code }],
   ],
-};
+});
+const TCP = '06000000';
 
+/**
+ * Refuses, in the two rules it takes: a reset for TCP, because ICMP errors are rationed and a client that gets none waits for a
+ * second; ICMP port unreachable for the rest.
+ */
+export const refusals = (...when: readonly Expression[]): readonly (readonly Expression[])[] => [
+  [...when, loadProtocol(0), equals(0, TCP), rejectWith(1, 0)],
+  [...when, loadProtocol(0), differs(0, TCP), rejectWith(0, 3)],
+];
+
+const LOCAL_ADDRESS_TYPE = native(2);
+const loadDestinationType = (r: number): Expression => ({
+  name: 'fib',
+  attributes: [
+    [1, reg(r)],
+    [2, 3],
+    [3, 2],
+  ],
+});
 /** The destination is an address of this machine. */
 export const destinationIsLocal = (r: number): readonly Expression[] => [
-  {
-    name: 'fib',
-    attributes: [
-      [1, reg(r)],
-      [2, 3],
-      [3, 2],
-    ],
-  },
-  equals(r, native(2)),
+  loadDestinationType(r),
+  equals(r, LOCAL_ADDRESS_TYPE),
+];
+export const destinationIsElsewhere = (r: number): readonly Expression[] => [
+  loadDestinationType(r),
+  differs(r, LOCAL_ADDRESS_TYPE),
 ];
 
 export const connectionIsNew = (r: number): readonly Expression[] => [

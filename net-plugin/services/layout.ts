@@ -83,10 +83,12 @@ export interface Layout {
   readonly table: string;
   /** Where pods live: sources outside of it are masqueraded when they use a cluster IP. */
   readonly clusterNetwork: Network;
+  /** Whatever of it no Service has is refused rather than sent anywhere. */
+  readonly serviceNetwork: Network;
 }
 
 /** Empties the table and declares everything constant; part of the transaction that fills it again. */
-export function declareTable({ table }: Layout): readonly NftOperation[] {
+export function declareTable({ table, serviceNetwork }: Layout): readonly NftOperation[] {
   const base = (name: string, type: 'nat' | 'filter', hook: number, priority: number): NftOperation => ({
     op: 'chain',
     table,
@@ -102,10 +104,15 @@ export function declareTable({ table }: Layout): readonly NftOperation[] {
     expressions,
   });
   const frontendKey = [x.loadDestination(0), x.loadProtocol(1), x.loadDestinationPort(2)];
-  const refuse = (chain: string): readonly NftOperation[] => [
-    rule(chain, ...x.connectionIsNew(0), x.loadDestination(0), x.isIn('cluster-ips', 0), x.reject),
-    rule(chain, ...x.connectionIsNew(0), ...frontendKey, x.isIn('closed', 0), x.reject),
+  const refused: readonly (readonly Expression[])[] = [
+    [...x.destinationWithin(serviceNetwork, 0), ...x.destinationIsElsewhere(0)],
+    [x.loadDestination(0), x.isIn('cluster-ips', 0)],
+    [...frontendKey, x.isIn('closed', 0)],
   ];
+  const refuse = (chain: string): readonly NftOperation[] =>
+    refused.flatMap((match) =>
+      x.refusals(...x.connectionIsNew(0), ...match).map((expressions) => rule(chain, ...expressions)),
+    );
   return [
     { op: 'reset-table', table },
     declareSet(table, 'frontends', ['address', 'protocol', 'port'], ['mark']),

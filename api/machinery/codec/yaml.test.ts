@@ -1,3 +1,5 @@
+import fc from 'fast-check';
+import type { Json } from '../object.js';
 import { duplicateFields } from './duplicates.js';
 import { accepts, MediaType, parseMediaRanges } from './negotiate.js';
 import { parseYaml, parseYamlDocuments, stringifyYaml, YamlError } from './yaml.js';
@@ -150,6 +152,32 @@ spec:
 z: null
 `);
     expect(parseYaml(stringifyYaml(object))).toEqual(object);
+  });
+});
+
+describe('any JSON value', () => {
+  const json = fc.jsonValue({ noUnicodeString: false }).map((v) => JSON.parse(JSON.stringify(v)) as Json);
+
+  test('comes back from YAML as it went', () => {
+    fc.assert(
+      fc.property(json, (value) => void expect(parseYaml(stringifyYaml({ value }))).toEqual({ value })),
+      { numRuns: 500, seed: 1 },
+    );
+  });
+
+  test('words that YAML reads as something else come back as words', () => {
+    const word = fc.stringMatching(/^[-+.0-9a-zA-Z_:~#&*!|> \n]{1,8}$/);
+    fc.assert(
+      fc.property(word, word, (a, b) => void expect(parseYaml(stringifyYaml({ [a]: b }))).toEqual({ [a]: b })),
+      { numRuns: 1000, seed: 1 },
+    );
+  });
+
+  test('has no name twice', () => {
+    fc.assert(
+      fc.property(json, (value) => void expect(duplicateFields(JSON.stringify(value))).toEqual([])),
+      { numRuns: 500, seed: 1 },
+    );
   });
 });
 

@@ -70,17 +70,26 @@ export function parseYaml(text: string, source?: string): Json | undefined {
 
 /** Writes one document as kubectl prints it: keys in order, list items under their key's column, nothing folded. */
 export function stringifyYaml(value: unknown): string {
-  return yamlLibrary().stringify(value, {
+  const { Document, visit } = yamlLibrary();
+  const document = new Document(value, {
     schema: 'failsafe',
     customTags: kubernetesTags,
     version: '1.1',
     sortMapEntries: true,
-    indentSeq: false,
-    lineWidth: 0,
     aliasDuplicateObjects: false,
     keepUndefined: false,
   });
+  visit(document, {
+    Scalar(_, node) {
+      if (typeof node.value === 'string' && node.value.includes('\n') && LOSES_SPACE.test(node.value))
+        node.type = 'QUOTE_DOUBLE';
+    },
+  });
+  return document.toString({ indentSeq: false, lineWidth: 0 });
 }
+
+/** Texts of several lines whose outer spaces a literal block would not keep. */
+const LOSES_SPACE = /^\s|[ \t]\n|[ \t]$/;
 
 function parseJson(text: string): YamlDocument | undefined {
   const start = text.search(/\S/);

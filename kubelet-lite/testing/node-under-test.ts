@@ -32,7 +32,7 @@ export const testMachine: MachineInfo = {
 export class NodeUnderTest {
   readonly clock = new VirtualClock();
   readonly client = new MemoryClient(this.clock);
-  readonly runtime = new SimulatedRuntime(this.clock);
+  readonly #runtime = new SimulatedRuntime(this.clock);
   readonly network = new SimulatedNetwork();
   readonly options: Partial<NodeOptions & NodeParts>;
   node: RunningNode | undefined;
@@ -40,6 +40,10 @@ export class NodeUnderTest {
 
   constructor(options: Partial<NodeOptions & NodeParts> = {}) {
     this.options = options;
+  }
+
+  get runtime(): SimulatedRuntime {
+    return this.options.runtime instanceof SimulatedRuntime ? this.options.runtime : this.#runtime;
   }
 
   static async start(options: Partial<NodeOptions & NodeParts> = {}): Promise<NodeUnderTest> {

@@ -1,0 +1,217 @@
+import type { Container, LifecycleHandler } from '@trimtab/machinery';
+import type { ProbeTarget } from '../probes/prober.js';
+import { SimulatedProber } from '../simulated/simulated-node.js';
+import { SimulatedRuntime } from '../simulated/simulated-runtime.js';
+import { condition, NodeUnderTest } from '../testing/node-under-test.js';
+import { PODS } from './api.js';
+
+/** Ignores SIGTERM unless told to obey; writes down every signal and hook with its second. */
+class StubbornNode {
+  readonly seen: string[] = [];
+  readonly obeys = new Set<string>();
+  node!: NodeUnderTest;
+  #start = 0;
+
+  static async start(hook?: (name: string) => Promise<void>): Promise<StubbornNode> {
+    const self = new StubbornNode();
+    const clockOwner = new NodeUnderTest();
+    const note = (text: string) => self.seen.push(`${(clockOwner.clock.now() - self.#start) / 1000}s ${text}`);
+    class Runtime extends SimulatedRuntime {
+      override async signal(id: string, signal: string): Promise<void> {
+        const name = id.split('-').at(-2)!;
+        note(`${signal} ${name}`);
+        if (signal === 'SIGKILL' || self.obeys.has(name)) this.exit(id, signal === 'SIGKILL' ? 137 : 0);
+      }
+    }
+    class Prober extends SimulatedProber {
+      override async hook(_handler: LifecycleHandler, target: ProbeTarget) {
+        note(`hook ${target.container.name}`);
+        await hook?.(target.container.name);
+        return { result: 'success', output: '' } as const;
+      }
+    }
+    const runtime = new Runtime(clockOwner.clock);
+    Object.assign(clockOwner.options, { runtime, prober: new Prober() });
+    self.node = clockOwner;
+    await clockOwner.boot();
+    return self;
+  }
+
+  async deleteNow(pod: string, grace?: number): Promise<void> {
+    this.#start = this.node.clock.now();
+    await this.node.delete(pod, grace);
+    await this.node.clock.advance(0);
+  }
+}
+
+const preStop: Container['lifecycle'] = { preStop: { exec: { command: ['true'] } } };
+
+describe('termination', () => {
+  test('SIGTERM, the whole grace, SIGKILL, and only then the object goes', async () => {
+    const t = await StubbornNode.start();
+    await t.node.run({
+      name: 'web',
+      terminationGracePeriodSeconds: 10,
+      containers: [{ name: 'main', image: 'web:1' }],
+    });
+    await t.deleteNow('web');
+    await t.node.clock.advance(9_900);
+    expect(t.seen).toEqual(['0s SIGTERM main']);
+    expect((await t.node.status('web')).phase).toBe('Running');
+    await t.node.clock.advance(200);
+    expect(t.seen).toEqual(['0s SIGTERM main', '10s SIGKILL main']);
+    expect(await t.node.exists('web')).toBe(false);
+    expect(await t.node.events('web')).toContain('Killing: Stopping container main');
+  });
+
+  test('the countdown starts before preStop, and at least two seconds are left for the signal', async () => {
+    const t = await StubbornNode.start(() => new Promise(() => {}));
+    const containers = [{ name: 'main', image: 'web:1', lifecycle: preStop }];
+    await t.node.run({ name: 'web', terminationGracePeriodSeconds: 5, containers });
+    await t.deleteNow('web');
+    await t.node.clock.advance(10_000);
+    expect(t.seen).toEqual(['0s hook main', '5s SIGTERM main', '7s SIGKILL main']);
+  });
+
+  test('a shorter grace given later is taken over', async () => {
+    const t = await StubbornNode.start();
+    await t.node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1' }] });
+    await t.deleteNow('web');
+    await t.node.clock.advance(5_000);
+    await t.node.delete('web', 3);
+    await t.node.clock.advance(3_100);
+    expect(t.seen.at(-1)).toBe('8s SIGKILL main');
+    expect(await t.node.exists('web')).toBe(false);
+  });
+
+  test('sidecars hear of it last, one by one in reverse order', async () => {
+    const t = await StubbornNode.start();
+    t.obeys.add('side1').add('side2');
+    await t.node.run({
+      name: 'web',
+      initContainers: ['side1', 'side2'].map((name) => ({
+        name,
+        image: 'side:1',
+        restartPolicy: 'Always',
+        lifecycle: preStop,
+      })),
+      containers: [{ name: 'main', image: 'web:1' }],
+    });
+    await t.deleteNow('web');
+    expect(t.seen).toEqual(['0s hook side1', '0s hook side2', '0s SIGTERM main']);
+    await t.node.clock.advance(4_000);
+    await t.node.exit('web', 'main', 0);
+    await t.node.clock.advance(100);
+    expect(t.seen.slice(3)).toEqual(['4s SIGTERM side2', '4s SIGTERM side1']);
+    expect(await t.node.exists('web')).toBe(false);
+  });
+
+  test('an object that is gone at once still ends in an orderly way', async () => {
+    const t = await StubbornNode.start();
+    await t.node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1' }] });
+    await t.deleteNow('web', 0);
+    expect(await t.node.exists('web')).toBe(false);
+    expect(t.seen).toEqual(['0s SIGTERM main']);
+    await t.node.clock.advance(31_000);
+    expect(t.seen).toContain('30s SIGKILL main');
+    expect(t.node.node?.pods.workers()).toEqual([]);
+  });
+
+  test('activeDeadlineSeconds ends the pod as Failed', async () => {
+    const node = await NodeUnderTest.start();
+    await node.run({ name: 'web', activeDeadlineSeconds: 60, containers: [{ name: 'main', image: 'web:1' }] });
+    await node.clock.advance(59_000);
+    expect((await node.status('web')).phase).toBe('Running');
+    await node.clock.advance(1_500);
+    expect(await node.status('web')).toMatchObject({
+      phase: 'Failed',
+      reason: 'DeadlineExceeded',
+      message: 'Pod was active on the node longer than the specified deadline',
+    });
+    expect(await node.exists('web')).toBe(true);
+    await node.delete('web');
+    await node.clock.advance(50);
+    expect(await node.exists('web')).toBe(false);
+  });
+});
+
+describe('kubelet restarts', () => {
+  test('running pods are adopted as they are; what ended meanwhile is noticed; what nobody wants goes', async () => {
+    const node = await NodeUnderTest.start();
+    await node.run({ name: 'kept', containers: [{ name: 'main', image: 'web:1' }] });
+    await node.run({ name: 'crashed', containers: [{ name: 'main', image: 'web:1' }] });
+    await node.run({ name: 'orphan', containers: [{ name: 'main', image: 'web:1' }] });
+    const id = await node.containerId('kept', 'main');
+    const crashed = await node.containerId('crashed', 'main');
+    await node.stop();
+    node.runtime.exit(crashed, 7);
+    await node.client.delete(PODS, { namespace: 'default', name: 'orphan' }, { gracePeriodSeconds: 0 });
+    node.client.log.length = 0;
+
+    await node.boot();
+    await node.clock.advance(50);
+    expect(await node.containerId('kept', 'main')).toBe(id);
+    expect(await node.runtime.list()).toHaveLength(2);
+    const status = await node.status('kept');
+    expect(status.containerStatuses?.[0]).toMatchObject({ restartCount: 0, ready: true });
+    expect(condition(status, 'Ready')).toBe('True');
+    const uid = (await node.pod('kept')).metadata.uid;
+    expect(node.client.log.filter((line) => line.includes(uid!))).toEqual([]);
+    expect((await node.status('crashed')).containerStatuses?.[0]).toMatchObject({
+      restartCount: 1,
+      lastState: { terminated: { exitCode: 7 } },
+      state: { running: {} },
+    });
+  });
+
+  test('a deletion asked for meanwhile is carried out', async () => {
+    const node = await NodeUnderTest.start();
+    await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1' }] });
+    await node.stop();
+    await node.delete('web');
+    await node.boot();
+    await node.clock.advance(50);
+    expect(await node.exists('web')).toBe(false);
+    expect(await node.runtime.list()).toEqual([]);
+  });
+
+  test('a dead sandbox is made again in place and counts as a restart', async () => {
+    const node = await NodeUnderTest.start();
+    const pod = await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1' }] });
+    node.runtime.killSandbox(pod.metadata.uid!);
+    const after = await node.settle('web');
+    expect(after.status).toMatchObject({
+      phase: 'Running',
+      containerStatuses: [{ restartCount: 1, ready: true, lastState: { terminated: { exitCode: 137 } } }],
+    });
+    expect(await node.events('web')).toContain(
+      'SandboxChanged: Pod sandbox changed, it will be killed and re-created.',
+    );
+  });
+});
+
+describe('admission', () => {
+  test.each([
+    [{ runtimeClassName: 'kata' }, 'UnsupportedField', 'spec.runtimeClassName "kata"'],
+    [{ hostUsers: false }, 'UnsupportedField', 'hostUsers'],
+    [{ os: { name: 'windows' } }, 'PodOSNotSupported', 'windows'],
+    [{ nodeSelector: { disk: 'ssd' } }, 'NodeAffinity', 'node affinity'],
+    [{ securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }, 'SysctlForbidden', '"kernel.msgmax"'],
+    [
+      { containers: [{ name: 'm', image: 'web:1', resources: { requests: { cpu: '99' } } }] },
+      'OutOfcpu',
+      'requested: 99000',
+    ],
+  ])('%j is refused as %s', async (spec, reason, text) => {
+    const node = await NodeUnderTest.start();
+    const pod = await node.run({ name: 'web', containers: [{ name: 'm', image: 'web:1' }], ...spec });
+    expect(pod.status).toMatchObject({ phase: 'Failed', reason });
+    expect(pod.status?.message).toContain(text);
+    expect(pod.status?.message).toMatch(/^Pod was rejected: /);
+    expect((await node.events('web'))[0]).toMatch(new RegExp(`^${reason}: `));
+    expect(await node.runtime.list()).toEqual([]);
+    await node.delete('web');
+    await node.clock.advance(50);
+    expect(await node.exists('web')).toBe(false);
+  });
+});

@@ -33,7 +33,9 @@ export {
   type ResourceAmounts,
 } from './quantity/pod-requests.js';
 export * from './quantity/quantity.js';
-export * from './schema/decode.js';
+export { decodeTyped } from './schema/decode.js';
+export { decodeStructural, type StructuralOptions } from './schema/decode-structural.js';
+export type { Decoded, DecodeError } from './schema/decode-walk.js';
 export * from './schema/resource-info.js';
 export { builtinResources, compareVersions } from './schema/resources.js';
 export { canonicalBase64, canonicalTime } from './schema/scalars.js';

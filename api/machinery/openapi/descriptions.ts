@@ -1,3 +1,5 @@
+import { kindsOf } from '../schema/table.js';
+
 /** Short texts for `kubectl explain`, our own. Keyed by the definition's last part, then by field; `''` is the type itself. */
 const texts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   ObjectMeta: {
@@ -18,7 +20,6 @@ const texts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   Pod: {
     '': 'Containers that run together on one node and share its network address and volumes.',
-    metadata: 'Name, labels and the other metadata of the object.',
     spec: 'What should run.',
     status: 'What is running, as last observed.',
   },
@@ -103,7 +104,17 @@ const texts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   PodDisruptionBudget: { '': 'How many pods of a set may be down on purpose at once.' },
 };
 
+/** What every kind has. */
+const common: Readonly<Record<string, string>> = {
+  apiVersion: 'The version of the kind this object is written in.',
+  kind: 'What the object is.',
+  metadata: 'Name, labels and the other metadata of the object.',
+  spec: 'The state that is wanted.',
+  status: 'The state as last observed.',
+};
+
 export function descriptionOf(definition: string, field: string): string | undefined {
   const type = texts[definition.slice(definition.lastIndexOf('.') + 1)];
-  return type && Object.hasOwn(type, field) ? type[field] : undefined;
+  if (type && Object.hasOwn(type, field)) return type[field];
+  return Object.hasOwn(common, field) && kindsOf(definition) ? common[field] : undefined;
 }

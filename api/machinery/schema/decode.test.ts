@@ -1,4 +1,5 @@
-import { decodeStructural, decodeTyped } from './decode.js';
+import { decodeTyped } from './decode.js';
+import { decodeStructural } from './decode-structural.js';
 import type { Schema } from './schema.js';
 import { schemaFor } from './table.js';
 
@@ -135,7 +136,10 @@ describe('built-in kinds', () => {
       spec: { renewTime: '2026-01-02T03:04:05.100000Z' },
     });
     const secret = schemaFor({ group: '', version: 'v1', kind: 'Secret' })!;
-    expect(decodeTyped(secret, { data: { a: 'aGVs\nbG8=' } }).value).toEqual({ data: { a: 'aGVsbG8=' } });
+    expect(decodeTyped(secret, { metadata: {}, data: { a: 'aGVs\nbG8=' } }).value).toEqual({
+      metadata: {},
+      data: { a: 'aGVsbG8=' },
+    });
     expect(messages(secret, { data: { a: 'not base64!' } })).toEqual(['illegal base64 data at input byte 3']);
     expect(messages(pod, spec({ containers: [{ name: 'a', resources: { limits: { cpu: 'lots' } } }] }))[0]).toMatch(
       /^quantities must match the regular expression/,

@@ -126,6 +126,14 @@ describe('strategic merge patch', () => {
     expect(spec(original, { ...order('a'), containers: null })).toEqual({});
   });
 
+  test('an element that replaces a deleted one comes after those only the server knows', () => {
+    const patch = {
+      '$setElementOrder/containers': named('a', 'new'),
+      containers: [{ name: 'new' }, { name: 'old', $patch: 'delete' }],
+    };
+    expect(names(spec({ containers: named('old', 'a', 'sidecar') }, patch))).toEqual(['a', 'sidecar', 'new']);
+  });
+
   test('nulls remove, and leave nothing behind in values that are new', () => {
     expect(spec({ replicas: 3, free: 1 }, { replicas: null, none: null })).toEqual({ free: 1 });
     expect(spec({}, { strategy: { type: 'A', rolling: null } })).toEqual({ strategy: { type: 'A' } });

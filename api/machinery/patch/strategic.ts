@@ -183,7 +183,24 @@ function setElementOrder(
   const keyOf = (item: unknown): unknown => (mergeKey === undefined ? item : mergeKeyOf(item, mergeKey));
   if (patch) checkOrder(patch, order, keyOf);
   const merged = !patch ? original! : mergeList(original ?? [], patch, schema);
-  return unchanged(original ?? [], mergeOrder(merged, order, original ?? [], keyOf));
+  return unchanged(original ?? [], mergeOrder(merged, order, serverOrder(original ?? [], merged, keyOf), keyOf));
+}
+
+/**
+ * The order in which the server has the elements. As in Kubernetes, elements that are new take the places of deleted ones,
+ * at the end: so a replaced element comes after those that only the server knows.
+ */
+function serverOrder(
+  original: readonly unknown[],
+  merged: readonly unknown[],
+  keyOf: (item: unknown) => unknown,
+): readonly unknown[] {
+  const left = new Set(merged.map(keyOf));
+  const kept = original.filter((item) => left.has(keyOf(item)));
+  if (kept.length === original.length) return original;
+  const before = new Set(original.map(keyOf));
+  const added = merged.filter((item) => !before.has(keyOf(item)));
+  return [...kept, ...added.slice(0, original.length - kept.length)];
 }
 
 /** The elements a patch brings must stand in its order list, in the same relative order. */

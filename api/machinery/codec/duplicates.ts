@@ -1,8 +1,14 @@
 import { pathText } from '../schema/decode-errors.js';
+import { badRequest } from '../status.js';
+
+/** Far beyond any real object, and far below what a stack holds. */
+export const MAX_DEPTH = 1000;
 
 /**
  * The names given twice in the objects of a JSON text, in the words of Kubernetes' strict decoding: `duplicate field
  * "spec.replicas"`, in document order, each once. The text must be valid JSON (`JSON.parse` took it, and kept the last value).
+ *
+ * Throws a 400 StatusError for text nested deeper than {@link MAX_DEPTH}, which nothing that walks objects has to survive.
  */
 export function duplicateFields(json: string): readonly string[] {
   const found = new Set<string>();
@@ -13,12 +19,12 @@ export function duplicateFields(json: string): readonly string[] {
   for (let i = 0; i < json.length; i++) {
     switch (json.charCodeAt(i)) {
       case 0x7b: // {
-        seen.push(new Set());
+        enter(seen, new Set());
         path.push('');
         expectName = true;
         break;
       case 0x5b: // [
-        seen.push(undefined);
+        enter(seen, undefined);
         path.push(0);
         expectName = false;
         break;
@@ -48,6 +54,10 @@ export function duplicateFields(json: string): readonly string[] {
     }
   }
   return [...found];
+}
+
+function enter(seen: (Set<string> | undefined)[], names: Set<string> | undefined): void {
+  if (seen.push(names) > MAX_DEPTH) throw badRequest(`json: exceeded max depth of ${MAX_DEPTH}`);
 }
 
 function closingQuote(json: string, open: number): number {

@@ -108,6 +108,12 @@ describe('reading', () => {
     }
   });
 
+  test('text nested beyond all reason is refused, not run into the ground', () => {
+    expect(() => duplicateFields('['.repeat(2000) + ']'.repeat(2000))).toThrow('json: exceeded max depth of 1000');
+    expect(() => parseYaml(`a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`)).toThrow(YamlError);
+    expect(() => parseYaml('['.repeat(2000) + ']'.repeat(2000))).toThrow('exceeded max depth');
+  });
+
   test('an alias bomb is refused', () => {
     const levels = Array.from(
       { length: 12 },

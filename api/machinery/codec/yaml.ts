@@ -46,18 +46,23 @@ export function parseYamlDocuments(text: string, source?: string): readonly Yaml
   if (json) return [json];
   const { LineCounter, parseAllDocuments } = yamlLibrary();
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, {
-    lineCounter: lines,
-    uniqueKeys: false,
-    customTags: kubernetesTags,
-    schema: 'failsafe',
-    merge: true,
-    version: '1.1',
-    prettyErrors: false,
-    logLevel: 'error',
-  });
-  if (!Array.isArray(documents)) return [];
-  return (documents as Document.Parsed[]).filter((d) => hasContent(d)).map((d) => readDocument(d, lines, source));
+  try {
+    const documents = parseAllDocuments(text, {
+      lineCounter: lines,
+      uniqueKeys: false,
+      customTags: kubernetesTags,
+      schema: 'failsafe',
+      merge: true,
+      version: '1.1',
+      prettyErrors: false,
+      logLevel: 'error',
+    });
+    if (!Array.isArray(documents)) return [];
+    return (documents as Document.Parsed[]).filter((d) => hasContent(d)).map((d) => readDocument(d, lines, source));
+  } catch (e) {
+    if (!(e instanceof RangeError)) throw e;
+    throw new YamlError(located(source, 1, 'exceeded max depth'), 1, 1);
+  }
 }
 
 /** Reads text that holds one document; undefined where it holds none. */

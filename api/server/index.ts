@@ -1,6 +1,5 @@
 export * from './contracts.js';
 export type { TlsOptions } from './http/listen.js';
-export { age, humanDuration } from './http/table.js';
 export { versionInfo } from './http/version.js';
 export { type BuiltinParts, builtinKinds } from './registry/builtin-kinds.js';
 export type { Registry } from './registry/context.js';
@@ -11,7 +10,6 @@ export type {
   ScalePaths,
   ServedKind,
   Subresource,
-  TableColumn,
   Verb,
 } from './registry/served-kind.js';
 export * from './security.js';

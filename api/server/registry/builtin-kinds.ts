@@ -10,12 +10,11 @@ import { NEVER } from 'rxjs';
 import type { Strategy } from '../contracts.js';
 import { conversions } from './conversions.js';
 import { podDeletion } from './pod-deletion.js';
-import type { KindSource, ScalePaths, ServedKind, Subresource, TableColumn, Verb } from './served-kind.js';
+import type { KindSource, ScalePaths, ServedKind, Subresource, Verb } from './served-kind.js';
 
 /** What other rooms add to the built-in kinds, by `<group>/<plural>` of the storage version. */
 export interface BuiltinParts {
   readonly strategies?: Readonly<Record<string, Strategy>>;
-  readonly columns?: (group: string, version: string, resource: string) => readonly TableColumn[] | undefined;
   /** Alpha and beta versions to serve, as `group/version`; stable ones always are. */
   readonly extraVersions?: ReadonlySet<string>;
 }
@@ -106,7 +105,6 @@ function servedKind(info: ResourceInfo, parts: BuiltinParts): ServedKind {
     fieldLabels: fieldLabels(type.group, type.resource),
     custom: false,
     generation: withGeneration.has(stored),
-    columns: parts.columns?.(type.group, type.version, type.resource),
   };
 }
 

@@ -1,4 +1,12 @@
-import type { Decoded, FieldLabels, GroupVersionKind, KubeObject, ResourceType, Schema } from '@trimtab/machinery';
+import type {
+  CustomResourceColumnDefinition,
+  Decoded,
+  FieldLabels,
+  GroupVersionKind,
+  KubeObject,
+  ResourceType,
+  Schema,
+} from '@trimtab/machinery';
 import type { Observable } from 'rxjs';
 import type { Strategy } from '../contracts.js';
 
@@ -29,21 +37,10 @@ export interface ServedKind extends ResourceType {
   readonly custom: boolean;
   /** `metadata.generation` starts at 1 and grows with the desired state. */
   readonly generation: boolean;
-  /** Table columns in the order shown; absent: name and age. */
-  readonly columns?: readonly TableColumn[];
+  /** Of a custom kind's version; built-in kinds are printed by machinery's own columns. */
+  readonly printerColumns?: readonly CustomResourceColumnDefinition[];
   /** A text for a `Warning` header on every use of a deprecated version. */
   readonly deprecation?: string;
-}
-
-/** One printed column: `priority` above 0 is shown by `-o wide` only. */
-export interface TableColumn {
-  readonly name: string;
-  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
-  readonly format?: string;
-  readonly description?: string;
-  readonly priority?: number;
-  /** `now` in milliseconds, for ages. */
-  cell(object: KubeObject, now: number): string | number | boolean | null | undefined;
 }
 
 /**

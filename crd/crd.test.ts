@@ -1,0 +1,253 @@
+import { Informers } from '@trimtab/client';
+import {
+  type CustomResourceDefinition,
+  CustomResourceDefinitions,
+  type JSONSchemaProps,
+  type ResourceType,
+  seededRandom,
+  silentLogger,
+  type UnknownObject,
+  VirtualClock,
+} from '@trimtab/machinery';
+import { builtinKinds, createBuiltinStrategies, createRegistry, localClientOf } from '@trimtab/server';
+import { memoryEngine, openStore } from '@trimtab/store';
+import { customKindSource, DefinitionController, definitionStrategy } from './index.js';
+import { validateValue } from './validate-value.js';
+
+const Widgets: ResourceType<UnknownObject> = {
+  group: 'example.com',
+  version: 'v1',
+  kind: 'Widget',
+  resource: 'widgets',
+  namespaced: true,
+};
+
+const schema: JSONSchemaProps = {
+  type: 'object',
+  properties: {
+    spec: {
+      type: 'object',
+      required: ['size'],
+      properties: {
+        size: { type: 'integer', minimum: 1 },
+        colour: { type: 'string', default: 'red', enum: ['red', 'blue'] },
+        port: { 'x-kubernetes-int-or-string': true, anyOf: [{ type: 'integer' }, { type: 'string' }] },
+        free: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+        tags: { type: 'array', items: { type: 'string' }, 'x-kubernetes-list-type': 'set' },
+      },
+    },
+    status: { type: 'object', properties: { seen: { type: 'integer' } } },
+  },
+};
+
+const definition = (
+  change: Partial<CustomResourceDefinition['spec']> = {},
+  name = 'widgets',
+): CustomResourceDefinition => ({
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: `${name}.example.com` },
+  spec: {
+    group: 'example.com',
+    scope: 'Namespaced',
+    names: { plural: name, kind: 'Widget', shortNames: ['wd'] },
+    versions: [
+      { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: schema }, subresources: { status: {} } },
+    ],
+    ...change,
+  },
+});
+
+const widget = (spec: object, extra: object = {}): UnknownObject => ({
+  apiVersion: 'example.com/v1',
+  kind: 'Widget',
+  metadata: { namespace: 'default', name: 'w' },
+  spec,
+  ...extra,
+});
+
+async function cluster() {
+  const clock = new VirtualClock();
+  const random = seededRandom(1);
+  const logger = silentLogger;
+  const store = await openStore({ engine: memoryEngine(), clock });
+  const strategies = {
+    ...createBuiltinStrategies(),
+    'apiextensions.k8s.io/customresourcedefinitions': definitionStrategy,
+  };
+  const kinds = [builtinKinds({ strategies }), customKindSource(store)];
+  const registry = createRegistry({ store, kinds, clock, random, logger });
+  const client = localClientOf(
+    registry,
+    { authorize: () => ({ allowed: true, reason: '' }) },
+    { name: 'test', groups: [] },
+  );
+  const informers = new Informers({ client, clock, random, logger });
+  new DefinitionController({ client, informers, clock, logger }).start();
+  informers.start();
+  const pass = async (ms = 0) => {
+    for (let i = 0; i < 20; i++) await clock.advance(i === 10 ? ms : 0);
+  };
+  await pass();
+  return { client, pass };
+}
+
+const define = async (d = definition()) => {
+  const c = await cluster();
+  await c.client.create(CustomResourceDefinitions, d);
+  await c.pass();
+  return c;
+};
+const key = { namespace: 'default', name: 'w' };
+
+describe('a custom resource definition', () => {
+  test('is named, accepted and established, and serves its kind at once', async () => {
+    const { client } = await define();
+    const stored = await client.get(CustomResourceDefinitions, { name: 'widgets.example.com' });
+    expect(stored.spec.names).toMatchObject({ singular: 'widget', listKind: 'WidgetList' });
+    expect(stored.status).toMatchObject({ storedVersions: ['v1'], acceptedNames: { kind: 'Widget' } });
+    expect(stored.status?.conditions?.map(({ type, status }) => `${type}=${status}`)).toEqual([
+      'NamesAccepted=True',
+      'Established=True',
+    ]);
+    expect(await client.list(Widgets)).toMatchObject({ kind: 'WidgetList', items: [] });
+  });
+
+  test('whose names are taken waits until they are free', async () => {
+    const { client, pass } = await define();
+    await client.create(
+      CustomResourceDefinitions,
+      definition({ names: { plural: 'others', singular: 'other', kind: 'Widget' } }, 'others'),
+    );
+    await pass();
+    const conditions = async () =>
+      (await client.get(CustomResourceDefinitions, { name: 'others.example.com' })).status?.conditions?.map(
+        (c) => c.reason,
+      );
+    expect(await conditions()).toEqual(['KindConflict', 'NotAccepted']);
+    await client.delete(CustomResourceDefinitions, { name: 'widgets.example.com' });
+    await pass();
+    expect(await conditions()).toEqual(['NoConflicts', 'InitialNamesAccepted']);
+  });
+
+  test('that is not sound is refused with all its faults', async () => {
+    const { client } = await cluster();
+    const bad = definition({
+      group: 'nodot',
+      scope: 'Everywhere',
+      conversion: { strategy: 'Webhook' },
+      versions: [
+        {
+          name: 'v1',
+          served: true,
+          storage: false,
+          schema: { openAPIV3Schema: { type: 'object', properties: { a: {} } } },
+        },
+        { name: 'v1', served: true, storage: false },
+      ],
+    });
+    const error = await client.create(CustomResourceDefinitions, bad).catch((e: unknown) => e);
+    expect(
+      (error as { status: { details: { causes: { field: string }[] } } }).status.details.causes.map((c) => c.field),
+    ).toEqual([
+      'spec.group',
+      'metadata.name',
+      'spec.scope',
+      'spec.conversion.strategy',
+      'spec.versions',
+      'spec.versions[0].schema.openAPIV3Schema.properties[a].type',
+      'spec.versions[1].name',
+      'spec.versions[1].schema.openAPIV3Schema',
+    ]);
+  });
+
+  test('takes its objects with it when it goes, and waits for those that are held', async () => {
+    const { client, pass } = await define();
+    const held = widget({ size: 1 });
+    await client.create(Widgets, { ...held, metadata: { ...held.metadata, finalizers: ['example.com/hold'] } });
+    await client.delete(CustomResourceDefinitions, { name: 'widgets.example.com' });
+    await pass(1000);
+    expect((await client.get(Widgets, key)).metadata.deletionTimestamp).toBeDefined();
+    await client.patch(Widgets, key, { type: 'merge', body: { metadata: { finalizers: null } } });
+    await pass(1000);
+    await expect(client.get(CustomResourceDefinitions, { name: 'widgets.example.com' })).rejects.toMatchObject({
+      code: 404,
+    });
+    await expect(client.list(Widgets)).rejects.toMatchObject({ code: 404 });
+  });
+});
+
+describe('a custom object', () => {
+  test('is pruned, defaulted, given a generation, and keeps what its schema lets through', async () => {
+    const { client } = await define();
+    const created = await client.create(Widgets, widget({ size: 3, odd: 1, free: { any: [1] } }, { extra: true }));
+    expect(created).toMatchObject({
+      spec: { size: 3, colour: 'red', free: { any: [1] } },
+      metadata: { generation: 1 },
+    });
+    expect(created).not.toHaveProperty('extra');
+    expect(created.spec).not.toHaveProperty('odd');
+  });
+
+  test('that does not fit is refused with every cause and its path', async () => {
+    const { client } = await define();
+    const bad = widget({ size: 0, colour: 'green', port: true, tags: ['a', 'a'] });
+    await expect(client.create(Widgets, bad)).rejects.toMatchObject({
+      code: 422,
+      message: expect.stringMatching(
+        /^Widget.example.com "w" is invalid: \[spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1, spec.colour: Unsupported value: "green": supported values: "red", "blue", spec.port: Invalid value: true: spec.port in body must be of type integer,string: "boolean"/,
+      ),
+    });
+    await expect(client.create(Widgets, widget({}))).rejects.toMatchObject({
+      message: 'Widget.example.com "w" is invalid: spec.size: Required value',
+    });
+  });
+
+  test('has a status of its own: neither side writes the other', async () => {
+    const { client } = await define();
+    const created = await client.create(Widgets, widget({ size: 1 }, { status: { seen: 9 } }));
+    expect(created).not.toHaveProperty('status');
+    const told = await client.update(
+      Widgets,
+      { ...created, spec: { size: 7 }, status: { seen: 1 } },
+      { subresource: 'status' },
+    );
+    expect(told).toMatchObject({ spec: { size: 1 }, status: { seen: 1 }, metadata: { generation: 1 } });
+    const changed = await client.update(Widgets, { ...told, spec: { size: 2 }, status: { seen: 5 } });
+    expect(changed).toMatchObject({ spec: { size: 2 }, status: { seen: 1 }, metadata: { generation: 2 } });
+  });
+});
+
+describe('values against schemas', () => {
+  const texts = (props: JSONSchemaProps, value: unknown) => validateValue(props, value).map(({ message }) => message);
+
+  test.each<[string, JSONSchemaProps, unknown, unknown]>([
+    ['length', { type: 'string', minLength: 2, maxLength: 3 }, 'ab', 'a'],
+    ['too long', { type: 'string', maxLength: 3 }, 'äöü', 'abcd'],
+    ['pattern', { type: 'string', pattern: '^a+$' }, 'aa', 'ab'],
+    ['format', { type: 'string', format: 'ipv4' }, '10.0.0.1', '10.0.0'],
+    ['exclusive', { type: 'number', minimum: 1, exclusiveMinimum: true }, 1.1, 1],
+    ['multiple', { type: 'integer', multipleOf: 3 }, 9, 10],
+    ['items', { type: 'array', minItems: 1, maxItems: 2, items: { type: 'string' } }, ['a'], []],
+    ['item type', { type: 'array', items: { type: 'string' } }, ['a'], [1]],
+    [
+      'map keys',
+      { type: 'array', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['k'] },
+      [{ k: 1 }, { k: 2 }],
+      [{ k: 1 }, { k: 1 }],
+    ],
+    ['map values', { type: 'object', additionalProperties: { type: 'integer' } }, { a: 1 }, { a: 'x' }],
+    ['nullable', { type: 'string', nullable: true }, null, 1],
+    ['not nullable', { type: 'string' }, 'a', null],
+    ['oneOf', { type: 'object', oneOf: [{ required: ['a'] }, { required: ['b'] }] }, { a: 1 }, { a: 1, b: 1 }],
+    ['anyOf', { type: 'object', anyOf: [{ required: ['a'] }, { required: ['b'] }] }, { a: 1, b: 1 }, {}],
+    ['not', { type: 'integer', not: { enum: [5] } }, 4, 5],
+  ])('%s', (_name, props, good, bad) => {
+    expect(texts(props, good)).toEqual([]);
+    expect(texts(props, bad)).not.toEqual([]);
+  });
+
+  test('a pattern that would blow up a backtracking engine does not', () => {
+    expect(texts({ type: 'string', pattern: '^(a+)+$' }, `${'a'.repeat(50)}!`)).toHaveLength(1);
+  });
+});

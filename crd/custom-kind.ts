@@ -1,0 +1,100 @@
+import {
+  type CustomResourceDefinition,
+  type CustomResourceDefinitionVersion,
+  customFieldLabels,
+  decodeStructural,
+  type KubeObject,
+  schemaFor,
+} from '@trimtab/machinery';
+import type { KindStorage, ServedKind, Strategy, Subresource, Verb } from '@trimtab/server';
+import { objectSchema } from './structural-schema.js';
+import { validateValue } from './validate-value.js';
+
+const VERBS: readonly Verb[] = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
+
+/** The kinds an established definition serves, one a served version. */
+export function customKinds(definition: CustomResourceDefinition): readonly ServedKind[] {
+  return definition.spec.versions.filter(({ served }) => served).map((version) => customKind(definition, version));
+}
+
+function customKind({ spec }: CustomResourceDefinition, version: CustomResourceDefinitionVersion): ServedKind {
+  const { group, names } = spec;
+  const props = version.schema?.openAPIV3Schema;
+  const schema = objectSchema(props);
+  const served = { group, version: version.name, kind: names.kind };
+  const { status, scale } = version.subresources ?? {};
+  return {
+    ...served,
+    resource: names.plural,
+    namespaced: spec.scope === 'Namespaced',
+    singular: names.singular ?? names.kind.toLowerCase(),
+    shortNames: names.shortNames ?? [],
+    categories: names.categories ?? [],
+    listKind: names.listKind ?? `${names.kind}List`,
+    verbs: VERBS,
+    schema,
+    decode: (value, { defaults = true } = {}) => decodeStructural<KubeObject>(schema, value, { defaults }),
+    storage: storageOf(spec, version),
+    strategy: strategyOf(version),
+    subresources: {
+      ...(status ? { status: subresource('status', served, schema) } : {}),
+      ...(scale ? { scale: { ...subresource('scale', SCALE, schemaFor(SCALE)), scale: paths(scale) } } : {}),
+    },
+    fieldLabels: customFieldLabels(version.selectableFields),
+    custom: true,
+    generation: true,
+    printerColumns: version.additionalPrinterColumns ?? [],
+    ...(version.deprecated
+      ? { deprecation: version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated` }
+      : {}),
+  };
+}
+
+const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' } as const;
+
+const subresource = (name: string, type: Subresource['type'], schema: Subresource['schema']): Subresource => ({
+  name,
+  type,
+  verbs: ['get', 'patch', 'update'],
+  schema,
+});
+
+const paths = (scale: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath?: string }) => ({
+  specReplicas: scale.specReplicasPath.replace(/^\./, ''),
+  statusReplicas: scale.statusReplicasPath.replace(/^\./, ''),
+  ...(scale.labelSelectorPath ? { selector: scale.labelSelectorPath.replace(/^\./, '') } : {}),
+});
+
+/** Without a conversion webhook versions differ in their name alone. */
+function storageOf(spec: CustomResourceDefinition['spec'], version: CustomResourceDefinitionVersion): KindStorage {
+  const storage = spec.versions.find((v) => v.storage)!.name;
+  const inVersion = (name: string) => (object: KubeObject) => {
+    const apiVersion = `${spec.group}/${name}`;
+    return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
+  };
+  return {
+    resource: `${spec.group}/${spec.names.plural}`,
+    apiVersion: `${spec.group}/${storage}`,
+    kind: spec.names.kind,
+    fromStorage: inVersion(version.name),
+    toStorage: inVersion(storage),
+  };
+}
+
+function strategyOf({ schema, subresources }: CustomResourceDefinitionVersion): Strategy {
+  const props = schema?.openAPIV3Schema;
+  const validate = (object: KubeObject) => (props === undefined ? [] : validateValue(props, object));
+  return {
+    allowUnconditionalUpdate: false,
+    // With a status subresource nobody but it writes the status, from the very beginning.
+    ...(subresources?.status ? { prepareForCreate: withoutStatus } : {}),
+    validate,
+    validateUpdate: validate,
+  };
+}
+
+function withoutStatus(object: KubeObject): KubeObject {
+  if (!('status' in object)) return object;
+  const { status: _, ...rest } = object;
+  return rest as KubeObject;
+}

@@ -71,6 +71,8 @@ void json_bytes(struct json_writer *w, const char *key, const char *value, size_
 void json_int(struct json_writer *w, const char *key, int64_t value);
 void json_bool(struct json_writer *w, const char *key, bool value);
 void json_null(struct json_writer *w, const char *key);
+/* `text` is JSON already. */
+void json_raw(struct json_writer *w, const char *key, const char *text);
 void json_value(struct json_writer *w, const char *key, const struct json *value);
 
 #endif

@@ -151,6 +151,12 @@ void json_null(struct json_writer *w, const char *key)
     buffer_string(w->out, "null");
 }
 
+void json_raw(struct json_writer *w, const char *key, const char *text)
+{
+    begin(w, key);
+    buffer_string(w->out, text);
+}
+
 void json_value(struct json_writer *w, const char *key, const struct json *value)
 {
     if (!value || value->type == JSON_NULL) {

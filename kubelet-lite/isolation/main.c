@@ -1,6 +1,15 @@
 #include <stdio.h>
-int main(void)
+#include <string.h>
+
+#include "role.h"
+
+int main(int argc, char **argv)
 {
-    puts("trimtab-core");
-    return 0;
+    if (argc >= 2 && strcmp(argv[1], "node") == 0)
+        return node_main(argc - 2, argv + 2);
+    if (argc >= 2 && strcmp(argv[1], "pod") == 0)
+        return pod_main();
+    if (argc >= 2 && strcmp(argv[1], "plan") == 0)
+        return plan_main(argc - 2, argv + 2);
+    return oci_main(argc - 1, argv + 1);
 }

@@ -1,0 +1,58 @@
+#ifndef TRIMTAB_CGROUP_H
+#define TRIMTAB_CGROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "json.h"
+
+/*
+ * A group is one path, the same in every hierarchy the host has mounted: v1, v2, or both (then limits go where the
+ * controller is, and kill, freeze and CLONE_INTO_CGROUP come from v2). Only groups below the path given are ever
+ * written, killed or removed; a path with `.`, `..` or no component is refused.
+ */
+enum controller { CG_CPU, CG_CPUACCT, CG_CPUSET, CG_MEMORY, CG_PIDS, CG_DEVICES, CG_FREEZER, CG_IO, CG_HUGETLB, CG_COUNT };
+
+struct hierarchy {
+    char *mount;
+    bool v2;
+    unsigned controllers; /* 1 << enum controller */
+};
+
+/* Looks at the host's mounts once. */
+int cgroup_detect(struct error *error);
+const struct hierarchy *cgroup_hierarchies(int *count);
+/* The hierarchy a controller is attached to, or NULL. */
+const struct hierarchy *cgroup_of(enum controller controller);
+const struct hierarchy *cgroup_v2(void);
+const char *cgroup_controller_name(enum controller controller);
+
+/* Makes the group and its missing parents in every hierarchy. An existing one must hold no process (EBUSY). */
+int cgroup_create(const char *path, struct error *error);
+/* Only in v2, if there is one; an existing one is fine. */
+int cgroup_create_v2(const char *path, struct error *error);
+/* OCI linux.resources, without devices. */
+int cgroup_limit(const char *path, const struct json *resources, struct error *error);
+/* Deny all devices but the standard ones and those `resources.devices` allows. */
+int cgroup_devices(const char *path, const struct json *resources, struct error *error);
+int cgroup_devices_bpf(int group, const struct json *rules, struct error *error);
+/* Moves the calling process into the group; `except_v2` when clone3 has put it there. */
+int cgroup_enter(const char *path, bool except_v2, struct error *error);
+/* Directory of the group in v2, for CLONE_INTO_CGROUP; -1 when there is no v2. */
+int cgroup_open_v2(const char *path);
+/* SIGKILL to everything in the group and below; what is forked meanwhile is caught by calling again. */
+void cgroup_kill(const char *path);
+/* Removes the group and everything below; EBUSY while processes live in it. Missing is fine. */
+int cgroup_remove(const char *path);
+
+uint64_t cgroup_cpu_nanos(const char *path);
+/* The working set: usage without inactive page cache. */
+uint64_t cgroup_memory_bytes(const char *path);
+uint64_t cgroup_oom_kills(const char *path);
+
+/* For the executor: the path of a file of a group. Returns `out`. */
+char *cgroup_file(char *out, size_t size, const struct hierarchy *h, const char *path, const char *file);
+int cgroup_write(const struct hierarchy *h, const char *path, const char *file, const char *value, struct error *error);
+
+#endif

@@ -1,0 +1,38 @@
+#ifndef TRIMTAB_CHILD_H
+#define TRIMTAB_CHILD_H
+
+#include "plan.h"
+#include "rootfs.h"
+
+/*
+ * What happens between clone and execve, in the child. One message socket (SOCK_SEQPACKET, close-on-exec) leads back to
+ * the parent: a child_message for a failure or a warning, the terminal's master as SCM_RIGHTS, and CHILD_READY right
+ * before execve; end-of-file after that, without a failure, means that execve has succeeded.
+ */
+struct child_message {
+    enum { CHILD_FAILED = 'E', CHILD_WARNING = 'W', CHILD_TERMINAL = 'T', CHILD_READY = 'R' } kind;
+    int err;
+    char stage[32];
+    char object[400];
+};
+
+struct child {
+    int channel;
+    int stdio[3]; /* -1: /dev/null, or the terminal when the plan has one */
+    const char *cgroup_path;
+    bool in_v2;      /* clone3 has put us into the v2 group */
+    bool keep_stdio; /* of the caller (command line) */
+    int null;        /* the host's /dev/null, opened before anything of the container's can be in the way */
+    int exec_gate;   /* >= 0: wait for one byte before execve (OCI create/start) */
+};
+
+/* Neither returns. `fs->terminal` is filled in on the way. */
+void child_container(struct child *child, struct plan *plan, struct rootfs *fs, struct arena *arena)
+    __attribute__((noreturn));
+/* A further process in the container whose first process `pidfd` names; the caller is in its PID namespace already. */
+void child_exec(struct child *child, struct plan_process *plan, int pidfd, uint64_t namespaces) __attribute__((noreturn));
+
+/* credentials.c: limits, user, groups, capabilities, seccomp; after it only execve is left to do. */
+int credentials_apply(const struct plan_process *plan, struct error *error);
+
+#endif

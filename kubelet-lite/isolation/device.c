@@ -1,0 +1,71 @@
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "path.h"
+#include "rootfs.h"
+#include "sys.h"
+
+static int make_device(int root, const struct plan_device *d, struct error *error)
+{
+    char parent[PATH_MAX];
+    struct stat st;
+    const char *name = strrchr(d->path, '/') + 1;
+    size_t n = (size_t)(name - d->path);
+    if (!*name || n >= sizeof parent || strcmp(name, "..") == 0 || strcmp(name, ".") == 0)
+        return fail(error, "device", EINVAL, "%s", d->path);
+    memcpy(parent, d->path, n);
+    parent[n] = 0;
+    int dir = path_make(root, parent, PATH_DIRECTORY, error);
+    if (dir < 0)
+        return -1;
+    if (mknodat(dir, name, d->mode, d->device) < 0) {
+        if (errno != EEXIST)
+            return fail(error, "device", errno, "%s", d->path);
+        /* A bound host /dev has it already; anything else by that name is a trap. */
+        if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (st.st_mode & S_IFMT) != (d->mode & S_IFMT) ||
+            st.st_rdev != d->device)
+            return fail(error, "device", EEXIST, "%s", d->path);
+    } else if ((d->uid || d->gid) && fchownat(dir, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0) {
+        return fail(error, "device", errno, "%s", d->path);
+    }
+    close(dir);
+    return 0;
+}
+
+int devices_make(int root, const struct plan *plan, struct error *error)
+{
+    static const char *const links[][2] = {{"/proc/self/fd", "fd"},
+                                           {"/proc/self/fd/0", "stdin"},
+                                           {"/proc/self/fd/1", "stdout"},
+                                           {"/proc/self/fd/2", "stderr"},
+                                           {"pts/ptmx", "ptmx"}};
+    for (size_t i = 0; i < plan->device_count; i++)
+        if (make_device(root, &plan->devices[i], error) < 0)
+            return -1;
+    int dev = path_in_root(root, "/dev", O_DIRECTORY);
+    if (dev < 0)
+        return fail(error, "device", errno, "/dev");
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        if (symlinkat(links[i][0], dev, links[i][1]) < 0 && errno != EEXIST)
+            return fail(error, "device", errno, "/dev/%s", links[i][1]);
+    close(dev);
+    return 0;
+}
+
+/* By descriptor: what stands at /dev/pts/N meanwhile does not matter. */
+int console_bind(struct rootfs *fs, struct error *error)
+{
+    int target = path_make(fs->root, "/dev/console", PATH_FILE, error);
+    if (target < 0)
+        return -1;
+    int tree = sys_open_tree(fs->terminal, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0)
+        return fail(error, "terminal", errno, "/dev/console");
+    if (mount_attach(tree, target, "/dev/console", error) < 0)
+        return -1;
+    close(tree);
+    close(target);
+    return 0;
+}

@@ -1,0 +1,104 @@
+#ifndef TRIMTAB_PLAN_H
+#define TRIMTAB_PLAN_H
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "error.h"
+#include "json.h"
+
+/*
+ * What has to be done to start a container, worked out from its OCI configuration before anything is done: plain data,
+ * printable (plan_print), carried out by container_child(). Building it makes no system call that changes anything.
+ * Everything lives in the arena it was built with.
+ */
+struct plan_mount {
+    const char *destination, *type, *source;
+    bool bind;
+    bool recursive;                /* rbind */
+    uint64_t set, clear;           /* MOUNT_ATTR_* of the mount itself */
+    uint64_t set_all, clear_all;   /* MOUNT_ATTR_* of it and everything below (rro, rnosuid...) */
+    uint64_t propagation;          /* MS_PRIVATE..., 0 for the default */
+    bool propagation_recursive;
+    const char **data;             /* file system options, NULL-terminated */
+};
+
+struct plan_device {
+    const char *path;
+    mode_t mode; /* with the type bits */
+    dev_t device;
+    uid_t uid;
+    gid_t gid;
+};
+
+enum { CAP_BOUNDING, CAP_EFFECTIVE, CAP_PERMITTED, CAP_INHERITABLE, CAP_AMBIENT, CAP_SETS };
+
+struct plan_process {
+    char **args, **env;
+    const char *cwd;
+    bool terminal;
+    unsigned short rows, columns;
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups;
+    size_t group_count;
+    int umask; /* -1: 022 */
+    uint64_t capabilities[CAP_SETS];
+    struct {
+        int resource;
+        uint64_t soft, hard;
+    } rlimits[16];
+    size_t rlimit_count;
+    bool no_new_privileges;
+    bool die_with_parent;
+    bool has_oom_score_adj;
+    int oom_score_adj;
+    struct sock_fprog filter; /* len 0: unconfined */
+    unsigned filter_flags;
+};
+
+struct plan {
+    struct plan_process process;
+    const char *root;      /* host path of the root, NULL when it is an overlay of layers */
+    bool root_readonly;
+    uint64_t root_propagation;
+    const char *hostname;
+    uint64_t new_namespaces; /* CLONE_NEW* */
+    struct {
+        uint64_t type;
+        const char *path;
+    } join[8];
+    size_t join_count;
+    struct plan_mount *mounts;
+    size_t mount_count;
+    struct plan_device *devices;
+    size_t device_count;
+    const char **masked, **readonly; /* NULL-terminated */
+    struct {
+        const char *name, *value;
+    } *sysctls;
+    size_t sysctl_count;
+    const char *cgroup_path;
+    const struct json *resources;
+};
+
+/* The whole configuration. Refuses by name what it cannot honour (ENOTSUP). */
+int plan_container(struct plan *plan, struct arena *arena, const struct json *config, struct error *error);
+/* Only `process` and the seccomp profile; for exec. `process` is OCI's process object, `linux` the config's. */
+int plan_process(struct plan_process *plan, struct arena *arena, const struct json *process, const struct json *linux_,
+                 struct error *error);
+int plan_mounts(struct plan *plan, struct arena *arena, const struct json *mounts, struct error *error);
+/* NULL-terminated array of the strings in a JSON array; refuses other elements. */
+char **plan_strings(struct arena *arena, const struct json *array, const char *what, struct error *error);
+/* One line an action, in the order of execution. */
+void plan_print(const struct plan *plan, FILE *out);
+
+/* seccomp.c: `profile` is OCI linux.seccomp, or {"profile": "runtime/default"} for the built-in one. */
+int seccomp_compile(struct plan_process *plan, struct arena *arena, const struct json *profile, struct error *error);
+/* capability.c */
+int capability_number(const char *name);
+
+#endif

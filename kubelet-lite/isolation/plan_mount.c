@@ -1,0 +1,160 @@
+#include <errno.h>
+#include <string.h>
+
+#include "plan.h"
+#include "sys.h"
+
+/* Every mount option with a meaning of its own; whatever is not here is handed to the file system. */
+static const struct {
+    const char *name;
+    enum { SET, CLEAR, SET_ALL, CLEAR_ALL, BIND, RBIND, SPREAD, RSPREAD, NOTHING, REFUSE } kind;
+    uint64_t value;
+} options[] = {
+    {"ro", SET, MOUNT_ATTR_RDONLY},
+    {"rw", CLEAR, MOUNT_ATTR_RDONLY},
+    {"nosuid", SET, MOUNT_ATTR_NOSUID},
+    {"suid", CLEAR, MOUNT_ATTR_NOSUID},
+    {"nodev", SET, MOUNT_ATTR_NODEV},
+    {"dev", CLEAR, MOUNT_ATTR_NODEV},
+    {"noexec", SET, MOUNT_ATTR_NOEXEC},
+    {"exec", CLEAR, MOUNT_ATTR_NOEXEC},
+    {"noatime", SET, MOUNT_ATTR_NOATIME},
+    {"atime", CLEAR, MOUNT_ATTR__ATIME},
+    {"strictatime", SET, MOUNT_ATTR_STRICTATIME},
+    {"relatime", CLEAR, MOUNT_ATTR__ATIME},
+    {"norelatime", SET, MOUNT_ATTR_STRICTATIME},
+    {"nodiratime", SET, MOUNT_ATTR_NODIRATIME},
+    {"diratime", CLEAR, MOUNT_ATTR_NODIRATIME},
+    {"nosymfollow", SET, MOUNT_ATTR_NOSYMFOLLOW},
+    {"symfollow", CLEAR, MOUNT_ATTR_NOSYMFOLLOW},
+    {"rro", SET_ALL, MOUNT_ATTR_RDONLY},
+    {"rrw", CLEAR_ALL, MOUNT_ATTR_RDONLY},
+    {"rnosuid", SET_ALL, MOUNT_ATTR_NOSUID},
+    {"rsuid", CLEAR_ALL, MOUNT_ATTR_NOSUID},
+    {"rnodev", SET_ALL, MOUNT_ATTR_NODEV},
+    {"rdev", CLEAR_ALL, MOUNT_ATTR_NODEV},
+    {"rnoexec", SET_ALL, MOUNT_ATTR_NOEXEC},
+    {"rexec", CLEAR_ALL, MOUNT_ATTR_NOEXEC},
+    {"rnoatime", SET_ALL, MOUNT_ATTR_NOATIME},
+    {"rnodiratime", SET_ALL, MOUNT_ATTR_NODIRATIME},
+    {"rnosymfollow", SET_ALL, MOUNT_ATTR_NOSYMFOLLOW},
+    {"bind", BIND, 0},
+    {"rbind", RBIND, 0},
+    {"private", SPREAD, MS_PRIVATE},
+    {"rprivate", RSPREAD, MS_PRIVATE},
+    {"slave", SPREAD, MS_SLAVE},
+    {"rslave", RSPREAD, MS_SLAVE},
+    {"shared", SPREAD, MS_SHARED},
+    {"rshared", RSPREAD, MS_SHARED},
+    {"unbindable", SPREAD, MS_UNBINDABLE},
+    {"runbindable", RSPREAD, MS_UNBINDABLE},
+    {"defaults", NOTHING, 0},
+    {"async", NOTHING, 0},
+    {"silent", NOTHING, 0},
+    {"loud", NOTHING, 0},
+    {"tmpcopyup", REFUSE, 0},
+    {"idmap", REFUSE, 0},
+    {"ridmap", REFUSE, 0},
+    {"remount", REFUSE, 0},
+};
+
+static int apply_option(struct plan_mount *m, const char *name, struct error *error)
+{
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (strcmp(options[i].name, name) != 0)
+            continue;
+        uint64_t value = options[i].value;
+        /* Access times are one field of several bits: a new value replaces the old. */
+        bool atime = value & MOUNT_ATTR__ATIME;
+        switch (options[i].kind) {
+        case SET:
+            if (atime)
+                m->set &= ~(uint64_t)MOUNT_ATTR__ATIME, m->clear |= MOUNT_ATTR__ATIME;
+            else
+                m->clear &= ~value;
+            m->set |= value;
+            return 0;
+        case CLEAR:
+            m->set &= ~value;
+            m->clear |= value;
+            return 0;
+        case SET_ALL:
+            if (atime)
+                m->clear_all |= MOUNT_ATTR__ATIME;
+            else
+                m->clear_all &= ~value;
+            m->set_all |= value;
+            return 0;
+        case CLEAR_ALL:
+            m->set_all &= ~value;
+            m->clear_all |= value;
+            return 0;
+        case RBIND:
+            m->recursive = true;
+            m->bind = true;
+            return 0;
+        case BIND:
+            m->bind = true;
+            return 0;
+        case RSPREAD:
+        case SPREAD:
+            m->propagation_recursive = options[i].kind == RSPREAD;
+            m->propagation = value;
+            return 0;
+        case NOTHING:
+            return 0;
+        case REFUSE:
+            return fail(error, "mount", ENOTSUP, "%s: option %s", m->destination, name);
+        }
+    }
+    return 1;
+}
+
+static int plan_mount(struct plan_mount *m, struct arena *arena, const struct json *json, struct error *error)
+{
+    static const char *const types[] = {"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"};
+    m->destination = json_get_string(json, "destination", "");
+    m->type = json_get_string(json, "type", "");
+    m->source = json_get_string(json, "source", "");
+    if (m->destination[0] != '/')
+        return fail(error, "mount", EINVAL, "%s: destination must be absolute", m->destination);
+    if (json_get(json, "uidMappings") || json_get(json, "gidMappings"))
+        return fail(error, "mount", ENOTSUP, "%s: id-mapped mounts", m->destination);
+    const struct json *list = json_get(json, "options");
+    size_t count = 0;
+    m->data = arena_alloc(arena, ((list ? list->length : 0) + 1) * sizeof *m->data);
+    json_each(option, list) {
+        const char *name = json_text(option, NULL);
+        int known = name ? apply_option(m, name, error) : fail(error, "mount", EINVAL, "%s: option", m->destination);
+        if (known < 0)
+            return -1;
+        if (known == 1)
+            m->data[count++] = name;
+    }
+    if (strcmp(m->type, "bind") == 0 || (m->type[0] == 0 && m->source[0] == '/'))
+        m->bind = true;
+    if (m->bind) {
+        if (m->source[0] != '/')
+            return fail(error, "mount", EINVAL, "%s: bind source must be absolute", m->destination);
+        /* A bind mount has no file system options: an unknown word must not silently weaken the mount. */
+        if (count)
+            return fail(error, "mount", EINVAL, "%s: unknown option %s", m->destination, m->data[0]);
+        m->type = "bind";
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(m->type, types[i]) == 0)
+            return 0;
+    return fail(error, "mount", ENOTSUP, "%s: type %s", m->destination, m->type);
+}
+
+int plan_mounts(struct plan *plan, struct arena *arena, const struct json *mounts, struct error *error)
+{
+    if (mounts && mounts->type != JSON_ARRAY)
+        return fail(error, "config", EINVAL, "mounts");
+    plan->mounts = arena_alloc(arena, ((mounts ? mounts->length : 0) + 1) * sizeof *plan->mounts);
+    json_each(mount, mounts)
+        if (plan_mount(&plan->mounts[plan->mount_count++], arena, mount, error) < 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,91 @@
+#ifndef TRIMTAB_POD_H
+#define TRIMTAB_POD_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "child.h"
+#include "log.h"
+#include "loop.h"
+#include "server.h"
+
+/* The pod process's own state. One thread; everything here is reached only from the loop. */
+struct pod {
+    char *id, *cgroup, *directory, *state_path, *socket;
+    char *annotations; /* JSON text */
+    bool host_network, host_pid, host_ipc, share_pid;
+    bool stopping;
+    int64_t created;
+    pid_t init;  /* first process of a shared PID namespace */
+    int init_fd; /* its pidfd */
+    int own_pid_namespace;
+};
+extern struct pod pod;
+
+/* A child process being started or living; container, exec or execSync embed it. */
+struct process {
+    pid_t pid; /* 0: none */
+    int pidfd;
+    struct source channel; /* until execve */
+    bool ready;            /* CHILD_READY seen */
+    bool failed;
+    struct error failure;
+    char stage[32];
+    int master; /* terminal, -1 */
+    void (*started)(struct process *process); /* execve succeeded, or `failed` with `failure` */
+    void (*exited)(struct process *process, int status);
+    struct process *next;
+};
+
+/* Clones: the child returns 0 and has `child->channel`; the parent gets its pid, or -1 with `error`. */
+struct process_namespaces {
+    uint64_t flags; /* CLONE_NEW* */
+    int pid_namespace; /* descriptor whose PID namespace to be born in, -1 for ours */
+    int v2_group;      /* descriptor, -1 */
+};
+pid_t process_clone(struct process *process, const struct process_namespaces *where, struct child *child,
+                    struct error *error);
+void process_signal(struct process *process, int sig, bool group);
+/* Reaps everything that has ended. */
+void processes_reap(void);
+
+struct container {
+    struct process process; /* first */
+    char *id, *name, *log_path, *directory, *cgroup, *annotations;
+    enum { CONTAINER_STARTING, CONTAINER_RUNNING, CONTAINER_EXITED } state;
+    bool tty, stdin_once, own_pid, in_v2;
+    uint64_t namespaces;   /* to join for exec */
+    int config;            /* memfd of {"process", "seccomp"}, for exec */
+    pid_t pid;
+    int64_t started, finished;
+    int exit_code, signal;
+    bool oom;
+    struct request *starting;
+    struct log log;
+    struct log_stream lines[2];
+    struct source output[2]; /* stdout, stderr; with a terminal [0] is its master */
+    int input;               /* stdin pipe or terminal, -1 */
+    struct stream *attached;
+    struct container *next;
+};
+extern struct container *containers;
+
+void container_free(struct container *c);
+struct container *container_find(const char *id);
+void container_write(const struct container *c, struct json_writer *w, const char *key);
+/* Attached streams that cannot take more stop the pump, so a slow reader slows the container, as a terminal does. */
+void container_pump(struct container *c, bool run);
+void container_kill_all(void);
+
+/* stream.c */
+void stream_output(struct container *c, int channel, const char *data, size_t length);
+void stream_container_ended(struct container *c);
+
+/* pod_state.c */
+void pod_write_status(struct json_writer *w);
+void pod_save(void);
+void pod_broadcast_exit(const struct container *c);
+char *json_text_of(const struct json *value);
+int signal_number(const char *name);
+
+#endif

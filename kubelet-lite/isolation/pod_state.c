@@ -1,0 +1,115 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "path.h"
+#include "pod.h"
+
+/* A copy of a JSON object as text; "{}" for anything else. */
+char *json_text_of(const struct json *value)
+{
+    struct buffer text = {0};
+    struct json_writer w = {.out = &text};
+    if (!json_is(value, JSON_OBJECT))
+        return strdup("{}");
+    json_value(&w, NULL, value);
+    buffer_append(&text, "", 1);
+    if (text.failed) {
+        buffer_free(&text);
+        return strdup("{}");
+    }
+    return text.data;
+}
+
+/* Names with or without SIG, or a number. -1: no such signal. */
+int signal_number(const char *name)
+{
+    static const struct {
+        const char *name;
+        int number;
+    } known[] = {
+        {"HUP", SIGHUP},     {"INT", SIGINT},       {"QUIT", SIGQUIT}, {"ILL", SIGILL},   {"TRAP", SIGTRAP},
+        {"ABRT", SIGABRT},   {"BUS", SIGBUS},       {"FPE", SIGFPE},   {"KILL", SIGKILL}, {"USR1", SIGUSR1},
+        {"SEGV", SIGSEGV},   {"USR2", SIGUSR2},     {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM},
+        {"STKFLT", 16},      {"CHLD", SIGCHLD},     {"CONT", SIGCONT}, {"STOP", SIGSTOP}, {"TSTP", SIGTSTP},
+        {"TTIN", SIGTTIN},   {"TTOU", SIGTTOU},     {"URG", SIGURG},   {"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ},
+        {"VTALRM", SIGVTALRM}, {"PROF", SIGPROF},   {"WINCH", SIGWINCH}, {"IO", SIGIO},   {"PWR", SIGPWR},
+        {"SYS", SIGSYS},
+    };
+    char *end;
+    long number = strtol(name, &end, 10);
+    if (*name && !*end)
+        return number > 0 && number <= 64 ? (int)number : -1;
+    if (strncasecmp(name, "SIG", 3) == 0)
+        name += 3;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(known[i].name, name) == 0)
+            return known[i].number;
+    if (strncasecmp(name, "RTMIN", 5) == 0 && (name[5] == '+' || !name[5])) {
+        number = strtol(name + 5, &end, 10);
+        return !*end && number >= 0 && number <= 30 ? 34 + (int)number : -1;
+    }
+    return -1;
+}
+
+static void write_pod(struct json_writer *w, bool saved)
+{
+    char netns[64] = "";
+    if (!pod.host_network)
+        snprintf(netns, sizeof netns, "/proc/%d/ns/net", getpid());
+    json_string(w, "id", pod.id);
+    json_string(w, "state", "ready");
+    json_int(w, "pid", getpid());
+    json_string(w, "netns", netns);
+    json_int(w, "createdAt", pod.created);
+    json_raw(w, "annotations", pod.annotations);
+    json_string(w, "socket", pod.socket);
+    if (saved) {
+        json_string(w, "cgroup", pod.cgroup);
+        json_open(w, "directories", '[');
+        for (struct container *c = containers; c; c = c->next)
+            if (*c->directory)
+                json_string(w, NULL, c->directory);
+        json_close(w, ']');
+    }
+    json_open(w, "containers", '[');
+    for (struct container *c = containers; c; c = c->next)
+        if (c->state != CONTAINER_STARTING)
+            container_write(c, w, NULL);
+    json_close(w, ']');
+}
+
+void pod_write_status(struct json_writer *w)
+{
+    write_pod(w, false);
+}
+
+/* What the node core needs when this process is dead; by rename, so it is never half. */
+void pod_save(void)
+{
+    struct buffer text = {0};
+    struct error error;
+    struct json_writer w = {.out = &text};
+    json_open(&w, NULL, '{');
+    write_pod(&w, true);
+    json_close(&w, '}');
+    if (text.failed || file_replace(pod.state_path, text.data, text.length, 0600, &error) < 0)
+        fprintf(stderr, "warning: %s cannot be written\n", pod.state_path);
+    buffer_free(&text);
+}
+
+void pod_broadcast_exit(const struct container *c)
+{
+    struct buffer text = {0};
+    struct json_writer w = {.out = &text};
+    json_open(&w, NULL, '{');
+    json_string(&w, "event", "exited");
+    container_write(c, &w, "container");
+    json_close(&w, '}');
+    server_broadcast(&text);
+    buffer_free(&text);
+}

@@ -1,0 +1,155 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "pod.h"
+#include "sys.h"
+
+static struct process *processes;
+
+static void forget(struct process *p)
+{
+    for (struct process **at = &processes; *at; at = &(*at)->next) {
+        if (*at == p) {
+            *at = p->next;
+            return;
+        }
+    }
+}
+
+static void channel_close(struct process *p)
+{
+    loop_forget(&p->channel);
+    if (p->channel.fd >= 0)
+        close(p->channel.fd);
+    p->channel.fd = -1;
+}
+
+static void take_message(struct process *p, const struct child_message *m, int fd)
+{
+    if (m->kind == CHILD_READY) {
+        p->ready = true;
+    } else if (m->kind == CHILD_TERMINAL && fd >= 0) {
+        p->master = fd;
+        return;
+    } else if (m->kind == CHILD_FAILED) {
+        p->failed = true;
+        memcpy(p->stage, m->stage, sizeof p->stage);
+        p->stage[sizeof p->stage - 1] = 0;
+        fail(&p->failure, p->stage, m->err, "%.*s", (int)sizeof m->object, m->object);
+    } else if (m->kind == CHILD_WARNING) {
+        fprintf(stderr, "warning: %s: %s: %s\n", m->stage, m->object, errno_name(m->err));
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void channel_ready(struct source *source, uint32_t events)
+{
+    (void)events;
+    struct process *p = (struct process *)(void *)((char *)source - offsetof(struct process, channel));
+    for (;;) {
+        struct child_message m = {0};
+        struct iovec part = {&m, sizeof m};
+        union {
+            struct cmsghdr align;
+            char space[CMSG_SPACE(sizeof(int))];
+        } control;
+        struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        ssize_t n = recvmsg(p->channel.fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0)
+            break;
+        int fd = -1;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c))
+            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+                memcpy(&fd, CMSG_DATA(c), sizeof fd);
+        take_message(p, &m, fd);
+    }
+    channel_close(p);
+    if (!p->ready && !p->failed) {
+        p->failed = true;
+        fail(&p->failure, "start", ESRCH, "killed before its program ran");
+    }
+    p->started(p);
+}
+
+pid_t process_clone(struct process *p, const struct process_namespaces *where, struct child *child, struct error *error)
+{
+    int pair[2], born = -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return fail(error, "start", errno, "socketpair");
+    bool elsewhere = where->pid_namespace >= 0;
+    if (elsewhere && setns(where->pid_namespace, CLONE_NEWPID) < 0) {
+        int saved = errno;
+        close(pair[0]);
+        close(pair[1]);
+        return fail(error, "namespace", saved, "pid");
+    }
+    struct clone_args args = {
+        .flags = where->flags | CLONE_PIDFD | (where->v2_group >= 0 ? CLONE_INTO_CGROUP : 0),
+        .pidfd = (uintptr_t)&born,
+        .exit_signal = SIGCHLD,
+        .cgroup = where->v2_group >= 0 ? (uint64_t)where->v2_group : 0,
+    };
+    pid_t pid = sys_clone3(&args);
+    if (pid == 0) {
+        close(pair[0]);
+        child->channel = pair[1];
+        return 0;
+    }
+    int saved = errno;
+    close(pair[1]);
+    if (elsewhere)
+        setns(pod.own_pid_namespace, CLONE_NEWPID);
+    if (pid < 0) {
+        close(pair[0]);
+        return fail(error, "start", saved, "clone3");
+    }
+    p->pid = pid;
+    p->pidfd = born;
+    p->master = -1;
+    p->ready = p->failed = false;
+    p->channel = (struct source){.fd = pair[0], .ready = channel_ready};
+    loop_watch(&p->channel, EPOLLIN);
+    p->next = processes;
+    processes = p;
+    return pid;
+}
+
+void process_signal(struct process *p, int sig, bool group)
+{
+    if (p->pid <= 0)
+        return;
+    if (group && kill(-p->pid, sig) == 0)
+        return;
+    sys_pidfd_send_signal(p->pidfd, sig);
+}
+
+void processes_reap(void)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct process *p = processes;
+        while (p && p->pid != pid)
+            p = p->next;
+        /* Others are orphans of containers in the host's PID namespace: reaping was all they needed. */
+        if (!p)
+            continue;
+        /* What the child said last comes first. */
+        if (p->channel.fd >= 0)
+            channel_ready(&p->channel, 0);
+        p->pid = 0;
+        forget(p);
+        close(p->pidfd);
+        p->pidfd = -1;
+        p->exited(p, status);
+    }
+}

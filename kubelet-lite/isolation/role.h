@@ -1,0 +1,22 @@
+#ifndef TRIMTAB_ROLE_H
+#define TRIMTAB_ROLE_H
+
+/* The faces of the one binary. */
+int node_main(int argc, char **argv);
+int pod_main(void);
+int oci_main(int argc, char **argv);
+int plan_main(int argc, char **argv);
+
+/* A pod process finds its configuration (JSON until end-of-file) and the way to answer at these descriptors. */
+#define POD_CONFIG_FD 3
+#define POD_READY_FD 4
+
+/*
+ * A copy of this program in a sealed memory file. Whoever enters a container runs from it, so that nothing inside can
+ * reach and overwrite the binary on disk through /proc/<pid>/exe (CVE-2019-5736). -1 with errno.
+ */
+int sealed_self(void);
+/* True when this process runs from such a copy. */
+int is_sealed(void);
+
+#endif

@@ -1,0 +1,234 @@
+#include "rootfs.h"
+
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include <linux/magic.h>
+
+#include "path.h"
+#include "sys.h"
+
+static int set_attributes(int tree, uint64_t set, uint64_t clear, uint64_t propagation, bool all, const char *what,
+                          struct error *error)
+{
+    struct mount_attr attr = {.attr_set = set, .attr_clr = clear, .propagation = propagation};
+    if (!set && !clear && !propagation)
+        return 0;
+    if (sys_mount_setattr(tree, "", AT_EMPTY_PATH | (all ? AT_RECURSIVE : 0u), &attr) < 0)
+        return fail(error, "mount", errno, "attributes of %s", what);
+    return 0;
+}
+
+int rootfs_open_sources(struct rootfs *fs, const struct plan *plan, struct arena *arena, struct error *error)
+{
+    fs->sources = arena_alloc(arena, (plan->mount_count + 1) * sizeof *fs->sources);
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        const struct plan_mount *m = &plan->mounts[i];
+        if (!m->bind)
+            continue;
+        unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0u);
+        if ((fs->sources[i] = sys_open_tree(AT_FDCWD, m->source, flags)) < 0)
+            return fail(error, "mount", errno, "source %s", m->source);
+    }
+    return 0;
+}
+
+/* procfs files that others (lxcfs) replace; nothing else of /proc may be covered, or the masks would be a fiction. */
+static bool may_cover_proc(const char *destination)
+{
+    static const char *const allowed[] = {"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat",
+                                          "/proc/swaps",   "/proc/uptime",    "/proc/loadavg", "/proc/slabinfo"};
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
+        if (strcmp(destination, allowed[i]) == 0)
+            return true;
+    return false;
+}
+
+static int mount_bind(struct rootfs *fs, const struct plan_mount *m, int source, struct error *error)
+{
+    struct stat st;
+    struct statfs type;
+    if (fstat(source, &st) < 0)
+        return fail(error, "mount", errno, "source %s", m->source);
+    int target = path_make(fs->root, m->destination, S_ISDIR(st.st_mode) ? PATH_DIRECTORY : PATH_FILE, error);
+    if (target < 0)
+        return -1;
+    if (fstatfs(target, &type) < 0 || (type.f_type == PROC_SUPER_MAGIC && !may_cover_proc(m->destination)))
+        return fail(error, "mount", EPERM, "%s: inside /proc", m->destination);
+    /* Private unless asked otherwise: what the container mounts stays in it. */
+    uint64_t spread = m->propagation ? m->propagation : MS_PRIVATE;
+    bool spread_all = m->propagation ? m->propagation_recursive : true;
+    if (set_attributes(source, 0, 0, spread, spread_all, m->destination, error) < 0 ||
+        set_attributes(source, m->set, m->clear, 0, false, m->destination, error) < 0 ||
+        set_attributes(source, m->set_all, m->clear_all, 0, true, m->destination, error) < 0 ||
+        mount_attach(source, target, m->destination, error) < 0)
+        return -1;
+    close(target);
+    close(source);
+    return 0;
+}
+
+static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, struct error *error)
+{
+    bool kernel = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0;
+    int target = path_make(fs->root, m->destination, PATH_DIRECTORY, error);
+    if (target < 0)
+        return -1;
+    if (kernel) {
+        /* An image whose /proc is a link must not move it away from the names that get masked. */
+        close(target);
+        if ((target = path_in_root_strict(fs->root, m->destination, O_DIRECTORY)) < 0)
+            return fail(error, "mount", errno, "%s: a link is on the way", m->destination);
+    }
+    int tree = mount_new(m->type, m->data, (unsigned)m->set, error);
+    if (tree < 0) {
+        size_t used = strlen(error->object);
+        snprintf(error->object + used, sizeof error->object - used, " on %s", m->destination);
+        return -1;
+    }
+    if (set_attributes(tree, m->set_all, m->clear_all, m->propagation, m->propagation_recursive, m->destination, error) < 0 ||
+        mount_attach(tree, target, m->destination, error) < 0)
+        return -1;
+    close(target);
+    if (strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0)
+        fs->proc = tree;
+    else
+        close(tree);
+    return 0;
+}
+
+static int make_root(struct rootfs *fs, const struct plan *plan, struct error *error)
+{
+    if (*fs->layers)
+        return mount_overlay(fs, error);
+    if (!plan->root)
+        return fail(error, "rootfs", EINVAL, "neither layers nor root.path");
+    int target = open(plan->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int tree = target < 0 ? -1 : sys_open_tree(target, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    if (tree < 0)
+        return fail(error, "rootfs", errno, "%s", plan->root);
+    if (set_attributes(tree, 0, 0, MS_PRIVATE, true, plan->root, error) < 0 ||
+        mount_attach(tree, target, plan->root, error) < 0)
+        return -1;
+    close(target);
+    fs->root = tree;
+    return 0;
+}
+
+int rootfs_mount(struct rootfs *fs, const struct plan *plan, struct error *error)
+{
+    fs->proc = -1;
+    /* Slave at least: nothing done below may reach the host, while what the host mounts may still come in. */
+    uint64_t spread = plan->root_propagation & MS_PRIVATE ? MS_PRIVATE : MS_SLAVE;
+    if (mount(NULL, "/", NULL, spread | MS_REC, NULL) < 0)
+        return fail(error, "mount", errno, "making / a slave");
+    if (make_root(fs, plan, error) < 0)
+        return -1;
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        const struct plan_mount *m = &plan->mounts[i];
+        int result = m->bind                            ? mount_bind(fs, m, fs->sources[i], error)
+                     : strncmp(m->type, "cgroup", 6) == 0 ? mount_cgroup(fs, plan, m, error)
+                                                          : mount_filesystem(fs, m, error);
+        if (result < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int make_readonly(struct rootfs *fs, const char *path, struct error *error)
+{
+    int target = path_in_root(fs->root, path, 0);
+    if (target < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : fail(error, "mount", errno, "read-only %s", path);
+    int tree = sys_open_tree(target, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    if (tree < 0)
+        return fail(error, "mount", errno, "read-only %s", path);
+    if (set_attributes(tree, MOUNT_ATTR_RDONLY, 0, 0, true, path, error) < 0 ||
+        mount_attach(tree, target, path, error) < 0)
+        return -1;
+    close(target);
+    close(tree);
+    return 0;
+}
+
+/* Files are covered by the host's null device, checked to be it; directories by one empty read-only file system. */
+static int mask(struct rootfs *fs, const char *path, int null, int *empty, struct error *error)
+{
+    struct stat st;
+    int tree, target = path_in_root(fs->root, path, 0);
+    if (target < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : fail(error, "mount", errno, "masked %s", path);
+    if (fstat(target, &st) < 0)
+        return fail(error, "mount", errno, "masked %s", path);
+    if (!S_ISDIR(st.st_mode)) {
+        tree = sys_open_tree(null, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    } else if (*empty < 0) {
+        static const char *const small[] = {"size=0", "nr_inodes=2", "mode=755", NULL};
+        tree = mount_new("tmpfs", small, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error);
+        if (tree < 0)
+            return -1;
+        *empty = tree;
+    } else {
+        tree = sys_open_tree(*empty, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    }
+    if (tree < 0)
+        return fail(error, "mount", errno, "masked %s", path);
+    if (mount_attach(tree, target, path, error) < 0)
+        return -1;
+    if (tree != *empty)
+        close(tree);
+    close(target);
+    return 0;
+}
+
+static int mask_paths(struct rootfs *fs, const struct plan *plan, struct error *error)
+{
+    struct stat st;
+    int empty = -1, null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (null < 0 || fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+        return fail(error, "mount", ENODEV, "the host's /dev/null is not the null device");
+    for (const char **path = plan->masked; *path; path++)
+        if (mask(fs, *path, null, &empty, error) < 0)
+            return -1;
+    close(null);
+    if (empty >= 0)
+        close(empty);
+    return 0;
+}
+
+int rootfs_finish(struct rootfs *fs, const struct plan *plan, struct error *error)
+{
+    uint64_t private = plan->new_namespaces;
+    for (size_t i = 0; i < plan->join_count; i++)
+        private |= plan->join[i].type;
+    if (devices_make(fs->root, plan, error) < 0 || (fs->terminal >= 0 && console_bind(fs, error) < 0))
+        return -1;
+    for (size_t i = 0; i < plan->sysctl_count; i++)
+        if (sysctl_write(fs->proc, plan->sysctls[i].name, plan->sysctls[i].value, private, error) < 0)
+            return -1;
+    /* Like a mount target, a missing working directory is made. */
+    int cwd = path_make(fs->root, plan->process.cwd, PATH_DIRECTORY, error);
+    if (cwd < 0)
+        return -1;
+    close(cwd);
+    for (const char **path = plan->readonly; *path; path++)
+        if (make_readonly(fs, *path, error) < 0)
+            return -1;
+    if (mask_paths(fs, plan, error) < 0)
+        return -1;
+    if (plan->root_readonly && set_attributes(fs->root, MOUNT_ATTR_RDONLY, 0, 0, false, "/", error) < 0)
+        return -1;
+    if (fchdir(fs->root) < 0 || sys_pivot_root(".", ".") < 0)
+        return fail(error, "rootfs", errno, "pivot_root");
+    /* The old root lies on top of the new one now, and goes with everything mounted in it. */
+    if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        return fail(error, "rootfs", errno, "detaching the old root");
+    if (plan->root_propagation && mount(NULL, "/", NULL, plan->root_propagation, NULL) < 0)
+        return fail(error, "mount", errno, "propagation of /");
+    return 0;
+}

@@ -1,0 +1,170 @@
+#include "seccomp.h"
+
+#include <asm/unistd.h>
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan.h"
+
+static const struct {
+    const char *name;
+    int number;
+} table[] = {
+#include "syscall_table.h"
+};
+
+int syscall_number(const char *name)
+{
+    size_t low = 0, high = sizeof table / sizeof *table;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        int order = strcmp(name, table[mid].name);
+        if (order == 0)
+            return table[mid].number;
+        if (order < 0)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return -1;
+}
+
+void seccomp_add(struct seccomp_rules *rules, const struct seccomp_rule *rule)
+{
+    if (rules->count == rules->capacity) {
+        size_t capacity = rules->capacity ? rules->capacity * 2 : 512;
+        struct seccomp_rule *grown = realloc(rules->rules, capacity * sizeof *grown);
+        if (!grown)
+            abort();
+        rules->rules = grown;
+        rules->capacity = capacity;
+    }
+    rules->rules[rules->count++] = *rule;
+}
+
+static int action_of(const char *name, const struct json *errno_ret, uint32_t *action)
+{
+    static const struct {
+        const char *name;
+        uint32_t action;
+        bool data;
+    } actions[] = {
+        {"SCMP_ACT_ALLOW", SECCOMP_RET_ALLOW, false},
+        {"SCMP_ACT_ERRNO", SECCOMP_RET_ERRNO, true},
+        {"SCMP_ACT_KILL", SECCOMP_RET_KILL_THREAD, false},
+        {"SCMP_ACT_KILL_THREAD", SECCOMP_RET_KILL_THREAD, false},
+        {"SCMP_ACT_KILL_PROCESS", SECCOMP_RET_KILL_PROCESS, false},
+        {"SCMP_ACT_TRAP", SECCOMP_RET_TRAP, false},
+        {"SCMP_ACT_TRACE", SECCOMP_RET_TRACE, true},
+        {"SCMP_ACT_LOG", SECCOMP_RET_LOG, false},
+    };
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        if (strcmp(actions[i].name, name) != 0)
+            continue;
+        int64_t data = json_number(errno_ret, EPERM);
+        if (data < 0 || data > 4095)
+            return -1;
+        *action = actions[i].action | (actions[i].data ? (uint32_t)data : 0);
+        return 0;
+    }
+    return -1;
+}
+
+static int condition_of(const struct json *json, struct seccomp_condition *out)
+{
+    static const char *const compares[] = {"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE",       "SCMP_CMP_EQ",
+                                           "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ"};
+    const char *compare = json_get_string(json, "op", "");
+    int64_t index = json_get_int(json, "index", -1);
+    *out = (struct seccomp_condition){.argument = (unsigned)index};
+    if (index < 0 || index > 5 || !json_to_u64(json_get(json, "value"), &out->value))
+        return -1;
+    if (json_get(json, "valueTwo") && !json_to_u64(json_get(json, "valueTwo"), &out->value_two))
+        return -1;
+    for (size_t i = 0; i < sizeof compares / sizeof *compares; i++) {
+        if (strcmp(compares[i], compare) == 0) {
+            out->compare = (enum seccomp_compare)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int rules_of(const struct json *profile, struct seccomp_rules *rules, struct error *error)
+{
+    const char *fallback = json_get_string(profile, "defaultAction", "");
+    if (json_get_string(profile, "listenerPath", NULL))
+        return fail(error, "seccomp", ENOTSUP, "listenerPath: notifications are not supported");
+    if (action_of(fallback, json_get(profile, "defaultErrnoRet"), &rules->default_action) < 0)
+        return fail(error, "seccomp", EINVAL, "defaultAction %s", fallback);
+    uint32_t kind = rules->default_action & SECCOMP_RET_ACTION_FULL;
+    rules->unknown_is_enosys = kind != SECCOMP_RET_ALLOW && kind != SECCOMP_RET_LOG && kind != SECCOMP_RET_TRACE;
+    json_each(entry, json_get(profile, "syscalls")) {
+        struct seccomp_rule rule = {0};
+        const char *action = json_get_string(entry, "action", "");
+        if (action_of(action, json_get(entry, "errnoRet"), &rule.action) < 0)
+            return fail(error, "seccomp", strcmp(action, "SCMP_ACT_NOTIFY") ? EINVAL : ENOTSUP, "action %s", action);
+        json_each(condition, json_get(entry, "args")) {
+            if (rule.condition_count == 6 || condition_of(condition, &rule.conditions[rule.condition_count]) < 0)
+                return fail(error, "seccomp", EINVAL, "args of %s", json_text(json_first(json_get(entry, "names")), "?"));
+            rule.condition_count++;
+        }
+        json_each(name, json_get(entry, "names")) {
+            rule.number = syscall_number(json_text(name, ""));
+            if (rule.number >= 0)
+                seccomp_add(rules, &rule);
+        }
+    }
+    return 0;
+}
+
+static int flags_of(const struct json *profile, unsigned *flags, struct error *error)
+{
+    static const struct {
+        const char *name;
+        unsigned flag;
+    } known[] = {
+        {"SECCOMP_FILTER_FLAG_TSYNC", 0}, /* one thread here: nothing to synchronise */
+        {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
+        {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+    };
+    json_each(flag, json_get(profile, "flags")) {
+        size_t i = 0, count = sizeof known / sizeof *known;
+        while (i < count && strcmp(known[i].name, json_text(flag, "")) != 0)
+            i++;
+        if (i == count)
+            return fail(error, "seccomp", ENOTSUP, "flag %s", json_text(flag, "?"));
+        *flags |= known[i].flag;
+    }
+    return 0;
+}
+
+int seccomp_compile(struct plan_process *plan, struct arena *arena, const struct json *profile, struct error *error)
+{
+    struct seccomp_rules rules = {0};
+    struct buffer program = {0};
+    int result = 0;
+    if (!json_is(profile, JSON_OBJECT))
+        return 0;
+    const char *builtin = json_get_string(profile, "profile", NULL);
+    if (builtin && strcmp(builtin, "runtime/default") != 0)
+        result = fail(error, "seccomp", ENOTSUP, "profile %s", builtin);
+    else if (builtin)
+        seccomp_default_profile(&rules, plan->capabilities[CAP_BOUNDING]);
+    else
+        result = rules_of(profile, &rules, error);
+    if (result == 0)
+        result = flags_of(profile, &plan->filter_flags, error);
+    if (result == 0)
+        result = seccomp_assemble(&rules, &program, error);
+    if (result == 0) {
+        plan->filter.len = (unsigned short)(program.length / sizeof(struct sock_filter));
+        plan->filter.filter = arena_alloc(arena, program.length);
+        memcpy(plan->filter.filter, program.data, program.length);
+    }
+    buffer_free(&program);
+    free(rules.rules);
+    return result;
+}

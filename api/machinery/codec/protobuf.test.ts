@@ -125,6 +125,14 @@ describe('objects as clients send them', () => {
     expect(round(lease)).toEqual(lease);
   });
 
+  test('equal maps are equal bytes, whatever the order of their keys', () => {
+    const labelled = (labels: object) => encodeProtobuf({ kind: 'Pod', apiVersion: 'v1', metadata: { labels } });
+    expect(
+      Buffer.from(labelled({ z: '1', a: '2', 10: '3', 9: '4' })).equals(labelled({ a: '2', 9: '4', z: '1', 10: '3' })),
+    ).toBe(true);
+    expect(Buffer.from(labelled({ z: '1', a: '2' })).equals(labelled({ a: '2', z: '1' }))).toBe(true);
+  });
+
   test('a list written from its items equals the list written whole', () => {
     const items = ['a', 'b'].map((name) => ({
       metadata: { name, labels: { z: '1', a: '2' } },

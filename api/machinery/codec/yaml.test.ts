@@ -196,6 +196,7 @@ describe('duplicate names in JSON', () => {
       'duplicate field "e.f"',
       'duplicate field "e"',
     ]);
+    expect(duplicateFields('{"a\\"b":"}","c":{"a\\"b":1},"a\\"b":2}')).toEqual(['duplicate field "a"b"']);
     expect(duplicateFields('{"a":{"x":1},"b":{"x":1},"c":"\\\\"}')).toEqual([]);
   });
 });

@@ -1,3 +1,6 @@
+export * from './admission/index.js';
+export { quotaUsage } from './admission/quota-usage.js';
+export { tokenMountPath } from './admission/service-account.js';
 export * from './authentication/authenticate.js';
 export * from './authentication/groups.js';
 export * from './authentication/impersonation.js';
@@ -15,6 +18,9 @@ export type { Binding, LabelSelector, PolicyRule, Role, RoleRef, Subject } from 
 export * from './authorization/refusal.js';
 export * from './authorization/reviews.js';
 export * from './authorization/store-feed.js';
+export * from './bootstrap/bootstrap.js';
+export * from './bootstrap/cluster-security.js';
+export * from './bootstrap/kubernetes-service.js';
 export type { KeyPair, Subject as CertificateSubject } from './certificates/certificate.js';
 export * from './certificates/kubeconfig.js';
 export * from './certificates/pki.js';

@@ -13,7 +13,9 @@ const rule = (apiGroup: string, resources: readonly string[], verbs: readonly st
 /** What every kubelet may do whichever node it is; admission (NodeRestriction) keeps its writes to its own objects. */
 const always: readonly PolicyRule[] = [
   rule('', ['nodes', 'services', 'namespaces'], ['get', 'list', 'watch']),
+  // The Service datapath, the name server and network policy run beside the kubelet and under its name.
   rule('discovery.k8s.io', ['endpointslices'], ['get', 'list', 'watch']),
+  rule('networking.k8s.io', ['networkpolicies', 'servicecidrs'], ['get', 'list', 'watch']),
   rule('', ['nodes'], ['create', 'patch', 'update']),
   rule('', ['nodes/status'], ['patch', 'update']),
   rule('', ['pods'], ['list', 'watch', 'create', 'delete']),

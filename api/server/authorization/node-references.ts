@@ -1,46 +1,5 @@
-import type { KubeObject } from '@trimtab/machinery';
+import type { Pod, PodSpec } from '@trimtab/machinery';
 import type { ObjectChange } from './store-feed.js';
-
-interface Volume {
-  readonly secret?: { readonly secretName?: string };
-  readonly configMap?: { readonly name?: string };
-  readonly persistentVolumeClaim?: { readonly claimName?: string };
-  readonly ephemeral?: object;
-  readonly name?: string;
-  readonly projected?: {
-    readonly sources?: readonly {
-      readonly secret?: { readonly name?: string };
-      readonly configMap?: { readonly name?: string };
-    }[];
-  };
-  readonly [plugin: string]: unknown;
-}
-
-interface Container {
-  readonly env?: readonly {
-    readonly valueFrom?: {
-      readonly secretKeyRef?: { readonly name?: string };
-      readonly configMapKeyRef?: { readonly name?: string };
-    };
-  }[];
-  readonly envFrom?: readonly {
-    readonly secretRef?: { readonly name?: string };
-    readonly configMapRef?: { readonly name?: string };
-  }[];
-}
-
-interface Pod extends KubeObject {
-  readonly spec?: {
-    readonly nodeName?: string;
-    readonly serviceAccountName?: string;
-    readonly imagePullSecrets?: readonly { readonly name?: string }[];
-    readonly volumes?: readonly Volume[];
-    readonly containers?: readonly Container[];
-    readonly initContainers?: readonly Container[];
-    readonly ephemeralContainers?: readonly Container[];
-    readonly resourceClaims?: readonly { readonly resourceClaimName?: string }[];
-  };
-}
 
 /** Everything of its namespace a pod names, as `<plural>/<name>`: what its kubelet has to read. */
 export function podReferences(pod: Pod): ReadonlySet<string> {
@@ -48,7 +7,8 @@ export function podReferences(pod: Pod): ReadonlySet<string> {
   const add = (plural: string, name: string | undefined) => {
     if (name) refs.add(`${plural}/${name}`);
   };
-  const { spec = {}, metadata } = pod;
+  const { metadata } = pod;
+  const spec: PodSpec = pod.spec ?? { containers: [] };
   add('pods', metadata.name);
   add('serviceaccounts', spec.serviceAccountName || 'default');
   for (const secret of spec.imagePullSecrets ?? []) add('secrets', secret.name);

@@ -33,15 +33,26 @@ export function followStore(
   const subscriptions = resources.map((resource) => {
     for (const { key, object } of start.range({ resource }))
       apply({ resource, key: `${key.namespace}/${key.name}`, object });
-    return store.watch({ resource }, start.revision).subscribe((event) =>
-      apply({
-        resource,
-        key: `${event.key.namespace}/${event.key.name}`,
-        ...(event.type === 'put' ? { object: event.object } : {}),
-      }),
-    );
+    return followChanges(store, resource, start.revision, apply);
   });
   return () => {
-    for (const subscription of subscriptions) subscription.unsubscribe();
+    for (const unsubscribe of subscriptions) unsubscribe();
   };
+}
+
+/** The same without what there is already: only changes after the revision. */
+export function followChanges(
+  store: Pick<Store, 'watch'>,
+  resource: string,
+  after: number,
+  apply: (change: ObjectChange) => void,
+): () => void {
+  const subscription = store.watch({ resource }, after).subscribe((event) =>
+    apply({
+      resource,
+      key: `${event.key.namespace}/${event.key.name}`,
+      ...(event.type === 'put' ? { object: event.object } : {}),
+    }),
+  );
+  return () => subscription.unsubscribe();
 }

@@ -1,8 +1,8 @@
 import type { Json } from '@trimtab/machinery';
 import { type DefaultTable, type Fields, nested, orZero } from './defaults.js';
-import { podDefaults, podSpecDefaults } from './pod-defaults.js';
+import { podSpecDefaults } from './pod-defaults.js';
 
-/** Defaults of every other kind (kubernetes: pkg/apis/<group>/<version>/defaults.go), by `<group>/<plural>`. */
+/** Defaults of every kind but Pod (kubernetes: pkg/apis/<group>/<version>/defaults.go), by `<group>/<plural>`. */
 
 const isObject = (value: Json | undefined): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -142,7 +142,6 @@ const limitRanges: DefaultTable = nested('spec.limits[]', {
 const claim: DefaultTable = { 'spec.volumeMode': 'Filesystem', status: {}, 'status.phase': 'Pending' };
 
 export const kindDefaults: Readonly<Record<string, DefaultTable>> = {
-  '/pods': podDefaults,
   '/podtemplates': nested('template.spec', podSpecDefaults),
   '/replicationcontrollers': replicationcontrollers,
   '/services': services,

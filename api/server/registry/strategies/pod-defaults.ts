@@ -80,14 +80,8 @@ export const podSpecDefaults: DefaultTable = {
   ...nested('volumes[]', volume),
 };
 
-/** A container's requests follow its limits where only limits are given. */
-const requestsFromLimits = (resources: Fields): Json | undefined =>
-  isObject(resources.limits) && Object.keys(resources.limits).length > 0 ? resources.limits : undefined;
-
 /** A pod itself has a few defaults that its template does not show. */
 export const podDefaults: DefaultTable = nested('spec', {
   enableServiceLinks: true,
-  'containers[].resources.requests': requestsFromLimits,
-  'initContainers[].resources.requests': requestsFromLimits,
   ...podSpecDefaults,
 });

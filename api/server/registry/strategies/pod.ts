@@ -7,6 +7,29 @@ import { type KindRules, strategyFor } from './typed.js';
 
 const fillDefaults = compileDefaults(podDefaults);
 
+/** A pod's requests follow its limits wherever only a limit is given; a template's do not, so that it shows what was said. */
+function withRequests(container: Container): Container {
+  const { limits, requests } = container.resources ?? {};
+  const lacking = Object.entries(limits ?? {}).filter(([name]) => requests?.[name] === undefined);
+  if (lacking.length === 0) return container;
+  return {
+    ...container,
+    resources: { ...container.resources, requests: { ...requests, ...Object.fromEntries(lacking) } },
+  };
+}
+
+function fillRequests(pod: Pod): Pod {
+  const { spec } = pod;
+  if (!spec) return pod;
+  const all = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
+  if (all.every((container) => withRequests(container) === container)) return pod;
+  const initContainers = spec.initContainers?.map(withRequests);
+  return {
+    ...pod,
+    spec: { ...spec, containers: spec.containers.map(withRequests), ...(initContainers ? { initContainers } : {}) },
+  };
+}
+
 /** Guaranteed, Burstable or BestEffort (kubernetes: «Pod Quality of Service Classes»). */
 export function qosClass(spec: PodSpec): 'Guaranteed' | 'Burstable' | 'BestEffort' {
   const computed = ['cpu', 'memory'] as const;
@@ -144,7 +167,7 @@ function validateResize(now: PodSpec, old: PodSpec, out: Causes): void {
 }
 
 const rules: KindRules<Pod> = {
-  default: fillDefaults,
+  default: (pod) => fillRequests(fillDefaults(pod)),
   prepareForCreate: (pod) => ({
     ...pod,
     status: { phase: 'Pending', ...(pod.spec?.containers ? { qosClass: qosClass(pod.spec) } : {}) },

@@ -1,0 +1,133 @@
+import {
+  addQuantities,
+  type Clock,
+  compareQuantities,
+  formatQuantity,
+  type KubeObject,
+  type ParsedQuantity,
+  parseQuantity,
+  quantityOf,
+  type ResourceQuota,
+  subQuantities,
+} from '@trimtab/machinery';
+import type { ObjectChange } from '../authorization/store-feed.js';
+import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../contracts.js';
+import { refuse } from './attributes.js';
+import { inScope, quotaUsage, type Usage, usageOf } from './quota-usage.js';
+
+/** A charge whose object has not come into the store by then is of a write that failed. */
+const chargeLifeMs = 10_000;
+
+/** Tells of every change of a resource from now on; gives the function that ends it. */
+export type Follow = (resource: string, apply: (change: ObjectChange) => void) => () => void;
+
+interface Charge {
+  readonly uid: string;
+  readonly usage: Usage;
+  readonly at: number;
+}
+
+/**
+ * Refuses what would go beyond a ResourceQuota of the namespace. Usage is what the stored objects use, plus what was admitted
+ * a moment ago and is not stored yet, so two creations at once cannot both take the last place. Runs last: what it admits
+ * is meant to be stored. Dry runs are checked and not charged.
+ */
+export function resourceQuota(reader: ObjectReader, clock: Clock, follow: Follow): AdmissionPlugin {
+  const charges = new Map<string, readonly Charge[]>();
+  const followed = new Set<string>();
+
+  return {
+    name: 'ResourceQuota',
+    validate(attributes) {
+      const { operation, type, subresource, object, namespace, dryRun } = attributes;
+      if (!object || !type.namespaced || (operation !== 'CREATE' && operation !== 'UPDATE')) return;
+      if (subresource !== '' && !(type.resource === 'pods' && subresource === 'resize')) return;
+      const resource = `${type.group}/${type.resource}`;
+      const quotas = [...reader.list('/resourcequotas', namespace)] as readonly ResourceQuota[];
+      if (quotas.length === 0) return;
+      const added = difference(
+        usageOf(resource, object),
+        attributes.oldObject && usageOf(resource, attributes.oldObject),
+      );
+      const relevant = quotas.filter(({ spec }) => inScope(spec, resource, object));
+      for (const quota of relevant) check(attributes, quota, added);
+      if (dryRun || operation !== 'CREATE' || relevant.length === 0) return;
+      if (!followed.has(resource)) follow(resource, landed);
+      followed.add(resource);
+      charges.set(namespace, [...alive(namespace), { uid: object.metadata.uid ?? '', usage: added, at: clock.now() }]);
+    },
+  };
+
+  /** What is stored counts as such from then on. */
+  function landed({ key, object }: ObjectChange): void {
+    const namespace = key.slice(0, key.indexOf('/'));
+    const open = charges.get(namespace);
+    if (!open || !object) return;
+    const rest = open.filter(({ uid }) => uid !== object.metadata.uid);
+    if (rest.length > 0) charges.set(namespace, rest);
+    else charges.delete(namespace);
+  }
+
+  function alive(namespace: string): readonly Charge[] {
+    return (charges.get(namespace) ?? []).filter(({ at }) => clock.now() - at < chargeLifeMs);
+  }
+
+  function check(attributes: AdmissionAttributes, quota: ResourceQuota, added: Usage): void {
+    const hard = quota.spec?.hard ?? {};
+    const bounded = [...added].filter(([name]) => hard[name] !== undefined);
+    requireStated(attributes, quota);
+    if (bounded.every(([, amount]) => amount.nano <= 0n)) return;
+    const used = quotaUsage(reader, attributes.namespace, quota.spec);
+    for (const charge of alive(attributes.namespace))
+      for (const [name, amount] of charge.usage) {
+        const sum = used.get(name);
+        if (sum) used.set(name, addQuantities(sum, amount));
+      }
+    const beyond = bounded.filter(([name, amount]) => {
+      const total = addQuantities(used.get(name) ?? quantityOf(0), amount);
+      return amount.nano > 0n && compareQuantities(total, parseQuantity(hard[name] ?? '0')) > 0;
+    });
+    if (beyond.length === 0) return;
+    const names = beyond.map(([name]) => name).sort();
+    const list = (value: (name: string) => ParsedQuantity) =>
+      names.map((n) => `${n}=${formatQuantity(value(n))}`).join(',');
+    throw refuse(
+      attributes,
+      `exceeded quota: ${quota.metadata.name}, requested: ${list((n) => added.get(n) ?? quantityOf(0))}, used: ${list((n) => used.get(n) ?? quantityOf(0))}, limited: ${list((n) => parseQuantity(hard[n] ?? '0'))}`,
+    );
+  }
+}
+
+/** Where a quota bounds compute resources, every container has to say how much it wants. */
+function requireStated(attributes: AdmissionAttributes, quota: ResourceQuota): void {
+  if (attributes.type.group !== '' || attributes.type.resource !== 'pods') return;
+  const spec = (
+    attributes.object as KubeObject & {
+      readonly spec?: {
+        readonly containers: readonly {
+          readonly name: string;
+          readonly resources?: Record<string, Record<string, string> | undefined>;
+        }[];
+      };
+    }
+  ).spec;
+  const missing = new Map<string, string[]>();
+  for (const name of Object.keys(quota.spec?.hard ?? {})) {
+    const match = /^(?:(requests|limits)\.)?(cpu|memory|ephemeral-storage)$/.exec(name);
+    if (!match) continue;
+    for (const container of spec?.containers ?? [])
+      if (container.resources?.[match[1] ?? 'requests']?.[match[2] ?? ''] === undefined)
+        missing.set(name, [...(missing.get(name) ?? []), container.name]);
+  }
+  if (missing.size === 0) return;
+  const parts = [...missing]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, containers]) => `${name} for: ${containers.join(',')}`);
+  throw refuse(attributes, `failed quota: ${quota.metadata.name}: must specify ${parts.join('; ')}`);
+}
+
+function difference(now: Usage, before: Usage | undefined): Map<string, ParsedQuantity> {
+  const result = new Map(now);
+  for (const [name, amount] of before ?? []) result.set(name, subQuantities(result.get(name) ?? quantityOf(0), amount));
+  return result;
+}

@@ -1,0 +1,134 @@
+import type { KeyObject } from 'node:crypto';
+import type { Clock, Random } from '@trimtab/machinery';
+import type { Store } from '@trimtab/store';
+import { builtinAdmission } from '../admission/index.js';
+import { createAuthenticator, type DecidingAuthenticator } from '../authentication/authenticate.js';
+import { mastersGroup, nodesGroup } from '../authentication/groups.js';
+import { selfSubjectReviewHandler, tokenReviewHandler } from '../authentication/reviews.js';
+import { createTokenIssuer, type TokenIssuer } from '../authentication/service-account-tokens.js';
+import { staticTokens } from '../authentication/static-tokens.js';
+import { serviceAccountTokens } from '../authentication/token-authenticator.js';
+import { tokenRequestHandler } from '../authentication/token-request.js';
+import { escalationCheck } from '../authorization/escalation.js';
+import { nodeAuthorizer } from '../authorization/node-authorizer.js';
+import { NodeReferences } from '../authorization/node-references.js';
+import { mastersAuthorizer, rbacAuthorizer, unionAuthorizer } from '../authorization/rbac-authorizer.js';
+import { RbacIndex, rbacResources } from '../authorization/rbac-index.js';
+import { accessReviewHandlers } from '../authorization/reviews.js';
+import { followChanges, followStore, storeReader } from '../authorization/store-feed.js';
+import type {
+  AdmissionPlugin,
+  Authorizer,
+  CreateOnlyHandlers,
+  ObjectReader,
+  RawHandler,
+  Strategy,
+  UserInfo,
+} from '../contracts.js';
+import { createBuiltinStrategies } from '../registry/strategies/index.js';
+import { ServiceAllocator } from '../registry/strategies/service-allocator.js';
+
+export interface ClusterSecurityOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Of {@link ensurePki}. */
+  readonly serviceAccountKey: { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
+  readonly serviceCIDR: string;
+  readonly nodePorts?: { readonly from: number; readonly to: number };
+  /** `iss` of service-account tokens and first audience; default `https://kubernetes.default.svc.cluster.local`. */
+  readonly issuer?: string;
+  readonly staticUsers?: ReadonlyMap<string, UserInfo>;
+  readonly anonymous?: readonly string[] | 'all' | 'none';
+  /** Further admission plugins, run before ResourceQuota. */
+  readonly admission?: readonly AdmissionPlugin[];
+  readonly disabledAdmission?: readonly string[];
+}
+
+/** Everything an API server is handed to be secure and to know its kinds. */
+export interface ClusterSecurity {
+  readonly reader: ObjectReader;
+  readonly authenticator: DecidingAuthenticator;
+  readonly authorizer: Authorizer;
+  readonly admission: readonly AdmissionPlugin[];
+  readonly handlers: CreateOnlyHandlers;
+  readonly rawHandlers: Readonly<Record<string, RawHandler>>;
+  /** By `<group>/<plural>` of the storage version. */
+  readonly strategies: Readonly<Record<string, Strategy>>;
+  readonly tokens: TokenIssuer;
+  readonly services: ServiceAllocator;
+  /** Stops following the store. */
+  close(): void;
+}
+
+/** The users under which the cluster's own parts act in process. */
+export const componentUsers = {
+  apiServer: { name: 'system:apiserver', groups: [mastersGroup, 'system:authenticated'] },
+  controllerManager: { name: 'system:kube-controller-manager', groups: ['system:authenticated'] },
+  scheduler: { name: 'system:kube-scheduler', groups: ['system:authenticated'] },
+  node: (name: string): UserInfo => ({ name: `system:node:${name}`, groups: [nodesGroup, 'system:authenticated'] }),
+} as const;
+
+/**
+ * Authentication, authorization, admission, reviews, tokens and strategies, joined over one store and current with it: an
+ * acknowledged write of a role counts for the next request.
+ */
+export function createClusterSecurity(options: ClusterSecurityOptions): ClusterSecurity {
+  const { store, clock, random } = options;
+  const reader = storeReader(store);
+  const rbac = new RbacIndex();
+  const references = new NodeReferences();
+  const services = new ServiceAllocator({ serviceCIDR: options.serviceCIDR, nodePorts: options.nodePorts, random });
+  const stops = [
+    followStore(store, rbacResources, (change) => rbac.apply(change)),
+    followStore(store, ['/pods'], (change) => references.apply(change)),
+    followStore(store, ['/services'], (change) => services.apply(change)),
+  ];
+
+  const issuer = options.issuer ?? 'https://kubernetes.default.svc.cluster.local';
+  const audiences = [issuer, 'https://kubernetes.default.svc'];
+  const tokens = createTokenIssuer({ issuer, audiences, key: options.serviceAccountKey, clock, random });
+  const authenticators = [
+    ...(options.staticUsers ? [staticTokens(options.staticUsers, audiences)] : []),
+    serviceAccountTokens(tokens, reader, clock),
+  ];
+  const authorizer = unionAuthorizer([mastersAuthorizer, nodeAuthorizer(references, reader), rbacAuthorizer(rbac)]);
+  const keySetPath = '/openid/v1/jwks';
+
+  return {
+    reader,
+    authenticator: createAuthenticator({ tokens: authenticators, anonymous: options.anonymous }),
+    authorizer,
+    admission: builtinAdmission({
+      reader,
+      clock,
+      random,
+      follow(resource, apply) {
+        const stop = followChanges(store, resource, store.revision, apply);
+        stops.push(stop);
+        return stop;
+      },
+      extra: [escalationCheck(rbac, authorizer), ...(options.admission ?? [])],
+      disabled: options.disabledAdmission,
+    }),
+    handlers: {
+      ...accessReviewHandlers(authorizer),
+      'authentication.k8s.io/tokenreviews': tokenReviewHandler(authenticators, audiences),
+      'authentication.k8s.io/selfsubjectreviews': selfSubjectReviewHandler(clock),
+      '/serviceaccounts/token': tokenRequestHandler(tokens, reader, clock),
+    },
+    rawHandlers: {
+      [keySetPath]: async () => ({ contentType: 'application/jwk-set+json', body: await tokens.keySet() }),
+      '/.well-known/openid-configuration': () => ({
+        contentType: 'application/json',
+        body: tokens.discovery(`${issuer}${keySetPath}`),
+      }),
+    },
+    strategies: createBuiltinStrategies({ services }),
+    tokens,
+    services,
+    close: () => {
+      for (const stop of stops) stop();
+    },
+  };
+}

@@ -170,6 +170,7 @@ describe('server-side apply', () => {
     const live = update(undefined, widget({ replicas: 1, paused: true }), 'bob');
     const result = apply(live, widget({ paused: null }), 'alice', { force: true });
     expect(result.spec).toEqual({ replicas: 1 });
+    expect(apply(live, { ...widget({}), spec: null as unknown as Widget['spec'] }, 'alice').spec).toEqual(live.spec);
   });
 
   test('bad requests are refused with Kubernetes’ words', () => {

@@ -11,6 +11,8 @@ import { childSchema, isHollow, itemElement, shapeOf } from './shape.js';
  */
 export function mergeApplied(live: unknown, config: unknown, schema: Schema | undefined): unknown {
   if (config === undefined || live === config) return live;
+  // Null for what is owned field by field names none of them; for anything else it says «absent».
+  if (config === null && !isHollow(live) && shapeOf(schema, live) !== 'leaf') return live;
   if (config === null && !schema?.nullable) return undefined;
   if (live === undefined || live === null) return withoutNulls(config, schema);
   const shape = shapeOf(schema, config);

@@ -75,6 +75,13 @@ describe('updates', () => {
     expect(managers(gone)).toEqual(['creator:Update']);
   });
 
+  test('who makes an element stand twice owns it', () => {
+    const before = update(undefined, widget({ cidrs: ['a', 'b'] }), 'creator');
+    const after = update(before, { ...before, spec: { cidrs: ['a', 'a', 'b'] } }, 'doubler');
+    expect(fields(after, 'doubler')).toEqual({ 'f:spec': { 'f:cidrs': { 'v:"a"': {} } } });
+    expect(JSON.stringify(fields(after, 'creator'))).not.toContain('v:\\"a\\"');
+  });
+
   test('an update that changes nothing keeps the managed fields themselves', () => {
     const again = update(
       created,

@@ -1,7 +1,7 @@
 import type { KubeObject, ManagedFieldsEntry } from '../object.js';
 import { equalJson } from '../patch/structure.js';
 import { changedFields } from './compare.js';
-import { differenceSets, isEmptySet, unionSets, withoutPrefixes } from './field-set.js';
+import { isEmptySet, unionSets, withoutPrefixes } from './field-set.js';
 import {
   capUpdateManagers,
   decodeManagers,
@@ -51,10 +51,7 @@ const isReset = (entries: readonly ManagedFieldsEntry[] | undefined | null): boo
 /** The managers after an update by `context.manager`. */
 export function recordUpdate(live: KubeObject, next: KubeObject, managers: Managers, context: WriteContext): Managers {
   const outcome = disownChanged(live, next, managers, '', context);
-  const { comparison } = outcome;
-  const set = ownable(
-    withoutPrefixes(differenceSets(changedFields(comparison), comparison.removed), resetSet(context)),
-  );
+  const set = ownable(withoutPrefixes(changedFields(outcome.comparison), resetSet(context)));
   if (isEmptySet(set)) return outcome.managers;
   const identity = {
     name: context.manager || 'unknown',

@@ -6,6 +6,7 @@ import {
   type ContainerConfig,
   type ContainerStatus,
   type ExecResult,
+  type ExecSyncConfig,
   type PodRuntime,
   RuntimeError,
   type RuntimeEvent,
@@ -97,7 +98,7 @@ export class SimulatedRuntime implements PodRuntime {
     throw new RuntimeError('exec', 'ENOSYS', 'this node is simulated: there is no process to run a command in');
   }
 
-  async execSync(): Promise<ExecResult> {
+  async execSync(_containerId: string, _config: ExecSyncConfig): Promise<ExecResult> {
     return { exitCode: 0, stdout: '', stderr: '' };
   }
 
@@ -107,7 +108,7 @@ export class SimulatedRuntime implements PodRuntime {
 
   async reopenLog(): Promise<void> {}
 
-  async dial(): Promise<Duplex> {
+  async dial(_sandboxId: string, _host: string, _port: number): Promise<Duplex> {
     return Duplex.from({ readable: new PassThrough().end(), writable: new PassThrough() });
   }
 

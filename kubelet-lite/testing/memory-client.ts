@@ -22,6 +22,8 @@ type Change = { readonly resource: string; readonly event: WatchEvent };
  */
 export class MemoryClient implements Client {
   readonly log: string[] = [];
+  /** Watches open now. */
+  watches = 0;
   readonly #objects = new Map<string, Map<string, KubeObject>>();
   readonly #history: Change[] = [];
   readonly #changes = new Subject<Change>();
@@ -55,7 +57,12 @@ export class MemoryClient implements Client {
         if (selects(options, object)) subscriber.next({ type: 'ADDED', object: object as T });
       if (options.sendInitialEvents) subscriber.next(this.#initialEventsEnd());
       else for (const change of this.#history) tell(change);
-      return this.#changes.subscribe(tell);
+      const subscription = this.#changes.subscribe(tell);
+      this.watches++;
+      return () => {
+        this.watches--;
+        subscription.unsubscribe();
+      };
     });
   }
 

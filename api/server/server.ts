@@ -126,7 +126,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     upgrade: (request, peer, socket, head) => void handleUpgrade(parts, request, peer, socket, head),
     onError: (error) => logger.debug({ err: error }, 'connection error'),
   });
-  clock.after(metricsDelay, () => void parts.metrics.load());
+  const cancelMetrics = clock.after(metricsDelay, () => void parts.metrics.load());
   const host = options.host ?? (bind === '0.0.0.0' || bind === '::' ? '127.0.0.1' : bind);
   return {
     url: `https://${host.includes(':') ? `[${host}]` : host}:${listener.port}`,
@@ -134,6 +134,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     kinds: registry.kinds,
     localClient: (user, fieldManager) => localClientOf(registry, authorizer, user, fieldManager),
     close: () => {
+      cancelMetrics();
       closing.abort();
       return listener.close();
     },

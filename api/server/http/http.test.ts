@@ -1,0 +1,295 @@
+import { createServer } from 'node:http';
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { gunzipSync } from 'node:zlib';
+import { decodeProtobuf, encodeProtobuf, VirtualClock } from '@trimtab/machinery';
+import { clientCertificate, send, type TestServer, testServer, type Wire } from './testing.js';
+
+let api: TestServer;
+beforeEach(async () => {
+  api = await testServer();
+});
+afterEach(() => api.close());
+
+const maps = '/api/v1/namespaces/default/configmaps';
+const map = (name: string, data: object = {}, metadata: object = {}) => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, ...metadata },
+  data,
+});
+
+/** Reads a stream line by line. */
+function lines(stream: http2.ClientHttp2Stream) {
+  const ready: Wire[] = [];
+  const wanted: ((line: Wire) => void)[] = [];
+  let text = '';
+  stream.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+    const parts = text.split('\n');
+    text = parts.pop()!;
+    for (const part of parts) {
+      const line = JSON.parse(part) as Wire;
+      const next = wanted.shift();
+      if (next) next(line);
+      else ready.push(line);
+    }
+  });
+  return (): Promise<Wire> => {
+    const line = ready.shift();
+    return line ? Promise.resolve(line) : new Promise((resolve) => wanted.push(resolve));
+  };
+}
+
+describe('the door', () => {
+  test('only health needs no name; a refusal is a Status', async () => {
+    const headers = { authorization: 'Bearer wrong' };
+    for (const path of ['/healthz', '/livez', '/readyz'])
+      expect((await api.request('GET', path, { headers })).text()).toBe('ok');
+    const refused = await api.request('GET', '/version', { headers });
+    expect(refused.status).toBe(401);
+    expect(refused.json()).toMatchObject({ kind: 'Status', status: 'Failure', reason: 'Unauthorized', code: 401 });
+    const version = (await api.request('GET', '/version')).json();
+    expect(version).toMatchObject({ major: '1', minor: '33', gitVersion: 'v1.33.0+trimtab' });
+  });
+
+  test('a client certificate of the authority names its user; another’s names nobody', async () => {
+    const connect = async (certificate: { cert: string; key: string }) => {
+      const session = http2.connect(api.server.url, { rejectUnauthorized: false, ...certificate });
+      const answer = await send(session, 'GET', '/api/v1/pods', { headers: { authorization: '' } });
+      session.destroy();
+      return answer;
+    };
+    expect((await connect(clientCertificate('jane', ['system:masters', 'devs']))).status).toBe(200);
+    const weak = await connect(clientCertificate('joe', ['devs']));
+    expect(weak.json().message).toBe(
+      'pods is forbidden: User "joe" cannot list resource "pods" in API group "" at the cluster scope',
+    );
+  });
+
+  test('a port in use is named', async () => {
+    const squatter = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => squatter.once('listening', resolve));
+    const { port } = squatter.address() as AddressInfo;
+    await expect(testServer({ port })).rejects.toThrow(
+      `cannot listen on 127.0.0.1:${port}: port ${port} is in use by another process`,
+    );
+    squatter.close();
+  });
+
+  test('every answer has an audit id; what is not there is 404, what cannot be done 405, 406 or 415', async () => {
+    const found = await api.request('GET', maps);
+    expect(found.headers['audit-id']).toMatch(/^[0-9a-f-]{36}$/);
+    expect(found.headers['cache-control']).toBe('no-cache, private');
+    expect((await api.request('GET', '/apis/nope/v1/things')).json().message).toBe(
+      'the server could not find the requested resource',
+    );
+    expect((await api.request('POST', '/api/v1/configmaps', { body: map('a') })).status).toBe(405);
+    expect((await api.request('GET', maps, { headers: { accept: 'text/html' } })).status).toBe(406);
+    const odd = await api.request('PATCH', `${maps}/a`, { body: {}, headers: { 'content-type': 'text/csv' } });
+    expect(odd.status).toBe(415);
+    expect(odd.json().message).toContain('application/apply-patch+yaml');
+  });
+
+  test('a body beyond 3 MiB is too large', async () => {
+    const answer = await api.request('POST', maps, { body: map('big', { x: 'y'.repeat(3 << 20) }) });
+    expect(answer.status).toBe(413);
+  });
+});
+
+describe('objects', () => {
+  test('fields nobody knows: refused, warned about, or let pass', async () => {
+    const body = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"1","k":"2"},"dat":{}}`;
+    const strict = await api.request('POST', `${maps}?fieldValidation=Strict`, { body });
+    expect(strict.status).toBe(400);
+    expect(strict.json().message).toBe(
+      'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: duplicate field "data.k", unknown field "dat"',
+    );
+    const warned = await api.request('POST', maps, { body });
+    expect(warned.status).toBe(201);
+    expect(warned.headers.warning).toBe('299 - "duplicate field \\"data.k\\"", 299 - "unknown field \\"dat\\""');
+    expect(warned.json()).not.toHaveProperty('dat');
+    const ignored = await api.request('DELETE', `${maps}/a`);
+    expect(ignored.json()).toMatchObject({ status: 'Success', details: { name: 'a', kind: 'configmaps' } });
+  });
+
+  test('wrong types, kinds and names are told apart', async () => {
+    const wrong = (body: object) => api.request('POST', maps, { body }).then((a) => a.json().message);
+    expect(await wrong({ ...map('a'), data: { n: 1 } })).toContain(
+      'cannot unmarshal number into Go struct field ConfigMap.data',
+    );
+    expect(await wrong({ ...map('a'), kind: 'Secret' })).toContain('cannot be handled as a ConfigMap');
+    expect(await wrong({ ...map('a'), apiVersion: 'v2' })).toContain('does not match the expected API version (v1)');
+    expect(await wrong(map('a', {}, { namespace: 'other' }))).toContain(
+      'does not match the namespace sent on the request',
+    );
+  });
+
+  test('protobuf in, protobuf out, YAML in and out, all the same object', async () => {
+    const protobuf = 'application/vnd.kubernetes.protobuf';
+    const made = await api.request('POST', maps, {
+      body: Buffer.from(encodeProtobuf(map('a', { k: 'v' }))),
+      headers: { 'content-type': protobuf, accept: `${protobuf},application/json` },
+    });
+    expect(made.headers['content-type']).toBe(protobuf);
+    expect(decodeProtobuf(made.body)).toMatchObject({ kind: 'ConfigMap', metadata: { name: 'a' }, data: { k: 'v' } });
+    const yaml = await api.request('GET', `${maps}/a`, { headers: { accept: 'application/yaml' } });
+    expect(yaml.text()).toMatch(/^apiVersion: v1\ndata:\n {2}k: v\nkind: ConfigMap\nmetadata:\n/);
+    const body = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {k: "1"}\n';
+    expect((await api.request('POST', maps, { body, headers: { 'content-type': 'application/yaml' } })).status).toBe(
+      201,
+    );
+    const list = await api.request('GET', maps, { headers: { accept: protobuf } });
+    expect(decodeProtobuf(list.body)).toMatchObject({ items: [{ data: { k: 'v' } }, { data: { k: '1' } }] });
+  });
+
+  test('lists leave out their items’ types; objects have theirs first', async () => {
+    await api.request('POST', maps, { body: map('a', { k: 'v' }) });
+    expect((await api.request('GET', `${maps}/a`)).text()).toMatch(
+      /^\{"kind":"ConfigMap","apiVersion":"v1","metadata":\{/,
+    );
+    const list = await api.request('GET', maps);
+    expect(list.text()).toMatch(
+      /^\{"kind":"ConfigMapList","apiVersion":"v1","metadata":\{"resourceVersion":"1"\},"items":\[\{"metadata":/,
+    );
+    const paths = await api.request('GET', '/api/v1/configmaps?limit=1');
+    expect(paths.json().items).toHaveLength(1);
+  });
+
+  test('a long list is compressed, and complete', async () => {
+    for (let i = 0; i < 130; i++)
+      await api.admin.create(
+        { group: '', version: 'v1', kind: 'ConfigMap', resource: 'configmaps', namespaced: true },
+        { ...map(`m${i}`, { filler: 'x'.repeat(6000) }), metadata: { name: `m${i}`, namespace: 'default' } },
+      );
+    const plain = await api.request('GET', maps);
+    expect(plain.json().items).toHaveLength(130);
+    const zipped = await api.request('GET', maps, { headers: { 'accept-encoding': 'gzip' } });
+    expect(zipped.headers['content-encoding']).toBe('gzip');
+    expect(zipped.body.length).toBeLessThan(plain.body.length / 10);
+    expect(gunzipSync(zipped.body).equals(plain.body)).toBe(true);
+  });
+
+  test('tables and metadata alone, on request', async () => {
+    await api.request('POST', maps, { body: map('a', { k: 'v' }, { labels: { x: 'y' } }) });
+    const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
+    const table = (await api.request('GET', maps, { headers: { accept } })).json();
+    expect(table).toMatchObject({
+      kind: 'Table',
+      apiVersion: 'meta.k8s.io/v1',
+      rows: [{ object: { kind: 'PartialObjectMetadata' } }],
+    });
+    expect(table.columnDefinitions[0]!.name).toBe('Name');
+    expect(table.rows[0]!.cells[0]).toBe('a');
+    const partial = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io';
+    const metadata = (await api.request('GET', maps, { headers: { accept: partial } })).json();
+    expect(metadata.items[0]).toMatchObject({ kind: 'PartialObjectMetadata', metadata: { labels: { x: 'y' } } });
+    expect(metadata.items[0]).not.toHaveProperty('data');
+  });
+
+  test('the scale of a deployment, patched and put', async () => {
+    const spec = {
+      replicas: 1,
+      selector: { matchLabels: { app: 'w' } },
+      template: { metadata: { labels: { app: 'w' } }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+    };
+    const path = '/apis/apps/v1/namespaces/default/deployments';
+    const body = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'w' }, spec };
+    expect((await api.request('POST', path, { body })).status).toBe(201);
+    const merge = { 'content-type': 'application/merge-patch+json' };
+    await api.request('PATCH', `${path}/w/scale`, { body: { spec: { replicas: 4 } }, headers: merge });
+    const scale = (await api.request('GET', `${path}/w/scale`)).json();
+    expect(scale).toMatchObject({ kind: 'Scale', spec: { replicas: 4 }, status: { selector: 'app=w' } });
+    const put = await api.request('PUT', `${path}/w/scale`, { body: { ...scale, spec: { replicas: 6 } } });
+    expect(put.json().spec.replicas).toBe(6);
+    expect((await api.request('PUT', `${path}/w/scale`, { body: { ...scale, spec: { replicas: 7 } } })).status).toBe(
+      409,
+    );
+  });
+});
+
+describe('watch over the wire', () => {
+  test('events are lines; the client’s leaving ends it; the server’s closing too', async () => {
+    await api.request('POST', maps, { body: map('a') });
+    const stream = api.open(`${maps}?watch=1&allowWatchBookmarks=true`);
+    const next = lines(stream);
+    expect(await next()).toMatchObject({ type: 'ADDED', object: { kind: 'ConfigMap', metadata: { name: 'a' } } });
+    await api.request('POST', maps, { body: map('b') });
+    expect(await next()).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'b' } } });
+    await api.request('DELETE', `${maps}/b`);
+    expect(await next()).toMatchObject({ type: 'DELETED', object: { metadata: { name: 'b', resourceVersion: '3' } } });
+    const ended = new Promise((resolve) => stream.once('close', resolve));
+    await api.server.close();
+    await ended;
+  });
+
+  test('table events carry their columns once', async () => {
+    const stream = api.open(`${maps}?watch=1`, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' });
+    const next = lines(stream);
+    await api.request('POST', maps, { body: map('a') });
+    expect((await next()).object.columnDefinitions[0]!.name).toBe('Name');
+    await api.request('POST', maps, { body: map('b') });
+    const second = await next();
+    expect(second.object.columnDefinitions).toEqual([]);
+    expect(second.object.rows[0]!.cells[0]).toBe('b');
+    stream.close();
+  });
+
+  test('a timeout ends it without an error', async () => {
+    const clock = new VirtualClock();
+    const timed = await testServer({ clock });
+    const stream = timed.open(`${maps}?watch=1&timeoutSeconds=60`);
+    const text: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => text.push(chunk));
+    await new Promise((resolve) => stream.once('response', resolve));
+    const ended = new Promise((resolve) => stream.once('end', resolve));
+    await clock.advance(60_000);
+    await ended;
+    expect(Buffer.concat(text).length).toBe(0);
+    await timed.close();
+  });
+});
+
+describe('documents', () => {
+  test('discovery: the aggregated form a client knows, unchanged ones not sent again', async () => {
+    const accept = (v: string) => ({
+      accept: `application/json;g=apidiscovery.k8s.io;v=${v};as=APIGroupDiscoveryList,application/json`,
+    });
+    const v2 = await api.request('GET', '/apis', { headers: accept('v2') });
+    expect(v2.headers['content-type']).toBe('application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList');
+    const apps = v2.json().items.find((g) => g.metadata.name === 'apps')!;
+    const deployments = apps.versions[0]!.resources.find((r) => r.resource === 'deployments');
+    expect(deployments).toMatchObject({ scope: 'Namespaced', shortNames: ['deploy'], categories: ['all'] });
+    const again = await api.request('GET', '/apis', {
+      headers: { ...accept('v2'), 'if-none-match': String(v2.headers.etag) },
+    });
+    expect(again.status).toBe(304);
+    const beta = await api.request('GET', '/api', { headers: accept('v2beta1') });
+    expect(beta.json().apiVersion).toBe('apidiscovery.k8s.io/v2beta1');
+    const plain = (await api.request('GET', '/api/v1')).json();
+    expect(plain.resources.find((r) => r.name === 'pods/eviction')).toMatchObject({
+      kind: 'Eviction',
+      group: 'policy',
+      version: 'v1',
+    });
+  });
+
+  test('OpenAPI 3: an index of hashed addresses, kept forever under the right hash, redirected from a wrong one', async () => {
+    const { paths } = (await api.request('GET', '/openapi/v3')).json();
+    const { serverRelativeURL } = paths['apis/apps/v1']!;
+    const document = await api.request('GET', serverRelativeURL);
+    expect(document.headers['cache-control']).toBe('public, immutable');
+    expect(Object.keys(document.json().components.schemas)).toContain('io.k8s.api.apps.v1.Deployment');
+    const wrong = await api.request('GET', '/openapi/v3/apis/apps/v1?hash=OLD');
+    expect(wrong.status).toBe(301);
+    expect(wrong.headers.location).toBe(serverRelativeURL);
+  });
+
+  test('metrics count requests', async () => {
+    await api.request('GET', maps);
+    const text = (await api.request('GET', '/metrics')).text();
+    expect(text).toMatch(
+      /apiserver_request_total\{verb="list",group="",version="v1",resource="configmaps",.*code="200"\} 1/,
+    );
+  });
+});

@@ -1,1 +1,1 @@
-export {};
+export { type Controllers, type ControllersOptions, startControllers } from './start-controllers.js';

@@ -2,10 +2,13 @@ import { type GoMap, loadChart, renderChart } from '@trimtab/charts';
 import type { Client, Informers } from '@trimtab/client';
 import {
   builtinResources,
+  type Deployment,
   Deployments,
   type KubeObject,
+  type Pod,
   Pods,
   parseApiVersion,
+  type ReplicaSet,
   ReplicaSets,
   type ResourceType,
   type Service,
@@ -14,6 +17,7 @@ import {
 import { CliError } from '../errors.js';
 import type { Output } from './output.js';
 import { isRolledOut, rolloutTree, type Workloads } from './rollout-tree.js';
+import { watchUntil } from './watch-until.js';
 
 export interface ChartInstallation {
   readonly client: Client;
@@ -68,30 +72,22 @@ function typeOf(source: string, object: GoMap): ResourceType {
 }
 
 /** Shows the tree of what is still missing, whenever it changes, until nothing is. */
-function rolledOut(installation: ChartInstallation, names: ReadonlySet<string>): Promise<void> {
+async function rolledOut(installation: ChartInstallation, names: ReadonlySet<string>): Promise<void> {
   const { informers, output, namespace, colour, signal } = installation;
-  const deployments = informers.get(Deployments);
-  const sources = [deployments, informers.get(ReplicaSets), informers.get(Pods)] as const;
-  return new Promise((resolve) => {
-    const done = () => {
-      for (const registration of registrations) registration.remove();
-      signal.removeEventListener('abort', done);
-      output.live(undefined);
-      resolve();
+  const [deployments, replicaSets, pods] = [Deployments, ReplicaSets, Pods].map((type) =>
+    informers.get<KubeObject>(type),
+  );
+  const look = (): boolean => {
+    const workloads: Workloads = {
+      deployments: (deployments!.list(namespace) as Deployment[]).filter(({ metadata }) => names.has(metadata.name!)),
+      replicaSets: replicaSets!.list(namespace) as ReplicaSet[],
+      pods: pods!.list(namespace) as Pod[],
     };
-    const look = () => {
-      const workloads: Workloads = {
-        deployments: deployments.list(namespace).filter(({ metadata }) => names.has(metadata.name!)),
-        replicaSets: sources[1].list(namespace),
-        pods: sources[2].list(namespace),
-      };
-      output.live(rolloutTree(workloads, colour));
-      if (workloads.deployments.length === names.size && workloads.deployments.every(isRolledOut)) done();
-    };
-    signal.addEventListener('abort', done);
-    const registrations = sources.map((informer) => informer.addHandler(look));
-    look();
-  });
+    output.live(rolloutTree(workloads, colour));
+    return workloads.deployments.length === names.size && workloads.deployments.every(isRolledOut);
+  };
+  await watchUntil([deployments!, replicaSets!, pods!], look, signal);
+  output.live(undefined);
 }
 
 /** Helm's `--set`: dots make maps, and numbers, booleans and null are what they look like. */

@@ -30,6 +30,8 @@ export interface UpOptions extends Omit<RawUpOptions, 'kubeconfig' | 'nodeName'>
   readonly kubernetesIP: string;
   /** The tenth: cluster DNS. */
   readonly dnsIP: string;
+  /** The pods' gateway: the node, as its pods see it. */
+  readonly podGateway: string;
 }
 
 const DOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -63,6 +65,7 @@ export function checkOptions(raw: RawUpOptions, isRoot: boolean): UpOptions {
     nodeName,
     kubernetesIP: formatAddress(service.base + 1),
     dnsIP: formatAddress(service.base + 10),
+    podGateway: formatAddress(pods.base + 1),
   };
 }
 

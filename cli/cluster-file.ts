@@ -1,0 +1,43 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CliError } from './errors.js';
+import type { Paths } from './paths.js';
+
+/** What a cluster cannot change once objects and pods have it written in them. */
+export interface ClusterFile {
+  readonly podCidr: string;
+  readonly serviceCidr: string;
+  readonly dnsDomain: string;
+}
+
+const FLAGS: Readonly<Record<keyof ClusterFile, string>> = {
+  podCidr: '--pod-cidr',
+  serviceCidr: '--service-cidr',
+  dnsDomain: '--dns-domain',
+};
+
+export function readClusterFile({ data }: Paths): ClusterFile | undefined {
+  try {
+    return JSON.parse(readFileSync(join(data, 'cluster.json'), 'utf8')) as ClusterFile;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Notes the cluster's ranges at its first start; at later ones refuses others, naming the option. */
+export function keepClusterFile(paths: Paths, { podCidr, serviceCidr, dnsDomain }: ClusterFile): void {
+  const wanted: ClusterFile = { podCidr, serviceCidr, dnsDomain };
+  const kept = readClusterFile(paths);
+  if (kept === undefined) {
+    mkdirSync(paths.data, { recursive: true });
+    writeFileSync(join(paths.data, 'cluster.json.new'), `${JSON.stringify(wanted)}\n`);
+    renameSync(join(paths.data, 'cluster.json.new'), join(paths.data, 'cluster.json'));
+    return;
+  }
+  for (const [field, flag] of Object.entries(FLAGS) as [keyof ClusterFile, string][])
+    if (kept[field] !== wanted[field])
+      throw new CliError(
+        `${flag} ${wanted[field]}: the cluster in ${paths.data} was made with ${kept[field]}; give that, or another --data-dir`,
+      );
+}

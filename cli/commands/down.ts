@@ -1,0 +1,59 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nativeRuntime, stopPods } from '@trimtab/kubelet-lite';
+import { silentLogger, systemClock } from '@trimtab/machinery';
+import { removeNetwork } from '@trimtab/net-plugin';
+import { type ClusterFile, readClusterFile } from '../cluster-file.js';
+import { CliError } from '../errors.js';
+import { coreBinary, type Paths, pathsOf } from '../paths.js';
+
+/** How long a running `trimtab up` has to stop. */
+const PATIENCE_MS = 60_000;
+
+/** Stops the cluster of a data directory, also when only its pods are left of it. */
+export async function down({ dataDir }: { readonly dataDir: string }): Promise<void> {
+  const paths = pathsOf(resolve(dataDir));
+  const pid = holderOf(paths);
+  if (pid !== undefined) {
+    process.kill(pid, 'SIGTERM');
+    if (!(await gone(pid))) throw new CliError(`process ${pid} does not stop; end it with: kill -9 ${pid}`);
+  }
+  const file = readClusterFile(paths);
+  if (file && existsSync(paths.run) && existsSync(coreBinary) && process.getuid?.() === 0) await sweep(paths, file);
+  console.log(pid === undefined ? `nothing runs from ${paths.data}` : 'stopped');
+}
+
+/** Pods outlive a killed `trimtab`; here they end. */
+async function sweep(paths: Paths, { podCidr }: ClusterFile): Promise<void> {
+  const runtime = await nativeRuntime({ coreBinary, runDir: paths.run, logger: silentLogger, clock: systemClock });
+  try {
+    await stopPods(runtime, systemClock, 3_000);
+    await removeNetwork({ kernel: runtime.core, stateDir: paths.network, podCidr });
+    await runtime.core.request('core.exit', {}).catch(() => {});
+  } finally {
+    await runtime.close();
+  }
+}
+
+/** The process that holds the store's lock, if it lives. */
+function holderOf(paths: Paths): number | undefined {
+  try {
+    const pid = Number(readFileSync(`${paths.store}/lock`, 'utf8').split(' ')[0]);
+    process.kill(pid, 0);
+    return pid;
+  } catch {
+    return undefined;
+  }
+}
+
+async function gone(pid: number): Promise<boolean> {
+  for (const end = performance.now() + PATIENCE_MS; performance.now() < end; await sleep(50)) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return true;
+    }
+  }
+  return false;
+}

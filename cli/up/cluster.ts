@@ -1,0 +1,98 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Informers } from '@trimtab/client';
+import { type Controllers, startControllers } from '@trimtab/controllers';
+import { DefinitionController } from '@trimtab/crd';
+import { type SimulatedNodes, startSimulatedNodes } from '@trimtab/kubelet-lite';
+import { type Node, Nodes } from '@trimtab/machinery';
+import { componentUsers, kubeconfig, publishKubernetesService } from '@trimtab/server';
+import { keepClusterFile } from '../cluster-file.js';
+import { type Ambient, type ControlPlane, localAddresses, startControlPlane } from './control-plane.js';
+import type { LocalNode } from './node.js';
+import type { UpOptions } from './options.js';
+import { watchUntil } from './watch-until.js';
+
+/** A whole cluster, composed of what the floors below give. */
+export interface Cluster {
+  readonly plane: ControlPlane;
+  /** Shared caches, for whoever wants to watch. */
+  readonly informers: Informers;
+  /** The node's address, where there is a real one. */
+  readonly address: string | undefined;
+  stop(): Promise<void>;
+}
+
+export type Milestone = 'api' | 'controllers' | 'network' | 'node';
+
+/** Resolves when every node is Ready and cluster DNS answers. What was started is stopped again when anything fails. */
+export async function startCluster(
+  options: UpOptions,
+  ambient: Ambient,
+  reached: (milestone: Milestone, fields: object) => void,
+): Promise<Cluster> {
+  let local: LocalNode | undefined;
+  let simulated: SimulatedNodes | undefined;
+  let controllers: Controllers | undefined;
+  let starting = true;
+  keepClusterFile(options.paths, options);
+  const plane = await startControlPlane(options, ambient, {
+    nodeStreams: (name) => (name === options.nodeName ? local?.streams : simulated?.streams(name)),
+    notReady: () => (starting ? ['cluster-start'] : []),
+  });
+  const stop = async (): Promise<void> => {
+    await local?.shutDown();
+    await simulated?.stop();
+    await controllers?.stop();
+    await plane.close();
+  };
+  try {
+    await writeKubeconfig(options, plane);
+    reached('api', { server: plane.server.url });
+    const client = plane.client(componentUsers.controllerManager);
+    controllers = await startControllers({ ...ambient, client, caCertificate: plane.pki.caCertificate });
+    const { informers } = controllers;
+    new DefinitionController({ ...ambient, client: plane.client(componentUsers.apiServer), informers }).start();
+    reached('controllers', {});
+    // Loaded only where pods are run: it brings the kubelet, the network and the native core's client.
+    if (options.node) local = await (await import('./node.js')).startLocalNode(options, ambient, plane);
+    await publishService(options, plane, local?.address);
+    if (options.simulatedNodes > 0)
+      simulated = await startSimulatedNodes({
+        ...ambient,
+        client: plane.client(componentUsers.apiServer),
+        count: options.simulatedNodes,
+      });
+    const expected = [...(options.node ? [options.nodeName] : []), ...(simulated?.names ?? [])];
+    await nodesReady(informers, expected);
+    reached('node', { nodes: expected.length });
+    starting = false;
+    return { plane, informers, address: local?.address, stop };
+  } catch (error) {
+    await stop().catch(() => {});
+    throw error;
+  }
+}
+
+async function publishService(options: UpOptions, plane: ControlPlane, address: string | undefined): Promise<void> {
+  const addresses = address === undefined ? localAddresses().filter((a) => !a.includes(':')) : [address];
+  if (addresses.length === 0) return;
+  await publishKubernetesService({
+    client: plane.client(componentUsers.apiServer),
+    serviceAddress: options.kubernetesIP,
+    addresses: addresses.slice(0, 1),
+    port: plane.server.port,
+  });
+}
+
+async function writeKubeconfig(options: UpOptions, { server, pki }: ControlPlane): Promise<void> {
+  const text = kubeconfig({ server: server.url, caCertificate: pki.caCertificate, user: pki.admin });
+  await mkdir(dirname(options.kubeconfig), { recursive: true });
+  await writeFile(options.kubeconfig, text, { mode: 0o600 });
+}
+
+function nodesReady(informers: Informers, names: readonly string[]): Promise<void> {
+  const nodes = informers.get(Nodes);
+  const isReady = (node: Node | undefined): boolean =>
+    node?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+  return watchUntil([nodes], () => names.every((name) => isReady(nodes.get({ name }))));
+}

@@ -1,0 +1,111 @@
+import { networkInterfaces } from 'node:os';
+import type { Client, NodeStreamsLookup } from '@trimtab/client';
+import { customKindSource, definitionStrategy } from '@trimtab/crd';
+import type { Clock, Logger, Random } from '@trimtab/machinery';
+import {
+  type ApiServer,
+  bootstrapCluster,
+  builtinKinds,
+  type ClusterSecurity,
+  componentUsers,
+  createApiServer,
+  createClusterSecurity,
+  ensurePki,
+  type Pki,
+  type UserInfo,
+} from '@trimtab/server';
+import { lmdbEngine, openStore, type Store } from '@trimtab/store';
+import type { UpOptions } from './options.js';
+
+export interface Ambient {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Store, identities and API server: a cluster's state and its door, with nothing acting on it yet. */
+export interface ControlPlane {
+  readonly server: ApiServer;
+  readonly pki: Pki;
+  /** The cluster as this user sees it, in process. */
+  client(user: UserInfo): Client;
+  close(): Promise<void>;
+}
+
+export interface Hooks {
+  readonly nodeStreams: NodeStreamsLookup;
+  readonly notReady: () => readonly string[];
+}
+
+/** Resolves once requests are answered and everything every cluster has is there. */
+export async function startControlPlane(options: UpOptions, ambient: Ambient, hooks: Hooks): Promise<ControlPlane> {
+  const { clock, random } = ambient;
+  const store = await openStore({ engine: await lmdbEngine(options.paths.store), clock });
+  try {
+    const pki = ensurePki(options.paths.pki, {
+      names: [options.nodeName],
+      addresses: [options.kubernetesIP, options.podGateway, ...localAddresses()],
+      dnsDomain: options.dnsDomain,
+      clock,
+    });
+    const security = createClusterSecurity({
+      store,
+      clock,
+      random,
+      serviceAccountKey: pki.serviceAccountKey,
+      serviceCIDR: options.serviceCidr,
+      issuer: `https://kubernetes.default.svc.${options.dnsDomain}`,
+    });
+    const server = await serve(options, ambient, hooks, { store, pki, security });
+    const client = (user: UserInfo): Client => server.localClient(user);
+    await bootstrapCluster({ client: client(componentUsers.apiServer), reader: security.reader });
+    return {
+      server,
+      pki,
+      client,
+      async close() {
+        await server.close();
+        security.close();
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+function serve(
+  options: UpOptions,
+  ambient: Ambient,
+  hooks: Hooks,
+  parts: { readonly store: Store; readonly pki: Pki; readonly security: ClusterSecurity },
+): Promise<ApiServer> {
+  const { store, pki, security } = parts;
+  const strategies = {
+    ...security.strategies,
+    'apiextensions.k8s.io/customresourcedefinitions': definitionStrategy,
+  };
+  return createApiServer({
+    ...ambient,
+    ...hooks,
+    store,
+    kinds: [builtinKinds({ strategies }), customKindSource(store)],
+    authenticator: security.authenticator,
+    authorizer: security.authorizer,
+    admission: security.admission,
+    handlers: security.handlers,
+    rawHandlers: security.rawHandlers,
+    tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCa: pki.caCertificate },
+    bind: options.bind,
+    port: options.port,
+  });
+}
+
+/** This machine's addresses, loopback excepted: where clients elsewhere find the API server. */
+export function localAddresses(): readonly string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
+    .map(({ address }) => address);
+}

@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { NodeStreams } from '@trimtab/client';
+import { directoryImageStore, type Kubelet, nativeRuntime, startKubelet, stopPods } from '@trimtab/kubelet-lite';
+import { type Network, removeNetwork, startNetwork } from '@trimtab/net-plugin';
+import { componentUsers } from '@trimtab/server';
+import { architecture } from '../commands/image.js';
+import { coreBinary } from '../paths.js';
+import type { Ambient, ControlPlane } from './control-plane.js';
+import type { UpOptions } from './options.js';
+
+/** This machine as a node: native core, pod network with Services and DNS, kubelet. */
+export interface LocalNode {
+  readonly streams: NodeStreams;
+  /** Where pods reach the API server. */
+  readonly address: string;
+  /** Ends pods with their grace, then network and native core: nothing of the cluster is left on the machine but files. */
+  shutDown(): Promise<void>;
+}
+
+/** How long containers have to end when the whole node stops. */
+const GRACE_MS = 3_000;
+
+export async function startLocalNode(options: UpOptions, ambient: Ambient, plane: ControlPlane): Promise<LocalNode> {
+  const { clock, random, logger } = ambient;
+  const { paths, nodeName, podCidr, serviceCidr, dnsDomain, dnsIP } = options;
+  const runtime = await nativeRuntime({ coreBinary, runDir: paths.run, logger, clock });
+  const networkOptions = {
+    client: plane.client(componentUsers.node(nodeName)),
+    kernel: runtime.core,
+    clock,
+    random,
+    logger,
+    podCidr,
+    serviceCidr,
+    clusterDomain: dnsDomain,
+    dnsIP,
+    nodeName,
+    nodeIPs: [],
+    stateDir: paths.network,
+    upstreams: await nameservers(),
+  };
+  let network: Network | undefined;
+  let kubelet: Kubelet | undefined;
+  const shutDown = async (): Promise<void> => {
+    await kubelet?.stop();
+    await stopPods(runtime, clock, GRACE_MS);
+    await network?.stop();
+    if (network) await removeNetwork(networkOptions);
+    await runtime.core.request('core.exit', {}).catch(() => {});
+    await runtime.close();
+  };
+  try {
+    network = await startNetwork(networkOptions);
+    const images = await directoryImageStore({ directory: paths.images, architecture: architecture(), random, logger });
+    kubelet = await startKubelet({
+      client: plane.client(componentUsers.node(nodeName)),
+      runtime,
+      network: network.network,
+      images,
+      nodeName,
+      nodeIP: network.nodeIP,
+      podCIDR: podCidr,
+      rootDir: paths.pods,
+      logDir: join(paths.pods, 'logs'),
+      clusterDns: [dnsIP],
+      clusterDomain: dnsDomain,
+      clock,
+      random,
+      logger,
+    });
+    return { streams: kubelet.streams, address: network.nodeIP, shutDown };
+  } catch (error) {
+    await shutDown().catch(() => {});
+    throw error;
+  }
+}
+
+/** The machine's own name servers, for names outside the cluster; loopback ones are out of pods' reach. */
+async function nameservers(): Promise<readonly string[]> {
+  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+  return [...text.matchAll(/^nameserver\s+(\d+\.\d+\.\d+\.\d+)/gm)]
+    .map((m) => m[1]!)
+    .filter((a) => !a.startsWith('127.'));
+}

@@ -1,0 +1,86 @@
+import { type Service, systemClock, systemRandom } from '@trimtab/machinery';
+import { componentUsers, versionInfo } from '@trimtab/server';
+import { createLogger } from '../logger.js';
+import { type Cluster, startCluster } from './cluster.js';
+import { installChart } from './install-chart.js';
+import { checkOptions, type RawUpOptions, type UpOptions } from './options.js';
+import { jsonOutput, type Output, textOutput } from './output.js';
+
+/** `trimtab up`: a cluster in the foreground until SIGINT or SIGTERM, which stops everything cleanly. */
+export async function up(raw: RawUpOptions): Promise<void> {
+  const options = checkOptions(raw, process.getuid?.() === 0);
+  const output = options.output === 'json' ? jsonOutput(process.stdout) : textOutput(process.stdout);
+  const logger = createLogger(options.logLevel);
+  const ambient = { clock: systemClock, random: systemRandom, logger };
+  const stopping = new AbortController();
+  const stopped = untilSignalled(stopping);
+  const cluster = await startCluster(options, ambient, (milestone, fields) =>
+    output.event(milestone, { ms: sinceStart(), ...fields }),
+  );
+  const { server } = cluster.plane;
+  const seconds = (sinceStart() / 1000).toFixed(2);
+  output.event(
+    'ready',
+    { ms: sinceStart(), kubeconfig: options.kubeconfig, server: server.url },
+    `ready in ${seconds} s: ${server.url}, kubeconfig ${options.kubeconfig}`,
+  );
+  try {
+    if (options.chart !== undefined) await install(options, output, cluster, stopping.signal);
+    await stopped;
+  } finally {
+    output.event('stopping', {}, 'stopping');
+    await cluster.stop();
+    output.event('stopped', {}, 'stopped; data stays in '.concat(options.paths.data));
+  }
+  process.exit(0);
+}
+
+async function install(options: UpOptions, output: Output, cluster: Cluster, signal: AbortSignal): Promise<void> {
+  const services = await installChart({
+    client: cluster.plane.client(componentUsers.apiServer),
+    informers: cluster.informers,
+    output,
+    directory: options.chart!,
+    set: options.set,
+    namespace: 'default',
+    kubeVersion: versionInfo.gitVersion,
+    colour: process.stdout.isTTY === true,
+    signal,
+  });
+  if (signal.aborted) return;
+  const url = urlOf(services, cluster.address);
+  const kubectl = `kubectl --kubeconfig ${options.kubeconfig}`;
+  const lines = [
+    ...(url === undefined ? [] : ['', `  Open     ${url}`]),
+    '',
+    `  Config   ${options.kubeconfig}`,
+    `  Try      ${kubectl} get pods -o wide`,
+    `           ${kubectl} logs -f deployment/frontend`,
+    `           ${kubectl} delete pod -l app.kubernetes.io/component=frontend`,
+    '',
+    'Ctrl-C stops the cluster; its data stays.',
+  ];
+  output.event('installed', { ms: sinceStart(), ...(url ? { url } : {}) }, lines.join('\n'));
+}
+
+/** Where the first node port of a chart's Services is reached. */
+function urlOf(services: readonly Service[], address: string | undefined): string | undefined {
+  const ports = services.flatMap(({ spec }) => (spec?.type === 'NodePort' ? (spec.ports ?? []) : []));
+  const nodePort = ports[0]?.nodePort;
+  return nodePort === undefined || address === undefined ? undefined : `http://${address}:${nodePort}`;
+}
+
+/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+function untilSignalled(stopping: AbortController): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = () => {
+      if (stopping.signal.aborted) process.exit(130);
+      stopping.abort();
+      resolve();
+    };
+    process.on('SIGINT', stop);
+    process.on('SIGTERM', stop);
+  });
+}
+
+const sinceStart = (): number => Math.round(performance.now());

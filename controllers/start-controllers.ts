@@ -1,0 +1,52 @@
+import { type Client, Informers } from '@trimtab/client';
+import { type ControllerMetrics, runControllers } from '@trimtab/framework';
+import type { Clock, Logger, Random } from '@trimtab/machinery';
+import { GarbageCollector } from './cluster/garbage-collector/garbage-collector.js';
+import { NamespaceDeleter } from './cluster/namespace/namespace-deleter.js';
+import { nodeLifecycleController } from './cluster/node-lifecycle/node-lifecycle.js';
+import { rootCaPublisher, serviceAccountController } from './cluster/serviceaccount/serviceaccount-controller.js';
+import { endpointSliceController, endpointsController } from './network/index.js';
+import { Scheduler } from './scheduler/scheduler.js';
+import { deploymentController, replicaSetController } from './workloads/index.js';
+
+export interface ControllersOptions {
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** PEM of the API server's certificate authority, published in every namespace. */
+  readonly caCertificate: string;
+  readonly metrics?: ControllerMetrics;
+}
+
+export interface Controllers {
+  readonly informers: Informers;
+  stop(): Promise<void>;
+}
+
+/** Starts everything that makes a cluster out of an API, on shared informers. Resolves when all of it is at work. */
+export async function startControllers(options: ControllersOptions): Promise<Controllers> {
+  const { client, clock, random, logger, metrics } = options;
+  const informers = new Informers({ client, clock, random, logger });
+  const parts = { client, informers, clock, random, logger, ...(metrics ? { metrics } : {}) };
+  const definitions = [
+    deploymentController,
+    replicaSetController,
+    endpointSliceController,
+    endpointsController,
+    serviceAccountController,
+    rootCaPublisher(options.caCertificate),
+    nodeLifecycleController({ startedAt: clock.now() }),
+  ];
+  const running = runControllers(definitions, parts);
+  const loops = [new Scheduler(parts), new NamespaceDeleter(parts), new GarbageCollector(parts)];
+  informers.start();
+  await Promise.all(loops.map((loop) => loop.start()));
+  return {
+    informers,
+    async stop() {
+      await Promise.all([running.stop(), ...loops.map((loop) => loop.stop())]);
+      informers.stop();
+    },
+  };
+}

@@ -1,9 +1,8 @@
-import type { KubeObject, UnknownObject } from '../object.js';
+import type { KubeObject } from '../object.js';
 import { equalJson } from '../patch/structure.js';
-import type { Schema } from '../schema/schema.js';
 import { badRequest, invalid } from '../status.js';
 import { applyConflict } from './conflict.js';
-import { differenceSets, type FieldSet, intersectSets, isEmptySet, unionSets, withoutPrefixes } from './field-set.js';
+import { type FieldSet, isEmptySet, withoutPrefixes } from './field-set.js';
 import { applyFaults, fieldsOf } from './fields-of.js';
 import { allowedByLastApplied, migratingManager, refreshLastApplied } from './last-applied.js';
 import {
@@ -17,8 +16,8 @@ import {
   withManagedFields,
 } from './managers.js';
 import { mergeApplied, removeFields } from './merge.js';
-import { disownChanged, ownedByAny, resetSet, type WriteContext } from './ownership.js';
-import { isNamedField } from './shape.js';
+import { disownChanged, resetSet, type WriteContext } from './ownership.js';
+import { prune } from './prune.js';
 import { recordUpdate } from './update.js';
 
 export interface ApplyContext extends WriteContext {
@@ -97,7 +96,7 @@ function apply(
   const withSelf = new Map(managers).set(key, { ...identity, set: ownable(set) });
 
   const merged = mergeApplied(live, config, context.schema) as KubeObject;
-  const pruned = prune(merged, last, unionSets(set, ownedByAny(withSelf)), context);
+  const pruned = prune(merged, last, new Map(withSelf).set(key, { ...identity, set }), context);
   // Once more, for containers the configuration names as empty and pruning has just emptied.
   const next = pruned === merged ? merged : (mergeApplied(pruned, config, context.schema) as KubeObject);
   const outcome = disownChanged(live, next, withSelf, key, context);
@@ -128,59 +127,3 @@ function has(set: FieldSet, path: readonly string[]): boolean {
   for (const element of path) at = at?.children.get(element);
   return at?.member ?? false;
 }
-
-/**
- * Takes away what the manager applied last time and does not own now, with everything under it that nobody owns. Containers
- * whose named fields are all gone go with them.
- */
-function prune(merged: KubeObject, last: Manager | undefined, owned: FieldSet, context: WriteContext): KubeObject {
-  if (!last || isEmptySet(last.set)) return merged;
-  const view =
-    context.convert && last.apiVersion !== context.apiVersion
-      ? context.convert(merged as UnknownObject, last.apiVersion)
-      : { object: merged, schema: context.schema };
-  if (!view) return merged;
-  const { object, schema } = view;
-  const named = (set: FieldSet): FieldSet => withContainers(set, schema);
-  const lastFields = named(last.set);
-  const all = named(fieldsOf(object, schema));
-  // A container that removal empties still counts as there: whether it goes is decided by who owns it.
-  const fieldsLeft = (gone: FieldSet): FieldSet =>
-    named(fieldsOf(removeFields(object, gone, schema, null) ?? {}, schema));
-
-  const stripped = fieldsLeft(lastFields);
-  const unclaimed = differenceSets(all, unionSets(stripped, named(owned)));
-  const kept = fieldsLeft(unclaimed);
-  const doomed = intersectSets(differenceSets(all, kept), lastFields);
-  const pruned = (removeFields(object, doomed, schema) ?? {}) as UnknownObject;
-  if (object === merged) return pruned as KubeObject;
-  const back = context.convert?.(pruned, context.apiVersion);
-  return (back?.object as KubeObject | undefined) ?? merged;
-}
-
-/** The set with every container that leads to a member, and is a named field, as a member too. */
-function withContainers(set: FieldSet, schema: Schema | undefined): FieldSet {
-  return addContainers(set, schema, false);
-}
-
-function addContainers(set: FieldSet, schema: Schema | undefined, isContainer: boolean): FieldSet {
-  let changed: Map<string, FieldSet> | undefined;
-  for (const [element, child] of set.children) {
-    const field = element.startsWith('f:') ? element.slice(2) : undefined;
-    const below = field === undefined ? schema?.items : fieldSchemaOf(schema, field);
-    const next = addContainers(
-      child,
-      below,
-      field !== undefined && isNamedField(schema, field) && child.children.size > 0,
-    );
-    if (next !== child) {
-      changed ??= new Map(set.children);
-      changed.set(element, next);
-    }
-  }
-  const member = set.member || isContainer;
-  return changed || member !== set.member ? { member, children: changed ?? set.children } : set;
-}
-
-const fieldSchemaOf = (schema: Schema | undefined, field: string): Schema | undefined =>
-  isNamedField(schema, field) ? schema!.properties![field] : schema?.values;

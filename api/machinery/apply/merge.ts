@@ -80,37 +80,48 @@ function mergeLists(live: readonly unknown[], config: readonly unknown[], schema
   return out.length === live.length && out.every((item, i) => item === live[i]) ? live : out;
 }
 
-/**
- * The value without the fields and elements in the set. Containers left empty by it become `emptied`: undefined makes them
- * vanish too, null keeps their place. Shares the rest.
- */
+/** What becomes of a container that loses everything in it. */
+export interface Emptied {
+  /** Null keeps its place; by default it vanishes too. */
+  readonly as?: null;
+  /** Containers that stay, as empty ones, because someone owns them as such. */
+  readonly kept?: FieldSet;
+}
+
+/** The value without the fields and elements in the set. Shares the rest. */
 export function removeFields(
   value: unknown,
   fields: FieldSet,
   schema: Schema | undefined,
-  emptied: null | undefined = undefined,
+  emptied: Emptied = {},
 ): unknown {
   if (fields.children.size === 0) return value;
   const shape = shapeOf(schema, value);
+  const below = (element: string): Emptied =>
+    emptied.kept ? { ...emptied, kept: emptied.kept.children.get(element) } : emptied;
   if (shape === 'map') {
     const changes = new Map<string, unknown>();
     for (const [field, item] of Object.entries(value as JsonRecord)) {
-      const below = fields.children.get(fieldElement(field));
-      if (!below) continue;
-      changes.set(field, below.member ? undefined : removeFields(item, below, childSchema(schema, field), emptied));
+      const element = fieldElement(field);
+      const gone = fields.children.get(element);
+      if (!gone) continue;
+      const rest = gone.member ? undefined : removeFields(item, gone, childSchema(schema, field), below(element));
+      changes.set(field, rest);
     }
     const rest = withFields(value as JsonRecord, changes);
-    return rest !== value && Object.keys(rest).length === 0 ? emptied : rest;
+    if (rest === value || Object.keys(rest).length > 0) return rest;
+    return emptied.kept?.member ? rest : emptied.as;
   }
   if (shape !== 'list') return value;
   const list = value as readonly unknown[];
   const rest = list.flatMap((item) => {
     const found = itemElement(schema!, item);
-    const below = 'element' in found ? fields.children.get(found.element) : undefined;
-    if (!below) return [item];
-    const left = below.member ? undefined : removeFields(item, below, schema!.items, emptied);
+    const gone = 'element' in found ? fields.children.get(found.element) : undefined;
+    if (!gone || 'fault' in found) return [item];
+    const left = gone.member ? undefined : removeFields(item, gone, schema!.items, below(found.element));
     return left === undefined || left === null ? [] : [left];
   });
   if (rest.length === list.length && rest.every((item, i) => item === list[i])) return value;
-  return rest.length === 0 ? emptied : rest;
+  if (rest.length > 0) return rest;
+  return emptied.kept?.member ? rest : emptied.as;
 }

@@ -10,7 +10,6 @@ import {
   intersectSets,
   isEmptySet,
   pathsOf,
-  unionSets,
 } from './field-set.js';
 import type { Manager, Managers } from './managers.js';
 
@@ -30,8 +29,8 @@ export interface WriteContext {
    */
   readonly resetFields?: readonly (readonly string[])[];
   /**
-   * Gives an object and its schema as another version sees them; undefined when that version is no longer known, which
-   * drops its managers. Without it all versions are taken to have the same fields.
+   * Gives an object, which says its own version, and its schema as a version sees them; undefined when that version is no
+   * longer known, which drops its managers. Without it all versions are taken to have the same fields.
    */
   readonly convert?: (
     object: UnknownObject,
@@ -92,11 +91,4 @@ export function disownChanged(
     if (!isEmptySet(set)) result.set(key, set === manager.set ? manager : { ...manager, set });
   }
   return { comparison, managers: result, conflicts };
-}
-
-/** Everything that any manager owns. */
-export function ownedByAny(managers: Managers): FieldSet {
-  let all: FieldSet = fieldSetOf();
-  for (const manager of managers.values()) all = unionSets(all, manager.set);
-  return all;
 }

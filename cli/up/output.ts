@@ -9,6 +9,7 @@ export interface Output {
 }
 
 export function textOutput(stream: NodeJS.WriteStream): Output {
+  surviveClosing(stream);
   const update = stream.isTTY ? createLogUpdate(stream) : undefined;
   let shown: ReadonlySet<string> = new Set();
   return {
@@ -26,8 +27,16 @@ export function textOutput(stream: NodeJS.WriteStream): Output {
 }
 
 export function jsonOutput(stream: NodeJS.WritableStream): Output {
+  surviveClosing(stream);
   return {
     event: (event, fields) => void stream.write(`${JSON.stringify({ event, ...fields })}\n`),
     live: () => {},
   };
+}
+
+/** A cluster does not end because nobody reads what it says. */
+function surviveClosing(stream: NodeJS.WritableStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
 }

@@ -7,6 +7,7 @@ export { type MachineInfo, readMachine } from './node/machine-info.js';
 export * from './node/pod-network.js';
 export type { NodeOptions } from './node/start-node.js';
 export { stopPods } from './node/stop-pods.js';
+export { type NativeRuntime, nativeRuntime } from './runtime/native/index.js';
 export * from './runtime/oci.js';
 export * from './runtime/runtime.js';
 export { type SimulatedNodes, type SimulatedNodesOptions, startSimulatedNodes } from './simulated/simulated-nodes.js';

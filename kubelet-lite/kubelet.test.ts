@@ -298,7 +298,9 @@ describe('startKubelet', () => {
     await fixture.client.delete(PODS, { namespace: 'default', name: 'web' });
     await new Promise<void>((resolve) => {
       const subscription = fixture.client.watch(PODS, { sendInitialEvents: false }).subscribe(({ type }) => {
-        if (type === 'DELETED') queueMicrotask(() => (subscription.unsubscribe(), resolve()));
+        if (type !== 'DELETED') return;
+        queueMicrotask(() => subscription.unsubscribe());
+        resolve();
       });
     });
     expect(await fs.readdir(join(fixture.dir, 'root/pods'))).toEqual([]);

@@ -192,7 +192,7 @@ test('quality of service, requests and the order of dying', () => {
 test('back-off doubles to its cap, and what is restarted depends on kind, policy and rules', () => {
   const delays = (backOff = DEFAULT_RESTART_BACK_OFF) => {
     const list: number[] = [];
-    for (let last: number | undefined, i = 0; i < 9; i++) list.push((last = nextDelay(backOff, last, 5)));
+    for (let i = 0; i < 9; i++) list.push(nextDelay(backOff, list.at(-1), 5));
     return list.map(goDuration);
   };
   expect(delays()).toEqual(['0s', '1s', '2s', '4s', '8s', '16s', '32s', '1m0s', '1m0s']);

@@ -82,11 +82,12 @@ export function dated(
   now: number,
   generation: number | undefined,
 ): readonly PodCondition[] {
+  const date = timestamp(now);
   return findings.map((f) => {
     const old = previous.find((c) => c.type === f.type);
     return {
       ...f,
-      lastTransitionTime: old?.status === f.status && old.lastTransitionTime ? old.lastTransitionTime : timestamp(now),
+      lastTransitionTime: old?.status === f.status && old.lastTransitionTime ? old.lastTransitionTime : date,
       ...(generation === undefined ? {} : { observedGeneration: generation }),
     };
   });

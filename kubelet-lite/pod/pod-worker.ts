@@ -11,7 +11,7 @@ import { type PodEffect, type PodEvent, podMachine, type Verdict } from './machi
 import { type ContainerFacts, containersOf, type FactsByName, planOf } from './plan.js';
 import { type PodContextDeps, podSubject } from './pod-context.js';
 import { finalDelete, PodSandbox } from './sandbox.js';
-import { podStatus } from './status.js';
+import { type PodView, podStatus, sameView } from './status.js';
 import { StatusWriter } from './status-writer.js';
 
 /** Drives one pod on this node: owns its statechart, its containers' and its status. */
@@ -30,6 +30,7 @@ export class PodWorker {
   #pod: Pod;
   #grace: number | undefined;
   #publishing = false;
+  #published: PodView | undefined;
   #abandoned = false;
   #cancelDeadline: (() => void) | undefined;
 
@@ -360,23 +361,26 @@ export class PodWorker {
 
   #publishNow(): void {
     const snapshot = this.#actor.getSnapshot();
+    const { refused, verdict, sandboxReady, everInitialized } = snapshot.context;
     const containers = new Map<string, ContainerContext>();
-    if (!isTerminal(this.#pod.status?.phase))
+    if (!refused && !isTerminal(this.#pod.status?.phase)) {
       for (const c of this.#containers.values()) containers.set(c.name, c.context);
-    this.#writer.want(
-      podStatus({
-        pod: this.#pod,
-        hostIP: this.#deps.nodeIP,
-        podIPs: this.podIPs,
-        startTime: this.#startTime,
-        sandboxReady: snapshot.context.sandboxReady,
-        initialized: snapshot.context.everInitialized,
-        ended: snapshot.matches('ended') || snapshot.matches('gone'),
-        ...(snapshot.context.verdict ? { verdict: snapshot.context.verdict } : {}),
-        containers,
-        previous: this.#writer.written,
-        now: this.#deps.clock.now(),
-      }),
-    );
+    }
+    const view: PodView = {
+      pod: this.#pod,
+      hostIP: this.#deps.nodeIP,
+      podIPs: this.podIPs,
+      startTime: this.#startTime,
+      sandboxReady,
+      initialized: everInitialized,
+      ended: snapshot.matches('ended') || snapshot.matches('gone'),
+      ...(verdict ? { verdict } : {}),
+      containers,
+      previous: this.#writer.written,
+      now: this.#deps.clock.now(),
+    };
+    if (sameView(this.#published, view)) return;
+    this.#published = view;
+    this.#writer.want(podStatus(view));
   }
 }

@@ -23,12 +23,26 @@ export interface PodView {
   readonly now: number;
 }
 
+/** True when both views give the same status: most steps of a pod's inner life change nothing that can be seen. */
+export function sameView(a: PodView | undefined, b: PodView): boolean {
+  if (!a || a.pod !== b.pod || a.containers.size !== b.containers.size || a.verdict !== b.verdict) return false;
+  if (a.sandboxReady !== b.sandboxReady || a.initialized !== b.initialized || a.ended !== b.ended) return false;
+  if (a.podIPs !== b.podIPs) return false;
+  for (const [name, c] of b.containers) {
+    const old = a.containers.get(name);
+    if (!old || VISIBLE.some((field) => old[field] !== c[field])) return false;
+  }
+  return true;
+}
+
+const VISIBLE = ['state', 'last', 'attempt', 'started', 'ready', 'image', 'imageID', 'containerID'] as const;
+
 /** The complete status the kubelet wants the pod to have. Pure. */
 export function podStatus(view: PodView): PodStatus {
   const { pod, previous } = view;
   const { spec } = pod;
   const all = (list: readonly { readonly name: string }[] | undefined, init: boolean) =>
-    (list ?? []).map((c) => containerStatus(c.name, view, init));
+    (list ?? []).flatMap((c) => containerStatus(c.name, view, init) ?? []);
   const containerStatuses = all(spec.containers, false);
   const initContainerStatuses = all(spec.initContainers, true);
   const ephemeralContainerStatuses = all(spec.ephemeralContainers, false);
@@ -54,7 +68,7 @@ export function podStatus(view: PodView): PodStatus {
     ...(view.podIPs.length > 0 ? { podIP: view.podIPs[0], podIPs: view.podIPs.map((ip) => ({ ip })) } : {}),
     startTime: view.startTime,
     ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
-    containerStatuses,
+    ...(containerStatuses.length > 0 ? { containerStatuses } : {}),
     ...(ephemeralContainerStatuses.length > 0 ? { ephemeralContainerStatuses } : {}),
     qosClass: previous.qosClass ?? qosClass(spec),
   };
@@ -74,16 +88,15 @@ function phaseOf(
   return phase;
 }
 
-function containerStatus(name: string, view: PodView, init: boolean): ContainerStatus {
+function containerStatus(name: string, view: PodView, init: boolean): ContainerStatus | undefined {
   const c = view.containers.get(name);
   const before = [
     ...(view.previous.containerStatuses ?? []),
     ...(view.previous.initContainerStatuses ?? []),
     ...(view.previous.ephemeralContainerStatuses ?? []),
   ].find((s) => s.name === name);
-  if (!c) {
-    return before ?? { name, state: {}, lastState: {}, ready: false, restartCount: 0, image: '', imageID: '' };
-  }
+  // A pod that was refused, or had ended before this kubelet saw it, keeps what it has.
+  if (!c) return before;
   const state = view.ended && !c.state.terminated ? { terminated: lost(c) } : c.state;
   const completed = init && c.kind === 'init' && state.terminated?.exitCode === 0;
   return {

@@ -14,7 +14,7 @@ export * from './authorization/node-authorizer.js';
 export * from './authorization/node-references.js';
 export * from './authorization/rbac-authorizer.js';
 export * from './authorization/rbac-index.js';
-export type { Binding, LabelSelector, PolicyRule, Role, RoleRef, Subject } from './authorization/rbac-types.js';
+export type { Binding, PolicyRule, Role, RoleRef, Subject } from './authorization/rbac-types.js';
 export * from './authorization/refusal.js';
 export * from './authorization/reviews.js';
 export * from './authorization/store-feed.js';

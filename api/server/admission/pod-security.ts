@@ -5,7 +5,11 @@ import { concerns, refuse } from './attributes.js';
 import { baseline, type PodCheck, restricted } from './pod-security-checks.js';
 
 const prefix = 'pod-security.kubernetes.io/';
-const levels: Readonly<Record<string, readonly PodCheck[]>> = { privileged: [], baseline, restricted };
+const levels: ReadonlyMap<string, readonly PodCheck[]> = new Map([
+  ['privileged', []],
+  ['baseline', baseline],
+  ['restricted', restricted],
+]);
 
 /** Where the pod template of a workload lies. */
 const templates: Readonly<Record<string, (object: KubeObject) => PodTemplateSpec | undefined>> = {
@@ -59,7 +63,7 @@ export function podSecurity(reader: ObjectReader): AdmissionPlugin {
 
 const violations = (level: string, pod: Pick<Pod, 'metadata' | 'spec'>): readonly string[] =>
   // A level that is not known was refused when the label was written; one that came otherwise is held to the strictest.
-  (levels[level] ?? restricted).flatMap((check) => check(pod) ?? []);
+  (levels.get(level) ?? restricted).flatMap((check) => check(pod) ?? []);
 
 function subjectOf(
   attributes: AdmissionAttributes,
@@ -87,9 +91,10 @@ function changesPods(pod: Pod, old: Pod | undefined): boolean {
 
 function checkLabels(attributes: AdmissionAttributes): void {
   const labels = attributes.object?.metadata.labels ?? {};
-  const wrong = ['enforce', 'audit', 'warn'].filter(
-    (mode) => labels[`${prefix}${mode}`] !== undefined && !levels[labels[`${prefix}${mode}`] ?? ''],
-  );
+  const wrong = ['enforce', 'audit', 'warn'].filter((mode) => {
+    const level = labels[`${prefix}${mode}`];
+    return level !== undefined && !levels.has(level);
+  });
   const versions = ['enforce', 'audit', 'warn'].filter((mode) => {
     const version = labels[`${prefix}${mode}-version`];
     return version !== undefined && version !== 'latest' && !/^v1\.\d+$/.test(version);

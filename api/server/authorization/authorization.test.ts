@@ -85,6 +85,10 @@ describe('RBAC', () => {
     expect(may(on(jane, 'get', 'pods', 'shop', 'p'))).toBe(false);
     expect(may(on(jane, 'update', 'deployments/scale', 'shop', 'd', 'apps'))).toBe(true);
     expect(may(on(jane, 'update', 'deployments', 'shop', 'd', 'apps'))).toBe(false);
+    write('ClusterRole', 'plain', { rules: [{ apiGroups: [''], resources: ['services'], verbs: ['*'] }] });
+    write('ClusterRoleBinding', 'p', bindTo('ClusterRole', 'plain', user('jane')));
+    expect(may(on(jane, 'get', 'services', 'shop', 's'))).toBe(true);
+    expect(may(on(jane, 'get', 'services/proxy', 'shop', 's'))).toBe(false);
     expect(may(on(jane, 'get', 'secrets', 'shop', 'one'))).toBe(true);
     expect(may(on(jane, 'get', 'secrets', 'shop', 'two'))).toBe(false);
     expect(may(on(jane, 'list', 'secrets', 'shop'))).toBe(false);

@@ -1,7 +1,6 @@
-import type { KubeObject } from '@trimtab/machinery';
+import { type KubeObject, matchesLabels, selectorFromObject } from '@trimtab/machinery';
 import { serviceAccountUser } from '../authentication/groups.js';
 import type { UserInfo } from '../contracts.js';
-import { matchesSelector } from './label-selector.js';
 import { type Binding, type PolicyRule, type Role, type RoleRef, rbacGroup, type Subject } from './rbac-types.js';
 import type { ObjectChange } from './store-feed.js';
 
@@ -92,10 +91,10 @@ export class RbacIndex {
 
 /** The union of the rules of all ClusterRoles the aggregation rule selects, by name, without repetition. */
 export function aggregatedRules(role: Role, all: Iterable<Role>): readonly PolicyRule[] {
-  const selectors = role.aggregationRule?.clusterRoleSelectors ?? [];
+  const selectors = (role.aggregationRule?.clusterRoleSelectors ?? []).map(selectorFromObject);
   const chosen = [...all]
     .filter((other) => other.metadata.name !== role.metadata.name)
-    .filter((other) => selectors.some((selector) => matchesSelector(selector, other.metadata.labels)))
+    .filter((other) => selectors.some((selector) => matchesLabels(selector, other.metadata.labels)))
     .sort((a, b) => ((a.metadata.name ?? '') < (b.metadata.name ?? '') ? -1 : 1));
   const rules = new Map<string, PolicyRule>();
   for (const other of chosen) for (const rule of other.rules ?? noRules) rules.set(JSON.stringify(rule), rule);

@@ -1,4 +1,4 @@
-import type { KubeObject } from '@trimtab/machinery';
+import type { KubeObject, LabelSelector } from '@trimtab/machinery';
 
 /** The `rbac.authorization.k8s.io/v1` kinds as far as evaluation looks at them. */
 
@@ -10,15 +10,6 @@ export interface PolicyRule {
   readonly resources?: readonly string[];
   readonly resourceNames?: readonly string[];
   readonly nonResourceURLs?: readonly string[];
-}
-
-export interface LabelSelector {
-  readonly matchLabels?: Readonly<Record<string, string>>;
-  readonly matchExpressions?: readonly {
-    readonly key: string;
-    readonly operator: string;
-    readonly values?: readonly string[];
-  }[];
 }
 
 export interface Role extends KubeObject {

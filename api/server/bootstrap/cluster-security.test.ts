@@ -378,6 +378,12 @@ describe('admission', () => {
       },
     };
     expect(await message(make(pods, 'p', careful, 'restricted'))).toBe('');
+    const [strict] = careful.spec.containers;
+    const keeping = { ...strict, securityContext: { ...strict!.securityContext, capabilities: { drop: ['NET_RAW'] } } };
+    expect(
+      await message(make(pods, 'k', { spec: { ...careful.spec, containers: [keeping] } }, 'restricted')),
+    ).toContain('unrestricted capabilities (container "c" must set securityContext.capabilities.drop=["ALL"])');
+    expect(await message(root.create(namespaces, labelled('constructor')))).toContain('must be one of');
   });
 
   test('claims and pods take the cluster defaults that others have set', async () => {

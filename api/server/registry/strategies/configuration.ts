@@ -45,12 +45,14 @@ export const configMap: KindRules<ConfigMap> = {
 };
 
 /** Keys that a Secret of this type has to have. */
-const requiredKeys: Readonly<Record<string, readonly string[]>> = {
-  'kubernetes.io/dockercfg': ['.dockercfg'],
-  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
-  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
-  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
-};
+const requiredKeys: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    'kubernetes.io/dockercfg': ['.dockercfg'],
+    'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+    'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+    'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+  }),
+);
 
 export const secret: KindRules<Secret> = {
   /** `stringData` is a way to write `data` and is never stored. */
@@ -66,7 +68,7 @@ export const secret: KindRules<Secret> = {
   },
   validate(object, out) {
     validateData({ data: object.data }, 'data', new Set(['data']), out);
-    for (const key of requiredKeys[object.type ?? ''] ?? [])
+    for (const key of requiredKeys.get(object.type ?? '') ?? [])
       if (object.data?.[key] === undefined) out.push(causes.required(`data[${key}]`));
     if (object.type === 'kubernetes.io/dockerconfigjson') validateDockerConfig(object.data?.['.dockerconfigjson'], out);
     const account = 'kubernetes.io/service-account.name';

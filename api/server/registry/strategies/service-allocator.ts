@@ -11,6 +11,18 @@ export interface ServiceAllocatorOptions {
   readonly random: Random;
 }
 
+type Take = (claim: string) => boolean;
+
+/** What one write of a Service takes. Throws 422 for what is taken or out of range, 500 when nothing is left. */
+export interface ServiceAllocation {
+  /** The wanted address, or a free one. */
+  address(wanted: string | undefined): string;
+  /** The wanted node port, or a free one; `at` names the field in errors. */
+  port(protocol: string, wanted: number | undefined, at: string): number;
+  /** Gives back what this write has taken and the Service did not have before; when the write came to nothing. */
+  release(): void;
+}
+
 /**
  * Which cluster IPs and node ports are taken, and by which Service. The truth is the stored Services, heard of through
  * {@link ServiceAllocator.apply}; between reserving and storing, reservations are held here, so that two creations in flight never get the same.
@@ -54,36 +66,45 @@ export class ServiceAllocator {
     return offset >= 1 && offset < this.#size - 1;
   }
 
-  /** Takes the wanted address, or a free one; throws 422 when it is taken or outside, 500 when none is free. */
-  takeAddress(service: string, wanted: string | undefined): string {
+  /** Begins to take for one write of `service` (`namespace/name`). */
+  allocate(service: string): ServiceAllocation {
+    const mine: string[] = [];
+    const take = (claim: string): boolean => {
+      const owner = this.#taken.get(claim);
+      if (owner === undefined) mine.push(claim);
+      else if (owner !== service) return false;
+      this.#taken.set(claim, service);
+      return true;
+    };
+    return {
+      address: (wanted) => this.#takeAddress(service, wanted, take),
+      port: (protocol, wanted, at) => this.#takePort(service, protocol, wanted, at, take),
+      release: () => {
+        for (const claim of mine.splice(0)) this.#taken.delete(claim);
+      },
+    };
+  }
+
+  #takeAddress(service: string, wanted: string | undefined, take: Take): string {
     if (wanted) {
-      if (!this.inRange(wanted))
-        throw wrong(
-          service,
-          'spec.clusterIPs',
-          [wanted],
-          `failed to allocate IP ${wanted}: the provided network does not match the current range`,
-        );
-      if (!this.#take(`ip:${wanted}`, service))
-        throw wrong(
-          service,
-          'spec.clusterIPs',
-          [wanted],
-          `failed to allocate IP ${wanted}: provided IP is already allocated`,
-        );
+      const why = !this.inRange(wanted)
+        ? 'the provided network does not match the current range'
+        : 'provided IP is already allocated';
+      if (!this.inRange(wanted) || !take(`ip:${wanted}`))
+        throw wrong(service, 'spec.clusterIPs', [wanted], `failed to allocate IP ${wanted}: ${why}`);
       return wanted;
     }
     // The lower end is left for addresses asked for by name (KEP-3070).
     const reserved = Math.min(Math.max(16, Math.floor(this.#size / 16)), 256);
     const from = reserved < this.#size - 2 ? reserved : 1;
-    const found =
-      this.#pick(from, this.#size - 2, (n) => `ip:${toAddress(this.#base + n)}`, service) ??
-      this.#pick(1, from, (n) => `ip:${toAddress(this.#base + n)}`, service);
-    if (found === undefined) throw internalError('failed to allocate a serviceIP: range is full');
+    const claim = (n: number) => take(`ip:${toAddress(this.#base + n)}`);
+    const isFree = (n: number) => !this.#taken.has(`ip:${toAddress(this.#base + n)}`);
+    const found = this.#pick(from, this.#size - 2, isFree) ?? this.#pick(1, from, isFree);
+    if (found === undefined || !claim(found)) throw internalError('failed to allocate a serviceIP: range is full');
     return toAddress(this.#base + found);
   }
 
-  takePort(service: string, protocol: string, wanted: number | undefined, at: string): number {
+  #takePort(service: string, protocol: string, wanted: number | undefined, at: string, take: Take): number {
     const { from, to } = this.#ports;
     if (wanted) {
       if (wanted < from || wanted > to)
@@ -93,26 +114,13 @@ export class ServiceAllocator {
           wanted,
           `provided port is not in the valid range. The range of valid ports is ${from}-${to}`,
         );
-      if (!this.#take(`${protocol}:${wanted}`, service))
-        throw wrong(service, at, wanted, 'provided port is already allocated');
+      if (!take(`${protocol}:${wanted}`)) throw wrong(service, at, wanted, 'provided port is already allocated');
       return wanted;
     }
-    const found = this.#pick(from, to, (n) => `${protocol}:${n}`, service);
-    if (found === undefined) throw internalError('failed to allocate a nodePort: range is full');
+    const found = this.#pick(from, to, (n) => !this.#taken.has(`${protocol}:${n}`));
+    if (found === undefined || !take(`${protocol}:${found}`))
+      throw internalError('failed to allocate a nodePort: range is full');
     return found;
-  }
-
-  /** Forgets what was taken since `before` was stored, when a write came to nothing. */
-  restore(service: string, before: Service | undefined): void {
-    this.#hold(service, before ? claimsOf(before) : []);
-  }
-
-  #take(claim: string, service: string): boolean {
-    const owner = this.#taken.get(claim);
-    if (owner !== undefined && owner !== service) return false;
-    this.#taken.set(claim, service);
-    this.#byService.set(service, [...new Set([...(this.#byService.get(service) ?? []), claim])]);
-    return true;
   }
 
   #hold(service: string, claims: readonly string[]): void {
@@ -124,12 +132,12 @@ export class ServiceAllocator {
   }
 
   /** A free number in [from, to]: a random start, then the next free one. */
-  #pick(from: number, to: number, claim: (n: number) => string, service: string): number | undefined {
+  #pick(from: number, to: number, isFree: (n: number) => boolean): number | undefined {
     const count = to - from + 1;
     const start = Math.floor(this.#random.next() * count);
     for (let i = 0; i < count; i++) {
       const n = from + ((start + i) % count);
-      if (!this.#taken.has(claim(n)) && this.#take(claim(n), service)) return n;
+      if (isFree(n)) return n;
     }
     return undefined;
   }

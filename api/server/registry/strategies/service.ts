@@ -15,7 +15,7 @@ import {
   required,
   unique,
 } from './checks.js';
-import type { ServiceAllocator } from './service-allocator.js';
+import type { ServiceAllocation, ServiceAllocator } from './service-allocator.js';
 import type { KindRules } from './typed.js';
 
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
@@ -31,7 +31,7 @@ export function serviceRules(allocator: ServiceAllocator | undefined): KindRules
     prepareForUpdate,
     validate,
     validateChange,
-    ...(allocator ? { reserve: (service, old) => reserve(allocator, service, old) } : {}),
+    ...(allocator ? { reserve: (service) => reserve(allocator, service) } : {}),
   };
 }
 
@@ -78,25 +78,22 @@ const dropNodePorts = (now: ServiceSpec['ports'], old: ServiceSpec['ports']): Se
     return rest;
   });
 
-function reserve(
-  allocator: ServiceAllocator,
-  service: Service,
-  old: Service | undefined,
-): Reservation & { object: Service } {
+function reserve(allocator: ServiceAllocator, service: Service): Reservation & { object: Service } {
   const key = `${service.metadata.namespace ?? ''}/${service.metadata.name ?? ''}`;
   if (!service.spec) return { object: service, finish: () => {} };
+  const allocation = allocator.allocate(key);
   const finish = (stored: boolean) => {
-    if (!stored) allocator.restore(key, old);
+    if (!stored) allocation.release();
   };
   try {
-    return { object: { ...service, spec: allocate(allocator, key, service.spec) }, finish };
+    return { object: { ...service, spec: allocate(allocation, service.spec) }, finish };
   } catch (error) {
-    allocator.restore(key, old);
+    allocation.release();
     throw error;
   }
 }
 
-function allocate(allocator: ServiceAllocator, key: string, given: ServiceSpec): ServiceSpec {
+function allocate(allocation: ServiceAllocation, given: ServiceSpec): ServiceSpec {
   let spec = given;
   if (hasClusterIP(spec)) {
     spec = {
@@ -105,8 +102,7 @@ function allocate(allocator: ServiceAllocator, key: string, given: ServiceSpec):
       ipFamilyPolicy: spec.ipFamilyPolicy ?? 'SingleStack',
     };
     const wanted = spec.clusterIP || spec.clusterIPs?.[0] || undefined;
-    const clusterIP =
-      wanted === 'None' ? 'None' : isIP(wanted ?? '') || !wanted ? allocator.takeAddress(key, wanted) : wanted;
+    const clusterIP = wanted === 'None' ? 'None' : isIP(wanted ?? '') || !wanted ? allocation.address(wanted) : wanted;
     spec = { ...spec, clusterIP, clusterIPs: spec.clusterIPs?.length ? spec.clusterIPs : [clusterIP] };
   }
   if (wantsNodePorts(spec)) {
@@ -116,7 +112,7 @@ function allocate(allocator: ServiceAllocator, key: string, given: ServiceSpec):
       const twin = ports.find((q) => q.port === p.port && q.protocol !== p.protocol)?.nodePort;
       ports.push({
         ...p,
-        nodePort: allocator.takePort(key, p.protocol ?? 'TCP', p.nodePort ?? twin, `spec.ports[${i}].nodePort`),
+        nodePort: allocation.port(p.protocol ?? 'TCP', p.nodePort ?? twin, `spec.ports[${i}].nodePort`),
       });
     }
     spec = { ...spec, ports };
@@ -124,7 +120,7 @@ function allocate(allocator: ServiceAllocator, key: string, given: ServiceSpec):
   if (spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local')
     spec = {
       ...spec,
-      healthCheckNodePort: allocator.takePort(key, 'TCP', spec.healthCheckNodePort, 'spec.healthCheckNodePort'),
+      healthCheckNodePort: allocation.port('TCP', spec.healthCheckNodePort, 'spec.healthCheckNodePort'),
     };
   return spec;
 }

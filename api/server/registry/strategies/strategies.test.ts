@@ -245,6 +245,18 @@ describe('validation speaks as Kubernetes does', () => {
     ['', 'secrets', make({ type: 'kubernetes.io/tls', data: { 'tls.crt': '' } }), ['data[tls.key]: Required value']],
     [
       'batch',
+      'jobs',
+      make({
+        spec: {
+          manualSelector: true,
+          selector: { matchLabels: labels },
+          template: { metadata: { labels }, spec: podSpec },
+        },
+      }),
+      ['spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"'],
+    ],
+    [
+      'batch',
       'cronjobs',
       make({
         spec: {

@@ -232,7 +232,10 @@ function validateJobSpec(spec: JobSpec | undefined, at: string, out: Causes): vo
   if (spec?.completionMode === 'Indexed' && spec.completions === undefined)
     out.push(causes.required(`${at}.completions`, 'when completion mode is Indexed'));
   optionalOneOf(spec?.podReplacementPolicy, ['Failed', 'TerminatingOrFailed'], `${at}.podReplacementPolicy`, out);
-  validatePodTemplate(spec?.template, ['OnFailure', 'Never'], `${at}.template`, out);
+  const policy = spec?.template?.spec?.restartPolicy;
+  validatePodTemplate(spec?.template, ['OnFailure', 'Never', 'Always'], `${at}.template`, out);
+  if (policy === 'Always')
+    out.push(causes.required(`${at}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'));
 }
 
 /** 63 less the 11 characters that the name of a Job adds. */

@@ -15,7 +15,7 @@ const O_PATH = 0o10000000;
  * Finds `subPath` below `root` and pins it by an open descriptor, so that a container that swaps a directory for a symbolic link
  * meanwhile cannot lead the mount outside (CVE-2017-1002101, CVE-2021-25741). Links inside the volume are followed once, at
  * the start; what they lead to must lie below the root, and is then opened component by component without following any.
- * What is missing is made as a directory.
+ * What is missing is made as a directory with the permissions of the volume.
  */
 export async function pinSubPath(root: string, subPath: string): Promise<PinnedPath> {
   const realRoot = await fs.realpath(root);
@@ -24,13 +24,13 @@ export async function pinSubPath(root: string, subPath: string): Promise<PinnedP
   if (inside === '..' || inside.startsWith(`..${sep}`)) {
     throw new Error(`subPath "${subPath}" leads outside of its volume`);
   }
+  const mode = (await fs.stat(realRoot)).mode & 0o7777;
   let handle = await fs.open(realRoot, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
     for (const part of inside.split(sep).filter(Boolean)) handle = await step(handle, part);
     for (const part of existing.missing) {
       if (part === '..') throw new Error(`subPath "${subPath}" leads outside of its volume`);
-      await fs.mkdir(`/proc/self/fd/${handle.fd}/${part}`, { mode: 0o750 }).catch(ignoreExisting);
-      handle = await step(handle, part);
+      handle = await makeStep(handle, part, mode);
     }
   } catch (error) {
     await handle.close();
@@ -50,6 +50,20 @@ async function step(from: fs.FileHandle, part: string): Promise<fs.FileHandle> {
   throw new Error(`"${part}" was exchanged for a symbolic link while it was being mounted`);
 }
 
+async function makeStep(from: fs.FileHandle, part: string, mode: number): Promise<fs.FileHandle> {
+  const made = await fs.mkdir(`/proc/self/fd/${from.fd}/${part}`).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') return false;
+      throw error;
+    },
+  );
+  const next = await step(from, part);
+  // By descriptor, and after the fact: mkdir's own mode is cut by the umask.
+  if (made) await fs.chmod(`/proc/self/fd/${next.fd}`, mode);
+  return next;
+}
+
 /** The longest existing part of the path with links resolved, and what is missing below it. */
 async function deepest(root: string, parts: readonly string[]): Promise<{ real: string; missing: readonly string[] }> {
   for (let n = parts.length; n > 0; n--) {
@@ -57,8 +71,4 @@ async function deepest(root: string, parts: readonly string[]): Promise<{ real: 
     if (real) return { real, missing: parts.slice(n) };
   }
   return { real: root, missing: parts };
-}
-
-function ignoreExisting(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST') throw error;
 }

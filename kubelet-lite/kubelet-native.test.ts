@@ -1,0 +1,218 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import type { LogOptions } from '@trimtab/client';
+import type { Container, PodSpec, PodStatus } from '@trimtab/machinery';
+import { ConfigMaps, seededRandom, silentLogger, systemClock } from '@trimtab/machinery';
+import type { Image } from './images/image-store.js';
+import { type Kubelet, startKubelet } from './kubelet.js';
+import { PODS, type Pod } from './pod/api.js';
+import type { NativeRuntime } from './runtime/native/index.js';
+import { type TestPods, testPods, whyNoPods } from './runtime/native/test-pods.js';
+import { SimulatedImages, SimulatedNetwork } from './simulated/simulated-node.js';
+import { MemoryClient } from './testing/memory-client.js';
+import { testMachine } from './testing/node-under-test.js';
+
+/** The kubelet over the native core: real processes of a busybox image, without a network plugin. */
+class RealNode {
+  readonly client = new MemoryClient(systemClock);
+  kubelet!: Kubelet;
+
+  constructor(readonly pods: TestPods) {}
+
+  async boot(runtime: NativeRuntime = this.pods.runtime): Promise<void> {
+    const { layer, dir } = this.pods;
+    class Busybox extends SimulatedImages {
+      override async find(reference: string): Promise<Image> {
+        return { ...(await super.find(reference)), layers: [layer], config: { Env: ['PATH=/bin'] } };
+      }
+    }
+    this.kubelet = await startKubelet({
+      client: this.client,
+      runtime,
+      network: new SimulatedNetwork(),
+      images: new Busybox(),
+      nodeName: 'n1',
+      nodeIP: '127.0.0.1',
+      clock: systemClock,
+      random: seededRandom(1),
+      logger: silentLogger,
+      machine: testMachine,
+      rootDir: join(dir, 'root'),
+      memoryDir: join('/dev/shm', dir.replaceAll('/', '_')),
+      clusterDns: ['10.96.0.10'],
+      clusterDomain: 'cluster.local',
+    });
+  }
+
+  async run(name: string, container: Partial<Container>, spec: Partial<PodSpec> = {}): Promise<void> {
+    await this.client.create(PODS, {
+      metadata: { namespace: 'default', name },
+      spec: { nodeName: 'n1', containers: [{ name: 'main', image: 'busybox:1', ...container }], ...spec },
+      status: { phase: 'Pending' },
+    });
+  }
+
+  until(name: string, done: (status: PodStatus) => boolean): Promise<Pod> {
+    return new Promise((resolve) => {
+      const subscription = this.client.watch(PODS, { sendInitialEvents: true }).subscribe(({ type, object }) => {
+        if (type === 'BOOKMARK' || object.metadata.name !== name || !done((object as Pod).status ?? {})) return;
+        queueMicrotask(() => subscription.unsubscribe());
+        resolve(object as Pod);
+      });
+    });
+  }
+
+  running(name: string): Promise<Pod> {
+    return this.until(name, (status) => status.phase === 'Running');
+  }
+
+  async logs(pod: Pod, options: Partial<LogOptions> = {}): Promise<string> {
+    const { namespace = '', name = '', uid = '' } = pod.metadata;
+    const signal = new AbortController().signal;
+    const parts: Buffer[] = [];
+    const stream = await this.kubelet.streams.logs({ namespace, name, uid }, { container: 'main', ...options }, signal);
+    for await (const part of stream) parts.push(part as Buffer);
+    return Buffer.concat(parts).toString();
+  }
+
+  async exec(pod: Pod, ...command: string[]): Promise<string> {
+    const { namespace = '', name = '', uid = '' } = pod.metadata;
+    const io = { container: 'main', stdin: false, stdout: true, stderr: true, tty: false };
+    const process = await this.kubelet.streams.exec({ namespace, name, uid }, { ...io, command });
+    const parts: Buffer[] = [];
+    for await (const part of process.stdout!) parts.push(part as Buffer);
+    await process.exit;
+    return Buffer.concat(parts).toString();
+  }
+
+  async delete(name: string, grace?: number): Promise<void> {
+    const gone = new Promise<void>((resolve) => {
+      const subscription = this.client.watch(PODS, {}).subscribe(({ type, object }) => {
+        if (type !== 'DELETED' || object.metadata.name !== name) return;
+        queueMicrotask(() => subscription.unsubscribe());
+        resolve();
+      });
+    });
+    await this.client.delete(
+      PODS,
+      { namespace: 'default', name },
+      grace === undefined ? {} : { gracePeriodSeconds: grace },
+    );
+    await gone;
+  }
+}
+
+const real = whyNoPods() ? describe.skip : describe;
+
+real('real pods', () => {
+  let node: RealNode;
+  beforeAll(async () => {
+    node = new RealNode(await testPods());
+    await node.boot();
+  }, 60_000);
+  afterAll(async () => {
+    await node.kubelet.stop();
+    await node.pods.close();
+    await fs.rm(join('/dev/shm', node.pods.dir.replaceAll('/', '_')), { recursive: true, force: true });
+  });
+
+  test('run, are seen into, and go away without a trace', async () => {
+    await node.client.create(ConfigMaps, {
+      metadata: { namespace: 'default', name: 'settings' },
+      data: { color: 'red' },
+    });
+    await node.run(
+      'web',
+      {
+        command: ['sh', '-c', 'trap "exit 0" TERM; echo hello $COLOR; while :; do sleep 0.05; done'],
+        env: [{ name: 'COLOR', valueFrom: { configMapKeyRef: { name: 'settings', key: 'color' } } }],
+        resources: { limits: { memory: '32Mi', cpu: '200m' } },
+        securityContext: { runAsUser: 1000 },
+        volumeMounts: [
+          { name: 'config', mountPath: '/config', readOnly: true },
+          { name: 'data', mountPath: '/data', subPath: 'a/b' },
+          { name: 'memory', mountPath: '/memory' },
+        ],
+      },
+      {
+        securityContext: { fsGroup: 2000 },
+        volumes: [
+          { name: 'config', configMap: { name: 'settings' } },
+          { name: 'data', emptyDir: {} },
+          { name: 'memory', emptyDir: { medium: 'Memory' } },
+        ],
+      },
+    );
+    const pod = await node.running('web');
+    const looked = await node.exec(
+      pod,
+      'sh',
+      '-c',
+      'id; hostname; cat /config/color; echo; tail -n 1 /etc/hosts; grep search /etc/resolv.conf; ls -ld /data; stat -f -c %T /memory /dev/shm; touch /memory/x && ls -l /memory/x; touch /config/x; grep NoNewPrivs /proc/1/status; grep Seccomp: /proc/1/status',
+    );
+    expect(looked).toContain('uid=1000 gid=0 groups=0,2000');
+    expect(looked).toContain('web\nred\n');
+    expect(looked).toContain('search default.svc.cluster.local svc.cluster.local cluster.local');
+    expect(looked).toMatch(/drwxrwsrwx .* 2000 .* \/data\ntmpfs\ntmpfs\n/);
+    expect(looked).toContain('Seccomp:\t2');
+    expect(await node.logs(pod)).toBe('hello red\n');
+    await node.delete('web');
+    expect(await node.pods.runtime.list()).toEqual([]);
+    expect(await fs.readdir(join(node.pods.dir, 'root/pods'))).toEqual([]);
+  }, 20_000);
+
+  test('a container killed with -9 runs again within 200 ms, with its address', async () => {
+    await node.run('crash', { command: ['sleep', '1000'] });
+    const before = await node.running('crash');
+    const sandbox = (await node.pods.runtime.list()).find((s) => s.id === before.metadata.uid)!;
+    const { pid } = sandbox.containers[0]!;
+    const killed = performance.now();
+    process.kill(pid, 'SIGKILL');
+    const after = await node.until('crash', (s) => s.containerStatuses?.[0]?.restartCount === 1);
+    expect(performance.now() - killed).toBeLessThan(200);
+    expect(after.status).toMatchObject({
+      podIP: before.status?.podIP,
+      containerStatuses: [{ state: { running: {} }, lastState: { terminated: { exitCode: 137, reason: 'Error' } } }],
+    });
+    await node.delete('crash', 1);
+  }, 20_000);
+
+  test('ends are told as they were: exit codes, messages, a missing command, out of memory', async () => {
+    await node.run(
+      'message',
+      { command: ['sh', '-c', 'echo -n why > /dev/termination-log; exit 3'] },
+      { restartPolicy: 'Never' },
+    );
+    await node.run(
+      'fallback',
+      { command: ['sh', '-c', 'echo from the log; exit 1'], terminationMessagePolicy: 'FallbackToLogsOnError' },
+      { restartPolicy: 'Never' },
+    );
+    await node.run('missing', { command: ['/no/such'] }, { restartPolicy: 'Never' });
+    const ended = async (name: string) =>
+      (await node.until(name, (s) => s.phase === 'Failed' || s.phase === 'Succeeded')).status?.containerStatuses?.[0]
+        ?.state?.terminated;
+    expect(await ended('message')).toMatchObject({ exitCode: 3, reason: 'Error', message: 'why' });
+    expect(await ended('fallback')).toMatchObject({ exitCode: 1, message: 'from the log\n' });
+    const missing = await ended('missing');
+    expect(missing).toMatchObject({ exitCode: 128, reason: 'StartError' });
+    expect(missing?.message).toContain('/no/such');
+    for (const name of ['message', 'fallback', 'missing']) await node.delete(name);
+  }, 20_000);
+
+  test('survive the kubelet: adopted as they are, never started twice', async () => {
+    await node.run('kept', { command: ['sleep', '1000'], readinessProbe: { exec: { command: ['true'] } } });
+    const before = await node.until('kept', (s) => s.containerStatuses?.[0]?.ready === true);
+    await node.kubelet.stop();
+    const again = await node.pods.connect();
+    await node.boot(again);
+    const inside = await node.exec(before, 'sh', '-c', 'echo still here');
+    expect(inside).toBe('still here\n');
+    expect((await node.running('kept')).status?.containerStatuses?.[0]).toMatchObject({
+      restartCount: 0,
+      containerID: before.status?.containerStatuses?.[0]?.containerID,
+    });
+    await node.delete('kept', 1);
+    again.close();
+  }, 20_000);
+});

@@ -199,18 +199,18 @@ test('pods that name a port differently get slices of their own; selectors follo
 
 test('a hundred endpoints a slice; a change of one pod writes one slice', async () => {
   await w.create(Services, service());
-  const names = Array.from({ length: 250 }, (_, i) => `p${String(i).padStart(3, '0')}`);
+  const names = Array.from({ length: 150 }, (_, i) => `p${String(i).padStart(3, '0')}`);
   for (const [i, name] of names.entries()) {
     await w.create(Pods, pod(name));
-    await setReady(name, `10.0.${Math.floor(i / 250)}.${i % 250}`);
+    await setReady(name, `10.0.1.${i}`);
   }
   await w.pass();
-  expect(await addresses()).toHaveLength(250);
+  expect(await addresses()).toHaveLength(150);
   expect((await slices()).every((s) => s.endpoints!.length <= 100)).toBe(true);
   const before = (await slices()).length;
   expect(before).toBeLessThanOrEqual(4);
   writes.length = 0;
-  await setReady('p007', '10.0.0.7', false);
+  await setReady('p007', '10.0.1.7', false);
   await w.pass();
   expect(writes.filter((write) => write.includes('endpointslices'))).toHaveLength(1);
 });

@@ -1,0 +1,169 @@
+import http from 'node:http';
+import http2 from 'node:http2';
+import https from 'node:https';
+import type { Readable } from 'node:stream';
+import tls from 'node:tls';
+import { type Clock, serviceUnavailable } from '@trimtab/machinery';
+import type { Connection } from './kubeconfig.js';
+import { SessionPool } from './session-pool.js';
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** With the query. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: Readable;
+  /** Once the body has ended: whether the connection broke before the server was done, which Node tells as an end. */
+  cut(): boolean;
+}
+
+export interface TransportOptions {
+  readonly connection: Connection;
+  readonly clock: Clock;
+  /** How long a connection may be silent before it is pinged, and how long the answer may take; default 30 s and 15 s. */
+  readonly readIdleMs?: number;
+  readonly pingTimeoutMs?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 30_000;
+
+/** TLS options that say who we are and whom we trust. */
+export const tlsOptions = ({ ca, cert, key, serverName, insecure }: Connection): tls.ConnectionOptions => ({
+  ...(ca ? { ca } : {}),
+  ...(cert ? { cert } : {}),
+  ...(key ? { key } : {}),
+  ...(serverName ? { servername: serverName } : {}),
+  ...(insecure ? { rejectUnauthorized: false } : {}),
+});
+
+/**
+ * Speaks HTTP/2 over TLS where the server does (ALPN), HTTP/1.1 with kept-alive connections otherwise, both behind one
+ * request. Every failure to reach the server is a StatusError `ServiceUnavailable`.
+ */
+export class Transport {
+  readonly #url: URL;
+  readonly #connection: Connection;
+  readonly #pool: SessionPool;
+  readonly #agent: http.Agent | https.Agent;
+  #protocol: Promise<'h2' | 'http/1.1'> | undefined;
+
+  constructor(options: TransportOptions) {
+    const { connection, clock, readIdleMs = 30_000, pingTimeoutMs = 15_000 } = options;
+    this.#url = new URL(connection.server);
+    this.#connection = connection;
+    this.#agent =
+      this.#url.protocol === 'https:'
+        ? new https.Agent({ keepAlive: true, ...tlsOptions(connection) })
+        : new http.Agent({ keepAlive: true });
+    this.#pool = new SessionPool({
+      connect: async () => this.#session(await this.#tlsSocket(['h2'])),
+      clock,
+      readIdleMs,
+      pingTimeoutMs,
+    });
+  }
+
+  async request(request: HttpRequest): Promise<HttpResponse> {
+    try {
+      if ((await this.#negotiated()) === 'http/1.1') return await this.#request1(request);
+      return await this.#pool.request({ ...request, path: this.#path(request.path) }, this.#url.host);
+    } catch (error) {
+      throw unreachable(this.#connection.server, error);
+    }
+  }
+
+  close(): void {
+    this.#pool.close();
+    this.#agent.destroy();
+  }
+
+  #path(path: string): string {
+    return this.#url.pathname === '/' ? path : this.#url.pathname + path;
+  }
+
+  /** Asked once; a failure is forgotten, so that a server that comes up later is found. */
+  #negotiated(): Promise<'h2' | 'http/1.1'> {
+    if (this.#url.protocol !== 'https:') return Promise.resolve('http/1.1');
+    this.#protocol ??= this.#tlsSocket(['h2', 'http/1.1']).then(
+      (socket) => {
+        if (socket.alpnProtocol === 'h2') {
+          this.#pool.adopt(this.#session(socket));
+          return 'h2';
+        }
+        socket.destroy();
+        return 'http/1.1';
+      },
+      (error: unknown) => {
+        this.#protocol = undefined;
+        throw error;
+      },
+    );
+    return this.#protocol;
+  }
+
+  #tlsSocket(protocols: string[]): Promise<tls.TLSSocket> {
+    const { hostname, port } = this.#url;
+    const host = hostname.replace(/^\[|\]$/g, '');
+    return new Promise((resolve, reject) => {
+      const socket = tls.connect({
+        host,
+        port: Number(port || 443),
+        ALPNProtocols: protocols,
+        ...(/[a-z]/i.test(host) && !host.includes(':') ? { servername: host } : {}),
+        ...tlsOptions(this.#connection),
+      });
+      socket.setNoDelay(true);
+      socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(new Error('connecting timed out')));
+      socket.once('error', reject);
+      socket.once('secureConnect', () => {
+        socket.setTimeout(0);
+        socket.off('error', reject);
+        // A session leaves a socket that failed under it open.
+        socket.on('error', () => socket.destroy());
+        resolve(socket);
+      });
+    });
+  }
+
+  #session(socket: tls.TLSSocket): http2.ClientHttp2Session {
+    return http2.connect(this.#url.origin, { createConnection: () => socket });
+  }
+
+  #request1({ method, path, headers, body, signal }: HttpRequest): Promise<HttpResponse> {
+    const { request } = this.#url.protocol === 'https:' ? https : http;
+    return new Promise((resolve, reject) => {
+      const outgoing = request(
+        new URL(this.#path(path), this.#url),
+        {
+          method,
+          agent: this.#agent,
+          headers: { ...headers, ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }) },
+          ...(signal ? { signal } : {}),
+        },
+        (incoming) =>
+          resolve({
+            status: incoming.statusCode ?? 0,
+            headers: incoming.headers,
+            body: incoming,
+            cut: () => !incoming.complete,
+          }),
+      );
+      outgoing.once('error', reject);
+      outgoing.end(body);
+    });
+  }
+}
+
+/** What a person needs to know when the server cannot be reached. */
+export function unreachable(server: string, error: unknown): Error {
+  const { code, message } = error as { readonly code?: string; readonly message?: string };
+  if (code === 'ABORT_ERR' || (error as Error).name === 'AbortError') return error as Error;
+  return serviceUnavailable(`cannot reach ${server}: ${message || code || String(error)}`);
+}

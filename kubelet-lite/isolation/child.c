@@ -50,10 +50,11 @@ static void die(int channel, const struct error *error)
 /* The parent waits for signals by descriptor; a program must start with none blocked or ignored. */
 static void reset_signals(void)
 {
+    static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE};
     sigset_t none;
     sigemptyset(&none);
-    for (int i = 1; i < NSIG; i++)
-        signal(i, SIG_DFL);
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
@@ -158,6 +159,8 @@ static void finish(struct child *child, const struct plan_process *plan, struct 
     char byte;
     if (settle_descriptors(child, plan, error) == 0 && credentials_apply(plan, error) == 0 &&
              enter_cwd(plan->cwd, error) == 0) {
+        if (child->exec_gate >= 0)
+            tell(child->channel, CHILD_WAITING, NULL, -1);
         if (child->exec_gate >= 0 && read(child->exec_gate, &byte, 1) < 0)
             fail(error, "start", errno, "waiting");
         else {

@@ -10,7 +10,7 @@
  * before execve; end-of-file after that, without a failure, means that execve has succeeded.
  */
 struct child_message {
-    enum { CHILD_FAILED = 'E', CHILD_WARNING = 'W', CHILD_TERMINAL = 'T', CHILD_READY = 'R' } kind;
+    enum { CHILD_FAILED = 'E', CHILD_WARNING = 'W', CHILD_TERMINAL = 'T', CHILD_READY = 'R', CHILD_WAITING = 'C' } kind;
     int err;
     char stage[32];
     char object[400];
@@ -25,6 +25,21 @@ struct child {
     int null;        /* the host's /dev/null, opened before anything of the container's can be in the way */
     int exec_gate;   /* >= 0: wait for one byte before execve (OCI create/start) */
 };
+
+/* Where a child is born. */
+struct birth {
+    uint64_t flags;    /* CLONE_NEW* */
+    int pid_namespace; /* descriptor whose PID namespace to be born in, -1 for ours */
+    int v2_group;      /* descriptor of the v2 group to be born in, -1 */
+};
+
+/*
+ * Clones. The child returns 0 and has `child->channel`; the parent gets the pid, and the pidfd and its end of the message
+ * socket. Afterwards later children of the caller are born in `birth->pid_namespace` too: restore it.
+ */
+pid_t child_clone(const struct birth *birth, struct child *child, int *pidfd, int *channel, struct error *error);
+/* Takes one message; *fd is the descriptor that came with it or -1. 1: a message, 0: end of file, -1: errno. */
+int child_receive(int channel, int flags, struct child_message *message, int *fd);
 
 /* Neither returns. `fs->terminal` is filled in on the way. */
 void child_container(struct child *child, struct plan *plan, struct rootfs *fs, struct arena *arena)

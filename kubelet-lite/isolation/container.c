@@ -201,7 +201,7 @@ static int keep_config(const struct json *spec, struct error *error)
 }
 
 /* Which PID namespace the container is born in: the node's, the pod's, a named one, or its own. */
-static int choose_pid_namespace(struct container *c, const struct json *spec, struct process_namespaces *where,
+static int choose_pid_namespace(struct container *c, const struct json *spec, struct birth *where,
                                 struct error *error)
 {
     where->pid_namespace = -1;
@@ -300,7 +300,7 @@ static struct container *container_new(const struct json *params)
 static int container_launch(struct container *c, const struct json *params, struct error *error)
 {
     const struct json *spec = json_get(params, "spec"), *resources = json_get(json_get(spec, "linux"), "resources");
-    struct process_namespaces where = {.pid_namespace = -1, .v2_group = -1};
+    struct birth where = {.pid_namespace = -1, .v2_group = -1};
     int ends[3] = {-1, -1, -1};
     struct child child = {.exec_gate = -1};
     struct error early = {0};

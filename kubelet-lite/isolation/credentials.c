@@ -103,11 +103,12 @@ int credentials_apply(const struct plan_process *plan, struct error *error)
     uint64_t permitted = sets[CAP_PERMITTED] & own, setpcap = own & 1ULL << CAP_SETPCAP;
     if (drop_bounding(sets[CAP_BOUNDING], error) < 0 || set_user(plan, error) < 0)
         return -1;
-    /* Raising inheritable beyond the bounding set needs CAP_SETPCAP for one last time. */
+    /* Raising inheritable beyond the bounding set needs CAP_SETPCAP for one last time. The kernel allows as ambient only
+     * what is inheritable too. */
     if (set_capabilities((sets[CAP_EFFECTIVE] & permitted) | setpcap, permitted | setpcap,
                          sets[CAP_INHERITABLE] & permitted, error) < 0 ||
         set_capabilities(sets[CAP_EFFECTIVE] & permitted, permitted, sets[CAP_INHERITABLE] & permitted, error) < 0 ||
-        raise_ambient(sets[CAP_AMBIENT] & permitted, error) < 0)
+        raise_ambient(sets[CAP_AMBIENT] & permitted & sets[CAP_INHERITABLE], error) < 0)
         return -1;
     /* Changing credentials clears this, so it comes after. A container does not outlive what records its exit. */
     if (plan->die_with_parent)

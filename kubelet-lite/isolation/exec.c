@@ -245,7 +245,7 @@ static void run_child(struct container *c, struct child *child, const struct exe
 static int exec_launch(struct exec *e, struct container *c, const struct json *params, struct error *error)
 {
     int pair[2], ends[3] = {-1, -1, -1};
-    struct process_namespaces where = {.pid_namespace = c->process.pidfd, .v2_group = -1};
+    struct birth where = {.pid_namespace = c->process.pidfd, .v2_group = -1};
     for (int i = 0; i < 3 && !e->tty; i++) {
         if (!e->want[i])
             continue;

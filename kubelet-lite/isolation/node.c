@@ -5,11 +5,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "loop.h"
 #include "path.h"
+#include "rootfs.h"
 #include "role.h"
 #include "server.h"
 
@@ -74,9 +76,20 @@ static int core_exit(struct request *request, const struct json *params, struct 
 }
 NODE_OP(core_exit, "core.exit");
 
+/*
+ * Moving a process between v1 groups on a quiet machine waits 4 to 8 ms for an RCU grace period, unless some hierarchy
+ * is mounted with this option. It is kernel-wide, costs every fork a little, and from Linux 6.18 on stays until reboot,
+ * so only whoever runs the node may ask for it. A hierarchy of our own, mounted nowhere, is enough.
+ */
+static int favor_dynmods(struct error *error)
+{
+    static const char *const options[] = {"none", "name=trimtab", "favordynmods", NULL};
+    return mount_new("cgroup", options, 0, error);
+}
+
 static int usage(void)
 {
-    fputs("usage: trimtab-core node --socket PATH --run-dir DIR\n", stderr);
+    fputs("usage: trimtab-core node --socket PATH --run-dir DIR [--favor-dynmods on|off]\n", stderr);
     return 2;
 }
 
@@ -85,6 +98,7 @@ int node_main(int argc, char **argv)
     const char *socket_path = NULL;
     char pods[4096];
     struct error error = {0};
+    bool dynmods = false;
     for (int i = 0; i < argc; i += 2) {
         if (i + 1 == argc)
             return usage();
@@ -92,18 +106,23 @@ int node_main(int argc, char **argv)
             socket_path = argv[i + 1];
         else if (strcmp(argv[i], "--run-dir") == 0)
             node.run_dir = argv[i + 1];
+        else if (strcmp(argv[i], "--favor-dynmods") == 0)
+            dynmods = strcmp(argv[i + 1], "on") == 0;
         else
             return usage();
     }
     if (!socket_path || !node.run_dir)
         return usage();
+    if (dynmods && favor_dynmods(&error) < 0)
+        fprintf(stderr, "warning: favordynmods: %s\n", errno_name(error.err));
+    prctl(PR_SET_NAME, "trimtab-core");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     setsid();
     snprintf(pods, sizeof pods, "%s/pods", node.run_dir);
     if (make_directories(pods, 0700) < 0)
         fail(&error, "run-dir", errno, "%s", pods);
-    else if ((node.self = sealed_self()) < 0)
+    else if ((node.self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)) < 0)
         fail(&error, "sealed copy", errno, "/proc/self/exe");
     else if (cgroup_detect(&error) == 0 && loop_init() == 0 && node_adopt_pods(&error) == 0 &&
              server_listen(socket_path, __start_node_ops, __stop_node_ops, &error) == 0) {

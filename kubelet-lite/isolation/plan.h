@@ -98,6 +98,8 @@ void plan_print(const struct plan *plan, FILE *out);
 
 /* seccomp.c: `profile` is OCI linux.seccomp, or {"profile": "runtime/default"} for the built-in one. */
 int seccomp_compile(struct plan_process *plan, struct arena *arena, const struct json *profile, struct error *error);
+/* Names with or without SIG, or a number; -1: no such signal. signal.c */
+int signal_number(const char *name);
 /* capability.c */
 int capability_number(const char *name);
 

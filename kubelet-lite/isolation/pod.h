@@ -37,14 +37,8 @@ struct process {
     struct process *next;
 };
 
-/* Clones: the child returns 0 and has `child->channel`; the parent gets its pid, or -1 with `error`. */
-struct process_namespaces {
-    uint64_t flags; /* CLONE_NEW* */
-    int pid_namespace; /* descriptor whose PID namespace to be born in, -1 for ours */
-    int v2_group;      /* descriptor, -1 */
-};
-pid_t process_clone(struct process *process, const struct process_namespaces *where, struct child *child,
-                    struct error *error);
+/* child_clone() whose messages and end are handled by the loop. */
+pid_t process_clone(struct process *process, const struct birth *birth, struct child *child, struct error *error);
 void process_signal(struct process *process, int sig, bool group);
 /* Reaps everything that has ended. */
 void processes_reap(void);
@@ -86,6 +80,6 @@ void pod_write_status(struct json_writer *w);
 void pod_save(void);
 void pod_broadcast_exit(const struct container *c);
 char *json_text_of(const struct json *value);
-int signal_number(const char *name);
+
 
 #endif

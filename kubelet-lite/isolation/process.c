@@ -53,25 +53,12 @@ static void channel_ready(struct source *source, uint32_t events)
 {
     (void)events;
     struct process *p = (struct process *)(void *)((char *)source - offsetof(struct process, channel));
-    for (;;) {
-        struct child_message m = {0};
-        struct iovec part = {&m, sizeof m};
-        union {
-            struct cmsghdr align;
-            char space[CMSG_SPACE(sizeof(int))];
-        } control;
-        struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-        ssize_t n = recvmsg(p->channel.fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        if (n <= 0)
-            break;
-        int fd = -1;
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c))
-            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-                memcpy(&fd, CMSG_DATA(c), sizeof fd);
-        take_message(p, &m, fd);
-    }
+    struct child_message message;
+    int fd, more;
+    while ((more = child_receive(p->channel.fd, MSG_DONTWAIT, &message, &fd)) > 0)
+        take_message(p, &message, fd);
+    if (more < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
     channel_close(p);
     if (!p->ready && !p->failed) {
         p->failed = true;
@@ -80,43 +67,20 @@ static void channel_ready(struct source *source, uint32_t events)
     p->started(p);
 }
 
-pid_t process_clone(struct process *p, const struct process_namespaces *where, struct child *child, struct error *error)
+pid_t process_clone(struct process *p, const struct birth *birth, struct child *child, struct error *error)
 {
-    int pair[2], born = -1;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return fail(error, "start", errno, "socketpair");
-    bool elsewhere = where->pid_namespace >= 0;
-    if (elsewhere && setns(where->pid_namespace, CLONE_NEWPID) < 0) {
-        int saved = errno;
-        close(pair[0]);
-        close(pair[1]);
-        return fail(error, "namespace", saved, "pid");
-    }
-    struct clone_args args = {
-        .flags = where->flags | CLONE_PIDFD | (where->v2_group >= 0 ? CLONE_INTO_CGROUP : 0),
-        .pidfd = (uintptr_t)&born,
-        .exit_signal = SIGCHLD,
-        .cgroup = where->v2_group >= 0 ? (uint64_t)where->v2_group : 0,
-    };
-    pid_t pid = sys_clone3(&args);
-    if (pid == 0) {
-        close(pair[0]);
-        child->channel = pair[1];
+    int channel = -1;
+    pid_t pid = child_clone(birth, child, &p->pidfd, &channel, error);
+    if (pid == 0)
         return 0;
-    }
-    int saved = errno;
-    close(pair[1]);
-    if (elsewhere)
+    if (birth->pid_namespace >= 0)
         setns(pod.own_pid_namespace, CLONE_NEWPID);
-    if (pid < 0) {
-        close(pair[0]);
-        return fail(error, "start", saved, "clone3");
-    }
+    if (pid < 0)
+        return -1;
     p->pid = pid;
-    p->pidfd = born;
     p->master = -1;
     p->ready = p->failed = false;
-    p->channel = (struct source){.fd = pair[0], .ready = channel_ready};
+    p->channel = (struct source){.fd = channel, .ready = channel_ready};
     loop_watch(&p->channel, EPOLLIN);
     p->next = processes;
     processes = p;

@@ -13,10 +13,9 @@ int plan_main(int argc, char **argv);
 
 /*
  * A copy of this program in a sealed memory file. Whoever enters a container runs from it, so that nothing inside can
- * reach and overwrite the binary on disk through /proc/<pid>/exe (CVE-2019-5736). -1 with errno.
+ * reach and overwrite the binary on disk through /proc/<pid>/exe (CVE-2019-5736). Executes the copy, or returns 0 in it;
+ * -1 with errno.
  */
-int sealed_self(void);
-/* True when this process runs from such a copy. */
-int is_sealed(void);
+int run_sealed(char **argv);
 
 #endif

@@ -1,18 +1,19 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "role.h"
+#include "sys.h"
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10U
 #endif
 
-int sealed_self(void)
+static int sealed_copy(void)
 {
     struct stat st;
     int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -30,11 +31,23 @@ int sealed_self(void)
     return fcntl(copy, F_ADD_SEALS, SEALS) < 0 ? -1 : copy;
 }
 
-int is_sealed(void)
+static bool is_sealed(void)
 {
     int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     int seals = self < 0 ? -1 : fcntl(self, F_GET_SEALS);
     if (self >= 0)
         close(self);
     return seals >= 0 && (seals & SEALS) == SEALS;
+}
+
+int run_sealed(char **argv)
+{
+    extern char **environ;
+    if (is_sealed())
+        return 0;
+    int copy = sealed_copy();
+    if (copy < 0)
+        return -1;
+    syscall(SYS_execveat, copy, "", argv, environ, AT_EMPTY_PATH);
+    return -1;
 }

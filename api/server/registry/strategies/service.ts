@@ -16,14 +16,10 @@ import {
   unique,
 } from './checks.js';
 import type { ServiceAllocation, ServiceAllocator } from './service-allocator.js';
+import { hasClusterIP, isExternal, isHeadless, prepareForUpdate, wantsNodePorts } from './service-update.js';
 import type { KindRules } from './typed.js';
 
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
-const isHeadless = (spec: ServiceSpec): boolean => spec.clusterIP === 'None';
-const hasClusterIP = (spec: ServiceSpec): boolean => spec.type !== 'ExternalName';
-const wantsNodePorts = (spec: ServiceSpec): boolean =>
-  spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
-
 /** Services: what kubectl may leave out is taken over from the old object, addresses and node ports come from `allocator`. */
 export function serviceRules(allocator: ServiceAllocator | undefined): KindRules<Service> {
   return {
@@ -34,49 +30,6 @@ export function serviceRules(allocator: ServiceAllocator | undefined): KindRules
     ...(allocator ? { reserve: (service) => reserve(allocator, service) } : {}),
   };
 }
-
-/** An update that says nothing of an address or node port keeps it, unless the type changed so that it has to go. */
-function prepareForUpdate(service: Service, old: Service, subresource: string): Service {
-  if (subresource !== '' || !service.spec || !old.spec) return service;
-  let spec = service.spec;
-  const before = old.spec;
-  if (hasClusterIP(spec) && hasClusterIP(before)) {
-    if (!spec.clusterIP && !spec.clusterIPs?.length)
-      spec = { ...spec, clusterIP: before.clusterIP, clusterIPs: before.clusterIPs };
-    else if (spec.clusterIP && !spec.clusterIPs?.length) spec = { ...spec, clusterIPs: [spec.clusterIP] };
-    spec = {
-      ...spec,
-      ipFamilies: spec.ipFamilies ?? before.ipFamilies,
-      ipFamilyPolicy: spec.ipFamilyPolicy ?? before.ipFamilyPolicy,
-    };
-  }
-  if (!hasClusterIP(spec) && hasClusterIP(before)) {
-    const { clusterIP, clusterIPs, ipFamilies, ipFamilyPolicy, ...rest } = spec;
-    spec = clusterIP === before.clusterIP || !clusterIP ? rest : spec;
-  }
-  if (wantsNodePorts(spec) && wantsNodePorts(before))
-    spec = { ...spec, ports: keepNodePorts(spec.ports, before.ports) };
-  if (!wantsNodePorts(spec) && wantsNodePorts(before) && spec.type !== 'LoadBalancer')
-    spec = { ...spec, ports: dropNodePorts(spec.ports, before.ports) };
-  if (spec.type === 'ClusterIP' && before.type !== 'ClusterIP' && !spec.externalIPs?.length) {
-    const { externalTrafficPolicy: _, ...rest } = spec;
-    spec = rest;
-  }
-  return { ...service, spec };
-}
-
-const samePort = (a: ServicePort, b: ServicePort): boolean =>
-  a.port === b.port && (a.protocol ?? 'TCP') === (b.protocol ?? 'TCP');
-
-const keepNodePorts = (now: ServiceSpec['ports'], old: ServiceSpec['ports']): ServiceSpec['ports'] =>
-  now?.map((p) => (p.nodePort ? p : { ...p, nodePort: old?.find((o) => samePort(o, p))?.nodePort }));
-
-const dropNodePorts = (now: ServiceSpec['ports'], old: ServiceSpec['ports']): ServiceSpec['ports'] =>
-  now?.map((p) => {
-    if (p.nodePort !== old?.find((o) => samePort(o, p))?.nodePort) return p;
-    const { nodePort: _, ...rest } = p;
-    return rest;
-  });
 
 function reserve(allocator: ServiceAllocator, service: Service): Reservation & { object: Service } {
   const key = `${service.metadata.namespace ?? ''}/${service.metadata.name ?? ''}`;
@@ -157,8 +110,7 @@ function validate({ spec }: Service, out: Causes): void {
   if (spec.type === 'LoadBalancer' && isHeadless(spec))
     out.push(causes.invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for LoadBalancer services`));
   for (const [i, ip] of (spec.externalIPs ?? []).entries()) ipAddress(ip, `spec.externalIPs[${i}]`, out);
-  const external = spec.type === 'NodePort' || spec.type === 'LoadBalancer' || (spec.externalIPs?.length ?? 0) > 0;
-  if (spec.externalTrafficPolicy && !external)
+  if (spec.externalTrafficPolicy && !isExternal(spec))
     out.push(
       causes.invalid(
         'spec.externalTrafficPolicy',

@@ -501,6 +501,14 @@ describe('Services get addresses and ports', () => {
     expect(texts(strategy.validateUpdate!(moved as KubeObject, again, ''))[0]).toBe(
       'spec.clusterIPs[0]: Invalid value: "10.96.0.250": may not change once set',
     );
+    const sameName = (spec: object, old: KubeObject) =>
+      write('one', { ...(old as { spec?: object }).spec, ...spec }, old);
+    const balanced = sameName({ type: 'LoadBalancer' }, inside);
+    const outside = sameName({ type: 'ExternalName', externalName: 'a.b' }, balanced);
+    expect(texts(strategy.validateUpdate!(outside, balanced, ''))).toEqual([]);
+    expect(Object.keys(outside.spec).sort()).toEqual(['externalName', 'ports', 'sessionAffinity', 'type']);
+    expect(outside.spec.ports[0]!.nodePort).toBeUndefined();
+    expect(sameName({ type: 'ClusterIP', externalName: undefined }, outside).spec.clusterIP).toMatch(/^10\.96\.0\./);
     expect(write('head', { clusterIP: 'None' }).spec).toMatchObject({ clusterIP: 'None', clusterIPs: ['None'] });
     expect(write('ext', { type: 'ExternalName', externalName: 'a.b' }).spec.clusterIP).toBeUndefined();
   });

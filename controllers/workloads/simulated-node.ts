@@ -1,4 +1,12 @@
-import { type ControllerDefinition, changeTo, controller, isDeleting, remove, requeueAfter } from '@trimtab/framework';
+import {
+  type ControllerDefinition,
+  changeTo,
+  controller,
+  isDeleting,
+  post,
+  remove,
+  requeueAfter,
+} from '@trimtab/framework';
 import { type Pod, Pods, timestamp } from '@trimtab/machinery';
 import { isReady } from './pods.js';
 
@@ -15,10 +23,10 @@ export function simulatedNode(
   return controller({
     name: 'simulated-node',
     for: Pods,
-    reconcile({ object: pod, now }) {
+    reconcile({ key, object: pod, now }) {
       if (!pod) return [];
       if (!pod.spec?.nodeName)
-        return changeTo(Pods, pod, { ...pod, spec: { ...pod.spec, containers: [], nodeName: 'node-1' } });
+        return [post(Pods, key, 'binding', { metadata: key, target: { kind: 'Node', name: 'node-1' } })];
       if (isDeleting(pod)) {
         const grace = (pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000;
         const left = Date.parse(pod.metadata.deletionTimestamp!) - grace + stopsAfterMs - now;

@@ -1,4 +1,4 @@
-import { type KubeObject, matchesLabels, selectorFromObject } from '@trimtab/machinery';
+import { equalJson, type KubeObject, matchesLabels, selectorFromObject } from '@trimtab/machinery';
 import { serviceAccountUser } from '../authentication/groups.js';
 import type { UserInfo } from '../contracts.js';
 import { type Binding, type PolicyRule, type Role, type RoleRef, rbacGroup, type Subject } from './rbac-types.js';
@@ -51,10 +51,32 @@ export class RbacIndex {
       const role = this.#roles.get(`${namespace}/${ref.name}`);
       return role && (role.rules ?? noRules);
     }
-    const role = ref.kind === 'ClusterRole' ? this.#clusterRoles.get(ref.name) : undefined;
+    return ref.kind === 'ClusterRole' ? this.#clusterRules(ref.name, new Set()) : undefined;
+  }
+
+  /** ClusterRoles whose written rules are not what their aggregation comes to, with the rules they should have. */
+  staleAggregates(): readonly { readonly role: Role; readonly rules: readonly PolicyRule[] }[] {
+    return [...this.#clusterRoles.values()].flatMap((role) => {
+      const rules = role.aggregationRule ? this.#clusterRules(role.metadata.name ?? '', new Set()) : undefined;
+      return rules && !equalJson(rules, role.rules ?? []) ? [{ role, rules }] : [];
+    });
+  }
+
+  /** Aggregated roles aggregate aggregated ones (view into edit, edit into admin); a circle adds nothing to itself. */
+  #clusterRules(name: string, above: ReadonlySet<string>): readonly PolicyRule[] | undefined {
+    const role = this.#clusterRoles.get(name);
     if (!role?.aggregationRule) return role && (role.rules ?? noRules);
-    const rules = this.#aggregated.get(ref.name) ?? aggregatedRules(role, this.#clusterRoles.values());
-    this.#aggregated.set(ref.name, rules);
+    const known = this.#aggregated.get(name);
+    if (known) return known;
+    const path = new Set(above).add(name);
+    const others = [...this.#clusterRoles.values()]
+      .filter((other) => !path.has(other.metadata.name ?? ''))
+      .map((other) =>
+        other.aggregationRule ? { ...other, rules: this.#clusterRules(other.metadata.name ?? '', path) } : other,
+      );
+    const rules = aggregatedRules(role, others);
+    // Within a circle the result depends on where one came from.
+    if (above.size === 0) this.#aggregated.set(name, rules);
     return rules;
   }
 

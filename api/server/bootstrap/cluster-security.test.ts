@@ -114,6 +114,37 @@ describe('a new cluster', () => {
     expect(await rules('system:basic-user')).toEqual([]);
   });
 
+  test('a role made for aggregation counts at once, through every level, and is written down', async () => {
+    const { make, root, security, clock } = await cluster();
+    security.keepAggregatedRoles(root, silentLogger);
+    await make(roleBindings, 'jane', {
+      roleRef: { kind: 'ClusterRole', name: 'admin' },
+      subjects: [{ kind: 'User', name: 'jane' }],
+    });
+    const attributes = {
+      user: { name: 'jane', groups: [] },
+      verb: 'get',
+      resource: {
+        group: 'acme.com',
+        version: 'v1',
+        resource: 'widgets',
+        subresource: '',
+        namespace: 'default',
+        name: 'w',
+      },
+    };
+    expect(security.authorizer.authorize(attributes).allowed).toBe(false);
+    await root.create(clusterRoles, {
+      metadata: { name: 'widgets', labels: { 'rbac.authorization.k8s.io/aggregate-to-view': 'true' } },
+      rules: [{ apiGroups: ['acme.com'], resources: ['widgets'], verbs: ['get'] }],
+    } as KubeObject);
+    expect(security.authorizer.authorize(attributes).allowed).toBe(true);
+    await clock.advance(200);
+    for (const name of ['view', 'edit', 'admin'])
+      expect(JSON.stringify(await root.get(clusterRoles, { name }))).toContain('widgets');
+    security.close();
+  });
+
   test('people get what their role says, in their namespace', async () => {
     const { as, make } = await cluster();
     const jane = as({ name: 'jane', groups: ['system:authenticated'] });

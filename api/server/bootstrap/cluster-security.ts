@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
-import type { Clock, Random } from '@trimtab/machinery';
+import type { Client } from '@trimtab/client';
+import type { Clock, Logger, Random } from '@trimtab/machinery';
 import type { Store } from '@trimtab/store';
 import { builtinAdmission } from '../admission/index.js';
 import { createAuthenticator, type DecidingAuthenticator } from '../authentication/authenticate.js';
@@ -14,8 +15,10 @@ import { nodeAuthorizer } from '../authorization/node-authorizer.js';
 import { NodeReferences } from '../authorization/node-references.js';
 import { mastersAuthorizer, rbacAuthorizer, unionAuthorizer } from '../authorization/rbac-authorizer.js';
 import { RbacIndex, rbacResources } from '../authorization/rbac-index.js';
+import { rbacGroup } from '../authorization/rbac-types.js';
 import { accessReviewHandlers } from '../authorization/reviews.js';
-import { followChanges, followStore, storeReader } from '../authorization/store-feed.js';
+import { keepAggregatedRoles } from '../authorization/role-aggregation.js';
+import { followChanges, followStore, type ObjectChange, storeReader } from '../authorization/store-feed.js';
 import type {
   AdmissionPlugin,
   Authorizer,
@@ -57,6 +60,8 @@ export interface ClusterSecurity {
   readonly strategies: Readonly<Record<string, Strategy>>;
   readonly tokens: TokenIssuer;
   readonly services: ServiceAllocator;
+  /** Begins to write down the rules of aggregated ClusterRoles; `client` acts as {@link componentUsers.apiServer}. */
+  keepAggregatedRoles(client: Client, logger: Logger): void;
   /** Stops following the store. */
   close(): void;
 }
@@ -127,6 +132,11 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
     strategies: createBuiltinStrategies({ services }),
     tokens,
     services,
+    keepAggregatedRoles(client, logger) {
+      const follow = (apply: (change: ObjectChange) => void) =>
+        followChanges(store, `${rbacGroup}/clusterroles`, store.revision, apply);
+      stops.push(keepAggregatedRoles({ index: rbac, follow, client, clock, logger }));
+    },
     close: () => {
       for (const stop of stops) stop();
     },

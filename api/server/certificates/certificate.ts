@@ -17,9 +17,9 @@ import {
 import { addressBytes } from './names.js';
 
 /**
- * X.509 v3 certificates (RFC 5280) on ECDSA P-256 with SHA-256. The well-known library for this costs 170 ms to load,
- * more than half of the time the whole API server may take to answer; writing four extensions costs one file. What is
- * written here is read back by OpenSSL, Go and that library in the tests.
+ * X.509 v3 certificates (RFC 5280) on ECDSA P-256 with SHA-256. The well-kept library for this takes 170 ms to load (75 ms
+ * bundled), more than half of the time in which the whole API server has to answer; five extensions are one file. What is
+ * written here is read back by OpenSSL and by that library in the tests.
  */
 
 /** PEM texts; the key is PKCS#8. */

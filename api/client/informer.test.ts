@@ -276,6 +276,20 @@ describe('W6 watch lists', () => {
     expect(refusing.traits.watchList).toBe(false);
   });
 
+  test('a server at revision 0 is synced anew rather than watched from "0", which would hide deletions', async () => {
+    const t = setup({ watchList: true });
+    t.script.watch.send('BOOKMARK', bookmark(0, true));
+    t.script.watch.send('ADDED', thing('a', 5));
+    await t.clock.advance(60_000);
+    t.script.watch.end();
+    expect(t.script.watch.options).toMatchObject({ resourceVersion: '5' });
+    const early = setup({ watchList: true });
+    early.script.watch.send('BOOKMARK', bookmark(0, true));
+    await early.clock.advance(60_000);
+    early.script.watch.end();
+    expect(early.script.watch.options).toMatchObject({ resourceVersion: '0', sendInitialEvents: true });
+  });
+
   test('an error before the end discards what was buffered', async () => {
     const t = setup({ watchList: true });
     t.script.watch.send('ADDED', thing('a', 3));

@@ -119,7 +119,7 @@ export function stepReflector<T extends KubeObject>(
     case 'watching':
       return inWatching(state, phase, input, around);
     case 'backoff':
-      if (input.type === 'timer') return phase.next === 'watch' ? beginWatch(state, around) : beginSync(state, around);
+      if (input.type === 'timer') return phase.next === 'watch' ? resume(state, around) : beginSync(state, around);
       break;
   }
   return { state, effects: [] };
@@ -162,7 +162,7 @@ function beginList<T extends KubeObject>(state: ReflectorState<T>, around: Surro
 
 function beginWatch<T extends KubeObject>(state: ReflectorState<T>, around: Surroundings): Step<T> {
   return {
-    state: { ...state, phase: watchingFrom(state.revision, around.now) },
+    state: { ...state, phase: watchingFrom(around.now, isUnordered(state.revision)) },
     effects: [
       {
         type: 'watch',
@@ -173,8 +173,15 @@ function beginWatch<T extends KubeObject>(state: ReflectorState<T>, around: Surr
   };
 }
 
-const watchingFrom = (revision: string, now: number) =>
-  ({ name: 'watching', startedAt: now, events: 0, synthetic: revision === '' || revision === '0' }) as const;
+const watchingFrom = (now: number, synthetic: boolean) =>
+  ({ name: 'watching', startedAt: now, events: 0, synthetic }) as const;
+
+/** A watch from here begins with the present state, in no order. */
+const isUnordered = (revision: string): boolean => revision === '' || revision === '0';
+
+/** Goes on watching where the last watch ended. A place without an order is none: deletions since would be missed. */
+const resume = <T extends KubeObject>(state: ReflectorState<T>, around: Surroundings): Step<T> =>
+  isUnordered(state.revision) ? beginSync(state, around) : beginWatch(state, around);
 
 function listed<T extends KubeObject>(
   state: ReflectorState<T>,
@@ -243,7 +250,7 @@ function inInitialEvents<T extends KubeObject>(
       if (event.type === 'BOOKMARK') {
         if (event.object.metadata.annotations?.[INITIAL_EVENTS_END] === 'true') {
           const revision = event.object.metadata.resourceVersion ?? '';
-          const next = { ...state, revision, revisionUnavailable: false, phase: watchingFrom(revision, around.now) };
+          const next = { ...state, revision, revisionUnavailable: false, phase: watchingFrom(around.now, false) };
           const items = [...phase.items.values()];
           return { state: next, effects: [{ type: 'replace', items, revision }, { type: 'deadline' }] };
         }
@@ -302,21 +309,21 @@ function inWatching<T extends KubeObject>(
       };
     }
     case 'timer': {
-      const again = beginWatch(state, around);
+      const again = resume(state, around);
       const effects: ReflectorEffect<T>[] = [{ type: 'report', what: 'watch outlived its timeout' }, { type: 'close' }];
       return { state: again.state, effects: [...effects, ...again.effects] };
     }
     case 'watchEnded':
       if (around.now - phase.startedAt < VERY_SHORT_WATCH_MS && phase.events === 0)
         return backOff(state, 'list', { kind: 'other' }, 'very short watch', undefined, around);
-      return beginWatch(state, around);
+      return resume(state, around);
     case 'watchFailed': {
       const failure = judgeWatchFailure(input.error);
       if (failure.kind !== 'busy') return backOff(state, 'list', failure, 'watch failed', input.error, around);
       // A stream that lived was cut, not refused: go on where it ended at once; the next refusal backs off.
       const lived = around.now - phase.startedAt >= VERY_SHORT_WATCH_MS;
       return lived && failure.retryAfterMs === undefined
-        ? beginWatch(state, around)
+        ? resume(state, around)
         : backOff(state, 'watch', failure, 'watch refused', input.error, around);
     }
     default:

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
-import { Readable, Writable } from 'node:stream';
+import { type Duplex, Readable, Writable } from 'node:stream';
 import type { ProcessStreams } from '@trimtab/client';
 import { RuntimeError } from '../runtime.js';
 import { openSocket } from './connection.js';
+import { DialledStream } from './dialled-stream.js';
 import { encodeFrame, encodeStreamFrame, FrameReader } from './frames.js';
 
 const STDIN = 0;
@@ -131,8 +132,8 @@ export async function openProcessStreams(
     ? new Writable({
         write(chunk: Buffer, _encoding, done) {
           const next = (offset: number): void => {
-            if (offset >= chunk.length) return done();
-            send(STDIN, chunk.subarray(offset, offset + STDIN_CHUNK), () => next(offset + STDIN_CHUNK));
+            if (offset >= chunk.length) done();
+            else send(STDIN, chunk.subarray(offset, offset + STDIN_CHUNK), () => next(offset + STDIN_CHUNK));
           };
           next(0);
         },
@@ -161,10 +162,7 @@ export async function openProcessStreams(
 }
 
 /** Raw bytes to a port inside the pod's network namespace. */
-export async function openDial(path: string, host: string, port: number): Promise<Socket> {
+export async function openDial(path: string, host: string, port: number): Promise<Duplex> {
   const { socket, start } = await openStream(path, 'stream.dial', { host, port });
-  socket.removeAllListeners('data');
-  start((chunk) => void socket.unshift(chunk));
-  socket.pause();
-  return socket;
+  return new DialledStream(socket, start);
 }

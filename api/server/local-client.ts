@@ -33,6 +33,7 @@ import { evictPod } from './registry/eviction.js';
 import { patchObject } from './registry/patch.js';
 import { getObject, listObjects } from './registry/read.js';
 import { scaleOf, withScale } from './registry/scale.js';
+import { nameSelected } from './registry/selection.js';
 import type { ServedKind } from './registry/served-kind.js';
 import { updateObject } from './registry/update.js';
 import { watchObjects } from './registry/watch.js';
@@ -64,7 +65,7 @@ export class LocalClient implements Client {
 
   async list<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<KubeList<T>> {
     const target = this.#target(type, { namespace: options.namespace, name: '' });
-    this.#authorize('list', target);
+    this.#authorize('list', { ...target, name: nameSelected(options.fieldSelector) });
     const { items, ...metadata } = await listObjects(this.parts.registry, target.kind, target.namespace, options);
     return {
       apiVersion: apiVersionOf(target.kind),
@@ -80,7 +81,7 @@ export class LocalClient implements Client {
       let closed = false;
       const start = async () => {
         const target = this.#target(type, { namespace: options.namespace, name: '' });
-        this.#authorize('watch', target);
+        this.#authorize('watch', { ...target, name: nameSelected(options.fieldSelector) });
         stop = await watchObjects(this.parts.registry, target.kind, target.namespace, options, {
           next: (notice) => subscriber.next(notice as WatchEvent<T>),
           end: (error) => (error ? subscriber.error(error) : subscriber.complete()),

@@ -1,3 +1,5 @@
+import { nameSelected } from '../registry/selection.js';
+
 /** What a path and method mean, by Kubernetes' path scheme. Pure: no kind is looked up here. */
 export interface RequestInfo {
   /** Lower-case request verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; for other paths the method. */
@@ -73,7 +75,7 @@ export function parseRequest(method: string, url: string): RequestInfo {
       namespace,
       resource,
       subresource: rest[2] ?? '',
-      name: name || (verb === 'list' || verb === 'watch' ? (nameInSelector(query.get('fieldSelector')) ?? '') : ''),
+      name: name || (verb === 'list' || verb === 'watch' ? nameSelected(query.get('fieldSelector')) : ''),
       rest: rest.length > 3 ? `/${rest.slice(3).join('/')}` : '',
     },
   };
@@ -82,16 +84,6 @@ export function parseRequest(method: string, url: string): RequestInfo {
 /** Query booleans as Go's clients write them; a bare `?watch` counts as true. */
 export function isTrue(value: string | null): boolean {
   return value !== null && !['false', '0', 'f', 'F', 'FALSE', 'False'].includes(value);
-}
-
-/** Lists by a single name are authorized as for that name. */
-function nameInSelector(selector: string | null): string | undefined {
-  if (!selector) return undefined;
-  for (const term of selector.split(',')) {
-    const m = /^metadata\.name={1,2}([^=!]+)$/.exec(term.trim());
-    if (m) return m[1];
-  }
-  return undefined;
 }
 
 function splitPath(path: string): string[] | undefined {

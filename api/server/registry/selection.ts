@@ -46,3 +46,15 @@ export function selectionOf(
     throw error;
   }
 }
+
+/** The one name a list or watch asks for, `""` where it asks for more: such requests are authorized as for that name. */
+export function nameSelected(fieldSelector: string | null | undefined): string {
+  if (!fieldSelector) return '';
+  try {
+    return requiredFieldValue(parseFieldSelector(fieldSelector), 'metadata.name') ?? '';
+  } catch (error) {
+    // What is wrong with it is told when it is used.
+    if (error instanceof SelectorError) return '';
+    throw error;
+  }
+}

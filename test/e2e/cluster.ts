@@ -56,9 +56,9 @@ export class Place {
     return this;
   }
 
-  /** Arguments that run a program inside. */
+  /** Arguments that run a program inside; the mounts stay as they are, which `ip netns exec` would change. */
   inside(program: string, args: readonly string[]): [string, string[]] {
-    return ['ip', ['netns', 'exec', this.namespace, program, ...args]];
+    return ['nsenter', [`--net=/run/netns/${this.namespace}`, '--', program, ...args]];
   }
 
   run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
@@ -152,7 +152,7 @@ export class Cluster {
     return JSON.parse(await this.must(...args, '-o', 'json')) as T;
   }
 
-  /** The process that `ip netns exec` became: trimtab itself. */
+  /** The process that `nsenter` became: trimtab itself. */
   get pid(): number {
     return this.child.pid!;
   }

@@ -11,14 +11,19 @@ export class LineSplitter {
     const lines: string[] = [];
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
-      this.#rest.push(chunk.subarray(start, end));
-      const line = Buffer.concat(this.#rest).toString('utf8');
-      this.#rest = [];
+      const line =
+        this.#rest.length === 0 ? chunk.toString('utf8', start, end) : this.#join(chunk.subarray(start, end));
       if (line.trim() !== '') lines.push(line);
       start = end + 1;
     }
     if (start < chunk.length) this.#rest.push(chunk.subarray(start));
     return lines;
+  }
+
+  #join(last: Buffer): string {
+    const line = Buffer.concat([...this.#rest, last]).toString('utf8');
+    this.#rest = [];
+    return line;
   }
 
   /** True when the stream ended in the middle of a line. */

@@ -98,7 +98,7 @@ static int rules_of(const struct json *profile, struct seccomp_rules *rules, str
     if (json_get_string(profile, "listenerPath", NULL))
         return fail(error, "seccomp", ENOTSUP, "listenerPath: notifications are not supported");
     if (action_of(fallback, json_get(profile, "defaultErrnoRet"), &rules->default_action) < 0)
-        return fail(error, "seccomp", EINVAL, "defaultAction %s", fallback);
+        return fail(error, "seccomp", strcmp(fallback, "SCMP_ACT_NOTIFY") ? EINVAL : ENOTSUP, "defaultAction %s", fallback);
     uint32_t kind = rules->default_action & SECCOMP_RET_ACTION_FULL;
     rules->unknown_is_enosys = kind != SECCOMP_RET_ALLOW && kind != SECCOMP_RET_LOG && kind != SECCOMP_RET_TRACE;
     json_each(entry, json_get(profile, "syscalls")) {

@@ -75,7 +75,10 @@ export class Connection {
   }
 
   #take(answer: Answer, onEvent: (event: CoreEvent) => void): void {
-    if (answer.event !== undefined) return onEvent(answer as CoreEvent);
+    if (answer.event !== undefined) {
+      onEvent(answer as CoreEvent);
+      return;
+    }
     const waiting = this.#open.get(answer.id ?? 0);
     if (!waiting) return;
     this.#open.delete(answer.id ?? 0);

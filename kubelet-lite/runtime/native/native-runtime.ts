@@ -242,7 +242,7 @@ class Runtime implements NativeRuntime {
 
   #podEvent(pod: Pod, event: CoreEvent): void {
     if (event.event !== 'exited') return;
-    const container = event['container'] as ContainerStatus;
+    const container = event.container as ContainerStatus;
     if (this.#exited.has(container.id)) return;
     this.#exited.add(container.id);
     this.#events.next({ type: 'containerExited', sandboxId: pod.id, container });
@@ -273,7 +273,7 @@ class Runtime implements NativeRuntime {
 
   #coreEvent(event: CoreEvent): void {
     if (event.event !== 'podDied') return;
-    const sandboxId = String(event['id']);
+    const sandboxId = String(event.id);
     const pod = this.#pods.get(sandboxId);
     if (pod) pod.connection = undefined;
     this.#events.next({ type: 'sandboxDied', sandboxId });

@@ -1,0 +1,154 @@
+#include "plan.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "log.h"
+#include "path.h"
+#include "sys.h"
+#include "unit.h"
+
+#define CONFIG(process, rest)                                                                                          \
+    "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"/r\"},\"process\":{\"args\":[\"sh\"],\"env\":[],\"cwd\":\"/\"" process \
+    "}" rest "}"
+
+static struct arena arena;
+static struct error error;
+
+static int plan_text(struct plan *plan, const char *text)
+{
+    size_t fault;
+    const char *why;
+    char *copy = arena_string(&arena, text);
+    const struct json *json = json_parse(&arena, copy, strlen(copy), &fault, &why);
+    CHECK(json);
+    *plan = (struct plan){0};
+    memset(&error, 0, sizeof error);
+    return plan_container(plan, &arena, json, &error);
+}
+
+static void refused(const char *text, int err, const char *object)
+{
+    struct plan plan;
+    CHECK(plan_text(&plan, text) == -1);
+    if (error.err != err || !strstr(error.object, object))
+        fprintf(stderr, "%s -> %s %s %s\n", text, error.stage, errno_name(error.err), error.object);
+    CHECK(error.err == err && strstr(error.object, object));
+}
+
+void test_plan(void)
+{
+    struct plan plan;
+    CHECK(plan_text(&plan, CONFIG(",\"user\":{\"uid\":7,\"gid\":8,\"additionalGids\":[9]},\"capabilities\":{\"bounding\":[\"CAP_CHOWN\"]}",
+                                  ",\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/n\"}]}")) == 0);
+    CHECK(plan.process.uid == 7 && plan.process.gid == 8 && plan.process.group_count == 1 && plan.process.groups[0] == 9);
+    CHECK(plan.process.capabilities[CAP_BOUNDING] == 1 && plan.process.capabilities[CAP_EFFECTIVE] == 0);
+    CHECK(plan.new_namespaces == CLONE_NEWPID && plan.join_count == 1 && plan.join[0].type == CLONE_NEWNET);
+    CHECK(plan.device_count == 6);
+
+    /* A user that cannot be read is never root (runc and crun both had that hole). */
+    refused(CONFIG(",\"user\":{\"uid\":\"1000\"}", ""), EINVAL, "process.user.uid");
+    refused(CONFIG(",\"user\":{\"uid\":-1}", ""), EINVAL, "process.user.uid");
+    refused(CONFIG(",\"user\":{\"uid\":4294967295}", ""), EINVAL, "process.user.uid");
+    refused(CONFIG(",\"user\":{\"uid\":1.5}", ""), EINVAL, "process.user.uid");
+    refused(CONFIG(",\"user\":\"1000:1000\"", ""), EINVAL, "process.user");
+    refused(CONFIG(",\"capabilities\":{\"effective\":[\"CAP_NOSUCH\"]}", ""), EINVAL, "CAP_NOSUCH");
+    refused(CONFIG(",\"apparmorProfile\":\"x\"", ""), ENOTSUP, "apparmorProfile");
+    refused(CONFIG(",\"selinuxLabel\":\"x\"", ""), ENOTSUP, "selinuxLabel");
+    refused(CONFIG(",\"rlimits\":[{\"type\":\"RLIMIT_X\",\"soft\":1,\"hard\":1}]", ""), EINVAL, "RLIMIT_X");
+    refused(CONFIG("", ",\"linux\":{\"namespaces\":[{\"type\":\"user\"}]}"), ENOTSUP, "user");
+    refused(CONFIG("", ",\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"pid\"}]}"), EINVAL, "twice");
+    refused(CONFIG("", ",\"linux\":{\"uidMappings\":[{}]}"), ENOTSUP, "uidMappings");
+    refused(CONFIG("", ",\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}}"), ENOTSUP, "SCMP_ACT_NOTIFY");
+    refused(CONFIG("", ",\"linux\":{\"seccomp\":{\"profile\":\"other\"}}"), ENOTSUP, "other");
+    refused(CONFIG("", ",\"hooks\":{\"prestart\":[{}]}"), ENOTSUP, "hooks");
+    refused(CONFIG("", ",\"mounts\":[{\"destination\":\"x\",\"type\":\"proc\"}]"), EINVAL, "absolute");
+    refused(CONFIG("", ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"nfs\"}]"), ENOTSUP, "nfs");
+    refused(CONFIG("", ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"bind\",\"source\":\"/y\",\"options\":[\"r0\"]}]"), EINVAL, "r0");
+    refused(CONFIG("", ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"tmpfs\",\"options\":[\"tmpcopyup\"]}]"), ENOTSUP, "tmpcopyup");
+    refused("{\"ociVersion\":\"2.0.0\",\"process\":{}}", ENOTSUP, "2.0.0");
+
+    CHECK(plan_text(&plan, CONFIG("", ",\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"/s\",\"options\":"
+                                      "[\"rbind\",\"ro\",\"rw\",\"rro\",\"nosuid\",\"rslave\",\"relatime\",\"noatime\"]}]")) == 0);
+    CHECK(plan.mounts[0].bind && plan.mounts[0].recursive && plan.mounts[0].propagation == MS_SLAVE);
+    CHECK(plan.mounts[0].set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOATIME));
+    CHECK(plan.mounts[0].clear == (MOUNT_ATTR_RDONLY | MOUNT_ATTR__ATIME) && plan.mounts[0].set_all == MOUNT_ATTR_RDONLY);
+    CHECK(signal_number("TERM") == 15 && signal_number("SIGKILL") == 9 && signal_number("9") == 9 &&
+          signal_number("RTMIN+3") == 37 && signal_number("") == -1 && signal_number("9x") == -1);
+    arena_free(&arena);
+}
+
+static void log_of(const char *const *writes, char *out, size_t size)
+{
+    char path[] = "/tmp/trimtab-log-XXXXXX";
+    struct log_stream stream = {.name = "stdout"};
+    struct log log = {.file = mkstemp(path), .path = path};
+    CHECK(log.file >= 0);
+    for (; *writes; writes++)
+        log_write(&log, &stream, *writes, strlen(*writes));
+    log_end(&log, &stream);
+    close(log.file);
+    CHECK(file_read(AT_FDCWD, path, out, size) >= 0);
+    unlink(path);
+}
+
+void test_log(void)
+{
+    static char out[200000], big[40001];
+    log_of((const char *[]){"on", "e\ntw", "o\n", "\n", "last", NULL}, out, sizeof out);
+    char *line = out;
+    static const char *const expected[] = {" stdout F one", " stdout F two", " stdout F ", " stdout P last"};
+    for (size_t i = 0; i < 4; i++) {
+        CHECK(line[10] == 'T' && line[29] == 'Z');
+        CHECK(strncmp(line + 30, expected[i], strlen(expected[i])) == 0 && line[30 + strlen(expected[i])] == '\n');
+        line = strchr(line, '\n') + 1;
+    }
+    CHECK(*line == 0);
+    /* A line over the limit comes in pieces that give the line again when joined. */
+    memset(big, 'x', 40000);
+    log_of((const char *[]){big, "\n", NULL}, out, sizeof out);
+    size_t total = 0;
+    int pieces = 0;
+    for (line = out; *line; line = strchr(line, '\n') + 1, pieces++) {
+        size_t n = (size_t)(strchr(line, '\n') - line) - 40;
+        CHECK(line[38] == (total + n < 40000 ? 'P' : 'F') && n <= LOG_LINE);
+        total += n;
+    }
+    CHECK(total == 40000 && pieces == 3);
+}
+
+/* An image full of traps: nothing made below the root may appear outside of it. */
+void test_paths(void)
+{
+    char base[] = "/tmp/trimtab-paths-XXXXXX", path[PATH_MAX];
+    CHECK(mkdtemp(base));
+    snprintf(path, sizeof path, "%s/root", base);
+    CHECK(mkdir(path, 0755) == 0);
+    int root = open(path, O_PATH | O_DIRECTORY);
+    snprintf(path, sizeof path, "%s/outside", base);
+    CHECK(mkdir(path, 0755) == 0 && symlinkat(path, root, "absolute") == 0 && symlinkat("../outside", root, "dots") == 0);
+    CHECK(symlinkat("/proc/self/root", root, "magic") == 0 && symlinkat("loop", root, "loop") == 0);
+    CHECK(mkdirat(root, "proc", 0755) == 0);
+    int fd = path_make(root, "/a/b/../c", PATH_DIRECTORY, &error);
+    CHECK(fd >= 0);
+    close(fd);
+    CHECK((fd = path_make(root, "/f/file", PATH_FILE, &error)) >= 0);
+    close(fd);
+    struct stat st;
+    CHECK(fstatat(root, "f/file", &st, 0) == 0 && S_ISREG(st.st_mode));
+    /* Links leave the root only in name: the kernel resolves them inside, where their target does not exist. */
+    static const char *const traps[] = {"/absolute/x", "/dots/x", "/magic/x", "/loop/x", "/absolute", "/dots"};
+    for (size_t i = 0; i < sizeof traps / sizeof *traps; i++)
+        if ((fd = path_make(root, traps[i], PATH_DIRECTORY, &error)) >= 0)
+            close(fd);
+    CHECK(rmdir(path) == 0); /* still empty */
+    CHECK(mkdir(path, 0755) == 0);
+    CHECK(path_in_root_strict(root, "/dots", 0) < 0 && errno == ELOOP);
+    CHECK((fd = path_in_root(root, "/../../../../a", 0)) >= 0);
+    close(fd);
+    close(root);
+    CHECK(remove_tree(AT_FDCWD, base) == 0 && access(base, F_OK) < 0);
+}

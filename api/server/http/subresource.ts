@@ -15,6 +15,7 @@ import { scaleOf, withScale } from '../registry/scale.js';
 import type { Subresource } from '../registry/served-kind.js';
 import { updateObject } from '../registry/update.js';
 import { serveLogs } from '../streams/logs.js';
+import { serveProxy } from '../streams/proxy.js';
 import { readPatch, readSubresource } from './decode-body.js';
 import { pathNotFound } from './handle.js';
 import { deleteOptions, writeOptions } from './options.js';
@@ -43,6 +44,7 @@ export async function serveSubresource(parts: HttpParts, call: Call, target: Tar
     return sendObject(parts, call, undefined, { ...typeOf(sub), ...answer } as KubeObject, r, 201);
   }
   if (name === 'log') return serveLogs(parts, call, target);
+  if (name === 'proxy' && kind.resource !== 'nodes') return serveProxy(parts, call, target);
   if (streaming.has(name)) throw badRequest(`Upgrade request required for ${kind.resource}/${name}`);
   if (sub.scale) return serveScale(parts, call, target, sub);
   if (name === 'binding') return serveBinding(parts, call, target, sub);

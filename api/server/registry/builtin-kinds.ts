@@ -3,6 +3,7 @@ import {
   decodeTyped,
   fieldLabels,
   type KubeObject,
+  type Namespace,
   type ResourceInfo,
   schemaFor,
 } from '@trimtab/machinery';
@@ -56,7 +57,10 @@ const scale: ScalePaths = {
 /** Strategies of the generic registry itself; those of {@link BuiltinParts} go over them. */
 const own: Readonly<Record<string, Strategy>> = {
   '/pods': podDeletion,
-  '/namespaces': { finalizing: (o) => (o as { spec?: { finalizers?: readonly string[] } }).spec?.finalizers ?? [] },
+  '/namespaces': {
+    finalizing: (o) => (o as Namespace).spec?.finalizers ?? [],
+    markDeleted: (o) => ({ ...o, status: { ...(o as Namespace).status, phase: 'Terminating' } }) as KubeObject,
+  },
   '/replicationcontrollers': { defaultPropagation: 'Orphan' },
   'batch/jobs': { defaultPropagation: 'Orphan' },
   'coordination.k8s.io/leases': { allowCreateOnUpdate: true },

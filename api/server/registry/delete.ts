@@ -91,12 +91,13 @@ export function markForDeletion(
   const changed = finalizers !== (metadata.finalizers ?? none) || running !== seconds;
   if (!changed) return old;
   const since = running === undefined ? now : Date.parse(metadata.deletionTimestamp!) - running * 1000;
-  return withMetadata(old, {
+  const marked = withMetadata(old, {
     deletionTimestamp: timestamp(since + seconds * 1000),
     deletionGracePeriodSeconds: seconds,
     ...(finalizers.length > 0 || metadata.finalizers ? { finalizers } : {}),
     ...(running === undefined && metadata.generation !== undefined ? { generation: metadata.generation + 1 } : {}),
   });
+  return kind.strategy.markDeleted?.(marked) ?? marked;
 }
 
 const none: readonly string[] = [];

@@ -7,6 +7,7 @@ import {
   HorizontalPodAutoscalers,
   HorizontalPodAutoscalersV1,
   type KubeObject,
+  type Namespace,
   Namespaces,
   type ObjectMeta,
   Pods,
@@ -295,11 +296,12 @@ describe('delete', () => {
   });
 
   test('a namespace goes when its spec has no finalizer left', async () => {
-    const made = await cluster.client.create(Namespaces, object('Namespace', { name: 'team' }));
+    const made = await cluster.client.create(Namespaces, object('Namespace', { name: 'team' }) as Namespace);
     expect(made).toMatchObject({ spec: { finalizers: ['kubernetes'] } });
     await cluster.client.delete(Namespaces, { name: 'team' });
     const dying = await cluster.client.get(Namespaces, { name: 'team' });
     expect(dying.metadata.deletionTimestamp).toBeDefined();
+    expect(dying.status?.phase).toBe('Terminating');
     await cluster.client.subresource(Namespaces, { name: 'team' }, 'finalize', 'update', {
       ...dying,
       spec: { finalizers: [] },

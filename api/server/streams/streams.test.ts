@@ -11,6 +11,9 @@ import { SpdySession, type SpdyStream } from './spdy/session.js';
 class EchoNode implements NodeStreams {
   readonly calls: unknown[] = [];
   readonly sizes: string[] = [];
+  readonly asked: string[] = [];
+  /** Makes port 80 speak HTTP. */
+  serve: ((request: string) => string) | undefined;
   closed = 0;
 
   async logs(_pod: object, options: LogOptions, signal: AbortSignal): Promise<Readable> {
@@ -60,7 +63,15 @@ class EchoNode implements NodeStreams {
 
   async portForward(_pod: object, port: number): Promise<Duplex> {
     if (port !== 80) throw new Error('connection refused');
-    return new PassThrough();
+    if (!this.serve) return new PassThrough();
+    const { serve, asked } = this;
+    return new Duplex({
+      read() {},
+      write(chunk: Buffer, _encoding, done) {
+        if (asked.push(chunk.toString()) && /^[A-Z]+ \//.test(chunk.toString())) this.push(serve(chunk.toString()));
+        done();
+      },
+    });
   }
 }
 
@@ -220,6 +231,40 @@ describe('exec over SPDY', () => {
 
   test('a protocol nobody knows is refused', async () => {
     expect(await spdy(`${pods}/p/exec?command=echo`, 'v9.channel.k8s.io')).toMatch(/^HTTP\/1\.1 403/);
+  });
+});
+
+describe('proxy', () => {
+  test('a request goes to the port of a pod, by number, by name, and through a service', async () => {
+    const ports = [{ name: 'web', containerPort: 80 }];
+    const spec = { nodeName: 'n1', containers: [{ name: 'main', image: 'app:1', ports }] };
+    await api.admin.create(Pods, pod('web', { spec }));
+    node.serve = () => 'HTTP/1.1 201 Created\r\nLocation: /made\r\nContent-Length: 2\r\n\r\nok';
+    const answer = await api.request('POST', `${pods}/web:web/proxy/a/b?c=d%20e`, { body: 'hello' });
+    expect(answer.status).toBe(201);
+    expect(answer.text()).toBe('ok');
+    expect(answer.headers.location).toBe(`${pods}/web:web/proxy/made`);
+    expect(node.asked[0]).toMatch(/^POST \/a\/b\?c=d%20e HTTP\/1.1\r\n/);
+    expect(node.asked[0]).not.toMatch(/authorization/i);
+    expect((await api.request('GET', `${pods}/web:81/proxy/`)).status).toBe(503);
+    expect((await api.request('GET', `${pods}/https:web:80/proxy/`)).status).toBe(501);
+
+    const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 's' }, spec: { ports: [{ port: 8080 }] } };
+    const services = '/api/v1/namespaces/default/services';
+    await api.request('POST', services, { body: service });
+    const none = await api.request('GET', `${services}/s/proxy/`);
+    expect(none.json().message).toBe('no endpoints available for service "s"');
+    const slice = {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: 's-1', labels: { 'kubernetes.io/service-name': 's' } },
+      addressType: 'IPv4',
+      ports: [{ port: 80, name: '' }],
+      endpoints: [{ addresses: ['10.0.0.1'], targetRef: { kind: 'Pod', name: 'web' } }],
+    };
+    await api.request('POST', '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices', { body: slice });
+    expect((await api.request('GET', `${services}/s:8080/proxy/x`)).text()).toBe('ok');
+    expect(node.asked.at(-1)).toMatch(/^GET \/x HTTP/);
   });
 });
 

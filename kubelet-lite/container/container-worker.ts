@@ -1,5 +1,4 @@
-import type { Container, ContainerStateTerminated } from '@trimtab/machinery';
-import { timestamp } from '@trimtab/machinery';
+import type { Container } from '@trimtab/machinery';
 import { type Actor, createActor } from 'xstate';
 import { type Image, ImageError } from '../images/image-store.js';
 import { actorClock } from '../pod/actor-clock.js';
@@ -9,16 +8,17 @@ import { type PodContextDeps, podSubject } from '../pod/pod-context.js';
 import { ContainerProbes } from '../probes/container-probes.js';
 import type { ProbeTarget } from '../probes/prober.js';
 import type { ContainerStatus } from '../runtime/runtime.js';
-import { ANNOTATION, ContainerConfigError } from './container-files.js';
+import { ContainerConfigError } from './container-files.js';
+import { attemptOf, terminatedState } from './exit.js';
 import { ensureImage, type Say } from './image-puller.js';
-import {
-  type ContainerContext,
-  type ContainerEffect,
-  type ContainerEvent,
-  type ContainerInput,
-  containerMachine,
-  type StopRequest,
-} from './machine.js';
+import { containerMachine } from './machine.js';
+import type {
+  ContainerContext,
+  ContainerEffect,
+  ContainerEvent,
+  ContainerInput,
+  StopRequest,
+} from './machine-types.js';
 import type { ContainerKind } from './restart.js';
 
 /** What a container needs of the pod around it. */
@@ -32,6 +32,9 @@ export interface ContainingPod {
   track(work: Promise<void>): void;
 }
 
+/** The longest a timer can be: postStart hooks have no time limit of their own. */
+const UNLIMITED_MS = 0x7fffffff;
+
 type Told<E> = E extends { readonly at: number } ? Omit<E, 'at'> : never;
 
 /** Carries out what one container's statechart decides, and tells it what came of it. */
@@ -39,7 +42,7 @@ export class ContainerWorker {
   readonly name: string;
   readonly #deps: PodContextDeps;
   readonly #home: ContainingPod;
-  readonly #container: Container;
+  #container: Container;
   readonly #actor: Actor<typeof containerMachine>;
   readonly #say: Say;
   #image: Image | undefined;
@@ -148,6 +151,20 @@ export class ContainerWorker {
     this.#send({ type: 'release' });
   }
 
+  /** The pod's object now describes the container otherwise (its image): it is ended and started as described. */
+  redefine(container: Container): void {
+    this.#container = container;
+    this.#send({ type: 'redefined', container });
+    if (this.containerId) {
+      const why = `Container ${this.name} definition changed, will be restarted`;
+      this.stop({ graceMs: this.#home.graceMs(), final: false }, why);
+    } else this.retry();
+  }
+
+  get definition(): Container {
+    return this.#container;
+  }
+
   /** Something a misconfigured or unpullable container waits for may have changed. */
   retry(): void {
     this.#send({ type: 'retry' });
@@ -178,16 +195,17 @@ export class ContainerWorker {
   #run(effect: ContainerEffect): void {
     switch (effect.type) {
       case 'pull':
-        this.#home.track(this.#pull());
+        // Neither pulls nor hooks hold up a pod that is to go: they leave nothing behind in it.
+        void this.#pull();
         break;
       case 'start':
         this.#home.track(this.#startAttempt(effect.attempt));
         break;
       case 'postStart':
-        this.#home.track(this.#hook('postStart', this.#home.graceMs()));
+        void this.#hook('postStart', UNLIMITED_MS);
         break;
       case 'preStop':
-        this.#home.track(this.#hook('preStop', effect.budgetMs));
+        void this.#hook('preStop', effect.budgetMs);
         break;
       case 'terminate':
         this.#home.track(this.#signal(this.#stopSignal));
@@ -372,21 +390,4 @@ export class ContainerWorker {
     const graceMs = own === undefined ? this.#home.graceMs() : own * 1_000;
     this.stop({ graceMs, final: false }, `Container ${this.name} failed ${kind} probe, will be restarted`);
   }
-}
-
-export function attemptOf(status: ContainerStatus): number {
-  return Number(status.annotations[ANNOTATION.attempt] ?? status.id.slice(status.id.lastIndexOf('-') + 1));
-}
-
-/** The runtime's record of an exit in the API's words. */
-export function terminatedState(status: ContainerStatus, message: string): ContainerStateTerminated {
-  const exitCode = status.exitCode ?? (status.signal ? 128 + status.signal : 137);
-  return {
-    exitCode,
-    reason: status.oomKilled ? 'OOMKilled' : exitCode === 0 ? 'Completed' : 'Error',
-    ...(message ? { message } : {}),
-    startedAt: timestamp(status.startedAt),
-    finishedAt: timestamp(status.finishedAt ?? status.startedAt),
-    containerID: `trimtab://${status.id}`,
-  };
 }

@@ -1,101 +1,8 @@
-import type { Container, ContainerState, ContainerStateTerminated as TerminatedState } from '@trimtab/machinery';
+import type { ContainerState, ContainerStateTerminated as TerminatedState } from '@trimtab/machinery';
 import { timestamp } from '@trimtab/machinery';
 import { assign, emit, setup } from 'xstate';
-import type { RestartPolicy } from '../pod/api.js';
-import {
-  type BackOff,
-  type BackOffDelay,
-  type ContainerKind,
-  goDuration,
-  nextDelay,
-  shouldRestart,
-} from './restart.js';
-
-/** What a container's statechart asks of the shell. Every `start` is one attempt; attempts are never repeated. */
-export type ContainerEffect =
-  | { readonly type: 'pull' }
-  | { readonly type: 'start'; readonly attempt: number }
-  | { readonly type: 'postStart' }
-  | { readonly type: 'preStop'; readonly budgetMs: number }
-  | { readonly type: 'terminate' }
-  | { readonly type: 'kill' }
-  | { readonly type: 'backedOff'; readonly what: 'restart' | 'pull' };
-
-/** A container as found at start or reported by the runtime. Times are milliseconds since the epoch. */
-export interface StartedContainer {
-  readonly id: string;
-  readonly attempt: number;
-  readonly startedAt: number;
-}
-
-export interface StopRequest {
-  readonly graceMs: number;
-  /** True when the pod ends: whatever happens, the container is not started again. */
-  readonly final: boolean;
-  /** Sidecars run preStop at once but get their signal only on `release` or at the deadline. */
-  readonly hold?: boolean;
-}
-
-/** Every event carries the clock's `at`, so the machine itself reads no clock. */
-export type ContainerEvent = { readonly at: number } & (
-  | { readonly type: 'start' }
-  | { readonly type: 'image.ready'; readonly image: string; readonly imageID: string }
-  | { readonly type: 'image.failed'; readonly reason: string; readonly message: string }
-  | { readonly type: 'started'; readonly container: StartedContainer }
-  | { readonly type: 'config.failed'; readonly reason: string; readonly message: string }
-  | { readonly type: 'start.failed'; readonly message: string; readonly id: string }
-  | { readonly type: 'retry' }
-  | { readonly type: 'hook.done' }
-  | { readonly type: 'hook.failed'; readonly message: string }
-  | { readonly type: 'exited'; readonly id: string; readonly terminated: TerminatedState; readonly ranMs: number }
-  | { readonly type: 'startup.passed' }
-  | { readonly type: 'readiness'; readonly ready: boolean }
-  | ({ readonly type: 'stop' } & StopRequest)
-  | { readonly type: 'release' }
-  | { readonly type: 'reset' }
-);
-
-export interface ContainerInput {
-  readonly container: Container;
-  readonly kind: ContainerKind;
-  readonly podPolicy: RestartPolicy;
-  readonly podName: string;
-  readonly waitingReason: string;
-  readonly restartBackOff: BackOff;
-  readonly pullBackOff: BackOff;
-  /** What an earlier life of the kubelet left: nothing, a running container, or one that has ended. */
-  readonly found?: {
-    readonly attempt: number;
-    readonly image: string;
-    readonly imageID: string;
-    readonly running?: StartedContainer;
-    readonly terminated?: TerminatedState;
-    readonly ranMs?: number;
-    readonly last?: TerminatedState;
-    readonly started: boolean;
-    readonly ready: boolean;
-  };
-}
-
-export interface ContainerContext extends Omit<ContainerInput, 'found'> {
-  readonly found?: ContainerInput['found'];
-  /** Attempt of the newest container, -1 before the first: the restart count is never below zero. */
-  readonly attempt: number;
-  readonly state: ContainerState;
-  readonly last?: TerminatedState;
-  readonly image: string;
-  readonly imageID: string;
-  readonly containerID?: string;
-  readonly running?: StartedContainer;
-  readonly started: boolean;
-  readonly ready: boolean;
-  readonly exitCode?: number;
-  readonly ranMs: number;
-  readonly delay: BackOffDelay;
-  readonly pullDelay: BackOffDelay;
-  readonly stop?: { readonly deadline: number; readonly final: boolean; readonly hold: boolean };
-  readonly now: number;
-}
+import type { ContainerContext, ContainerEffect, ContainerEvent, ContainerInput } from './machine-types.js';
+import { goDuration, nextDelay, shouldRestart } from './restart.js';
 
 const waiting = (reason: string, message?: string): ContainerState => ({
   waiting: { reason, ...(message ? { message } : {}) },
@@ -117,7 +24,8 @@ const machine = setup({
     recordStart: assign(({ event }) => {
       if (event.type !== 'started') return {};
       const { container } = event;
-      return { running: container, containerID: container.id, attempt: container.attempt, exitCode: undefined };
+      const { id, attempt } = container;
+      return { running: container, containerID: id, attempt, exitCode: undefined, redefined: false };
     }),
     showRunning: assign(({ context }) => ({
       state: { running: { startedAt: timestamp(context.running?.startedAt ?? context.now) } },
@@ -172,7 +80,8 @@ const machine = setup({
       };
     }),
     countRestart: assign({
-      delay: ({ context }) => nextDelay(context.restartBackOff, context.delay, context.ranMs),
+      // Another definition has no history of failing.
+      delay: ({ context }) => (context.redefined ? 0 : nextDelay(context.restartBackOff, context.delay, context.ranMs)),
       stop: ({ context }) => (context.stop?.final ? context.stop : undefined),
     }),
     showCrashLoop: assign(({ context }) => ({
@@ -186,7 +95,8 @@ const machine = setup({
     stopsForGood: ({ context }) => context.stop?.final === true,
     stopping: ({ context }) => context.stop !== undefined,
     held: ({ context }) => context.stop?.hold === true,
-    again: ({ context }) => shouldRestart(context.kind, context.podPolicy, context.container, context.exitCode ?? 0),
+    again: ({ context }) =>
+      context.redefined || shouldRestart(context.kind, context.podPolicy, context.container, context.exitCode ?? 0),
     atOnce: ({ context }) => context.delay === 0,
     hasPostStart: ({ context }) => context.container.lifecycle?.postStart !== undefined,
     hasPreStop: ({ context }) => context.container.lifecycle?.preStop !== undefined,
@@ -254,6 +164,7 @@ export const containerMachine = machine.createMachine({
     ranMs: input.found?.ranMs ?? 0,
     delay: (input.found?.attempt ?? 0) > 0 ? 0 : undefined,
     pullDelay: undefined,
+    redefined: false,
     now: 0,
   }),
   initial: 'found',
@@ -424,6 +335,9 @@ export const containerMachine = machine.createMachine({
     finished: { on: { stop: { actions: ['now', 'recordStop'] } } },
   },
   on: {
+    redefined: {
+      actions: ['now', assign({ container: ({ event }) => event.container, redefined: true, pullDelay: undefined })],
+    },
     reset: {
       target: '.blocked',
       actions: [

@@ -22,7 +22,7 @@ import { readImageFile } from './image-files.js';
 import { defaultMounts, type MountSource, subPathOf, volumeMounts } from './mounts.js';
 import { type DnsFacts, hostNetworkHostsFile, hostnameOf, hostsFile, resolvConf } from './network-files.js';
 import { ociSpec } from './oci-spec.js';
-import { type PodLayout, TERMINATION_LOG } from './pod-layout.js';
+import type { PodLayout } from './pod-layout.js';
 import { resolveUser } from './user.js';
 
 export interface NodeFilesOptions {
@@ -55,11 +55,15 @@ export class NodeFiles implements ContainerFiles {
     const uid = uidOf(pod);
     const directory = join(layout.pod(uid), 'sandbox');
     const hostname = hostnameOf(pod, clusterDomain);
-    await fs.mkdir(directory, { recursive: true, mode: 0o750 });
+    const [dns] = await Promise.all([
+      this.#dns(),
+      fs.mkdir(directory, { recursive: true, mode: 0o750 }),
+      fs.mkdir(layout.small(uid), { recursive: true, mode: 0o755 }),
+      this.#makeShm(pod),
+    ]);
     await Promise.all([
       fs.writeFile(layout.file(uid, 'hostname'), `${hostname}\n`),
-      fs.writeFile(layout.file(uid, 'resolv.conf'), resolvConf(pod, await this.#dns())),
-      this.#makeShm(pod),
+      fs.writeFile(layout.file(uid, 'resolv.conf'), resolvConf(pod, dns)),
     ]);
     return {
       id: uid,
@@ -88,22 +92,25 @@ export class NodeFiles implements ContainerFiles {
     const { pod, container, attempt, image } = request;
     const { layout } = this.#options;
     const uid = uidOf(pod);
+    refuseTarget(pod, container);
     const env = containerEnv(container, this.#envSources(request));
-    const [passwd, group] = await Promise.all([
-      readImageFile(image.layers, ['etc', 'passwd']),
-      readImageFile(image.layers, ['etc', 'group']),
-    ]);
-    const user = resolveUser(pod.spec, container, image.config.User, { passwd, group });
-    const directory = layout.attempt(uid, container.name, attempt);
     const logPath = layout.log(pod, container.name, attempt);
-    await fs.mkdir(directory, { recursive: true, mode: 0o750 });
-    await fs.mkdir(dirname(logPath), { recursive: true, mode: 0o755 });
-    const pinned = await this.#pinMounts(pod, container, env);
+    const pinning = this.#pinMounts(pod, container, env);
     try {
+      // Side by side: a start is waited for, and each of these is a trip to the disk.
+      const [pinned, passwd, group, etc, message] = await Promise.all([
+        pinning,
+        readImageFile(image.layers, ['etc', 'passwd']),
+        readImageFile(image.layers, ['etc', 'group']),
+        this.#etcMounts(request),
+        this.#terminationMount(container, layout.terminationLog(uid, container.name, attempt)),
+        fs.mkdir(dirname(logPath), { recursive: true, mode: 0o755 }),
+      ]);
+      const user = resolveUser(pod.spec, container, image.config.User, { passwd, group });
       const mounts = [
         ...defaultMounts(this.#defaults(pod, container)),
-        ...(await this.#etcMounts(request)),
-        await this.#terminationMount(container, directory),
+        ...etc,
+        message,
         ...volumeMounts(pinned.sources),
       ];
       const spec = ociSpec({
@@ -122,7 +129,7 @@ export class NodeFiles implements ContainerFiles {
         name: container.name,
         spec,
         layers: image.layers,
-        directory: join(directory, 'rootfs'),
+        directory: layout.attempt(uid, container.name, attempt),
         logPath,
         stdin: container.stdin ?? false,
         stdinOnce: container.stdinOnce ?? false,
@@ -137,14 +144,17 @@ export class NodeFiles implements ContainerFiles {
       };
       return { config, release: pinned.release };
     } catch (error) {
-      await pinned.release();
+      await pinning.then(
+        (pinned) => pinned.release(),
+        () => {},
+      );
       throw error;
     }
   }
 
   async terminationMessage(pod: Pod, container: Container, attempt: number, failed: boolean): Promise<string> {
     const { layout } = this.#options;
-    const path = join(layout.attempt(uidOf(pod), container.name, attempt), TERMINATION_LOG);
+    const path = layout.terminationLog(uidOf(pod), container.name, attempt);
     const text = await readStart(path, MESSAGE_BYTES);
     if (text !== '' || !failed || container.terminationMessagePolicy !== 'FallbackToLogsOnError') return text;
     return logTail(layout.log(pod, container.name, attempt), FALLBACK_LINES, FALLBACK_BYTES).catch(() => '');
@@ -153,7 +163,7 @@ export class NodeFiles implements ContainerFiles {
   async forgetAttempts(pod: Pod, container: string, attempt: number): Promise<void> {
     const { layout } = this.#options;
     if (attempt < 1) return;
-    await fs.rm(layout.attempt(uidOf(pod), container, attempt - 1), { recursive: true, force: true });
+    await fs.rm(layout.terminationLog(uidOf(pod), container, attempt - 1), { force: true });
     const directory = dirname(layout.log(pod, container, attempt));
     for (const file of await fs.readdir(directory)) {
       const of = Number(file.split('.')[0]);
@@ -162,7 +172,9 @@ export class NodeFiles implements ContainerFiles {
   }
 
   async removePod(uid: string): Promise<void> {
-    await fs.rm(this.#options.layout.pod(uid), { recursive: true, force: true });
+    const { layout } = this.#options;
+    await fs.rm(dirname(layout.small(uid)), { recursive: true, force: true });
+    await fs.rm(layout.pod(uid), { recursive: true, force: true });
   }
 
   async removeLogs(pod: Pod): Promise<void> {
@@ -235,8 +247,7 @@ export class NodeFiles implements ContainerFiles {
       }));
   }
 
-  async #terminationMount(container: Container, directory: string): Promise<OciMount> {
-    const source = join(directory, TERMINATION_LOG);
+  async #terminationMount(container: Container, source: string): Promise<OciMount> {
     await fs.writeFile(source, '');
     // Any user of the container may leave a message.
     await fs.chmod(source, 0o666);
@@ -264,6 +275,14 @@ async function existing(path: string, mount: VolumeMount): Promise<string> {
   if (!stat) await fs.mkdir(path, { recursive: true, mode: 0o755 });
   if (mount.mountPath === '') throw new Error(`the mount of volume "${mount.name}" has no mountPath`);
   return path;
+}
+
+/** An ephemeral container sees other processes only where the whole pod shares them. */
+function refuseTarget({ spec }: Pod, container: Container): void {
+  const target = spec.ephemeralContainers?.find((c) => c.name === container.name)?.targetContainerName;
+  if (!target || spec.shareProcessNamespace) return;
+  const message = `targetContainerName "${target}": joining another container's processes is not supported by this node; use a pod with shareProcessNamespace`;
+  throw new ContainerConfigError('CreateContainerConfigError', message);
 }
 
 async function readStart(path: string, bytes: number): Promise<string> {

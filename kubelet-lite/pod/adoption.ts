@@ -1,7 +1,7 @@
 import type { ContainerStatus as ApiContainerStatus, Container } from '@trimtab/machinery';
 import { ANNOTATION } from '../container/container-files.js';
-import { attemptOf, terminatedState } from '../container/container-worker.js';
-import type { ContainerInput } from '../container/machine.js';
+import { attemptOf, terminatedState } from '../container/exit.js';
+import type { ContainerInput } from '../container/machine-types.js';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.js';
 import { type Pod, restartPolicyOf } from './api.js';
 

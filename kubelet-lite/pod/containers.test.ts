@@ -4,6 +4,7 @@ import { RuntimeError } from '../runtime/runtime.js';
 import { SimulatedFiles, SimulatedImages } from '../simulated/simulated-node.js';
 import { SimulatedRuntime } from '../simulated/simulated-runtime.js';
 import { condition, NodeUnderTest } from '../testing/node-under-test.js';
+import { PODS } from './api.js';
 
 const web = { name: 'web', containers: [{ name: 'main', image: 'web:1' }] };
 const main = async (node: NodeUnderTest, pod = 'web') => (await node.status(pod)).containerStatuses![0]!;
@@ -261,5 +262,34 @@ describe('init containers and sidecars', () => {
     const status = await node.status('retried');
     expect(status.phase).toBe('Pending');
     expect(status.initContainerStatuses?.[0]).toMatchObject({ restartCount: 1, state: { running: {} } });
+  });
+});
+
+describe('a pod that changes while it runs', () => {
+  test('a new image ends the container and starts the new one, whatever the policy', async () => {
+    const node = await NodeUnderTest.start();
+    await node.run({ ...web, restartPolicy: 'Never' });
+    const spec = { containers: [{ name: 'main', image: 'web:2' }] };
+    await node.client.patch(PODS, { namespace: 'default', name: 'web' }, { type: 'strategic', body: { spec } });
+    await node.clock.advance(30);
+    expect(await main(node)).toMatchObject({ restartCount: 1, image: 'web:2', state: { running: {} } });
+    expect(await node.events('web')).toContain('Killing: Container main definition changed, will be restarted');
+  });
+
+  test('an ephemeral container joins, is never restarted and does not count', async () => {
+    const node = await NodeUnderTest.start();
+    await node.run(web);
+    const spec = { ephemeralContainers: [{ name: 'debug', image: 'tool:1' }] };
+    await node.client.patch(PODS, { namespace: 'default', name: 'web' }, { type: 'strategic', body: { spec } });
+    await node.clock.advance(200);
+    expect((await node.status('web')).ephemeralContainerStatuses?.[0]).toMatchObject({
+      name: 'debug',
+      state: { running: {} },
+    });
+    await node.exit('web', 'debug', 1);
+    await node.clock.advance(5_000);
+    const status = await node.status('web');
+    expect(status.ephemeralContainerStatuses?.[0]?.state?.terminated?.exitCode).toBe(1);
+    expect(condition(status, 'Ready')).toBe('True');
   });
 });

@@ -78,7 +78,6 @@ const machine = setup({
   actions: {
     sandboxUp: assign({ sandboxReady: true }),
     sandboxDown: assign({ sandboxReady: false }),
-    forget: assign({ sandboxReady: false, facts: {} }),
     record: assign({
       facts: ({ context, event }) =>
         event.type === 'container.changed' ? { ...context.facts, [event.name]: event.facts } : context.facts,
@@ -220,7 +219,7 @@ export const podMachine = machine.createMachine({
       },
     },
     rebuilding: {
-      entry: ['forget', emit({ type: 'rebuild' })],
+      entry: ['sandboxDown', emit({ type: 'rebuild' })],
       on: {
         'container.changed': { actions: 'record' },
         planned: { actions: 'replan' },

@@ -2,7 +2,7 @@ import { timestamp } from '@trimtab/machinery';
 import { type Actor, createActor } from 'xstate';
 import { ANNOTATION } from '../container/container-files.js';
 import { ContainerWorker } from '../container/container-worker.js';
-import type { ContainerContext } from '../container/machine.js';
+import type { ContainerContext } from '../container/machine-types.js';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.js';
 import { actorClock } from './actor-clock.js';
 import { foundContainer } from './adoption.js';
@@ -101,6 +101,10 @@ export class PodWorker {
     const before = this.#pod;
     this.#pod = pod;
     this.#writer.observed(pod);
+    for (const container of containersOf(pod.spec)) {
+      const worker = this.#containers.get(container.name);
+      if (worker && worker.definition.image !== container.image) worker.redefine(container);
+    }
     if (pod.spec.ephemeralContainers?.length !== before.spec.ephemeralContainers?.length) this.#addEphemeral();
     this.#deps.volumes.updated(pod);
     this.#armDeadline();
@@ -265,7 +269,7 @@ export class PodWorker {
   }
 
   async #rebuild(): Promise<void> {
-    for (const c of this.#containers.values()) c.reset();
+    for (const c of this.#containers.values()) if (!this.#hasSucceeded(c)) c.reset();
     await this.#settled();
     try {
       await this.#sandbox.remove(this.#pod);
@@ -273,6 +277,13 @@ export class PodWorker {
       this.#deps.logger.error({ error: String(error) }, 'dead sandbox not removed');
     }
     this.#send({ type: 'rebuilt' });
+  }
+
+  /** Under OnFailure what has succeeded is not run again, not even in a new sandbox. */
+  #hasSucceeded(c: ContainerWorker): boolean {
+    const { state, exitCode } = c.facts();
+    const main = c.context.kind === 'main';
+    return main && restartPolicyOf(this.#pod.spec) === 'OnFailure' && state === 'finished' && exitCode === 0;
   }
 
   async #cleanUp(): Promise<void> {

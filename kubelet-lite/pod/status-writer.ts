@@ -6,7 +6,7 @@ import { PODS, type Pod, uidOf } from './api.js';
 import { statusPatch } from './status-patch.js';
 
 /** How long a change nobody waits for may be held back to travel with the next one. */
-const GATHER_MS = 20;
+const GATHER_MS = 100;
 const RETRY_MS = [100, 500, 2_000, 10_000];
 
 /**

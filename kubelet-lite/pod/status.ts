@@ -1,5 +1,5 @@
 import type { ContainerStatus, PodStatus } from '@trimtab/machinery';
-import type { ContainerContext } from '../container/machine.js';
+import type { ContainerContext } from '../container/machine-types.js';
 import { isTerminal, type Pod, type PodPhase } from './api.js';
 import { dated, podConditions } from './conditions.js';
 import type { Verdict } from './machine.js';

@@ -96,7 +96,7 @@ export class DirectoryVolumes implements VolumeManager {
     this.#options.tracker.release(uid);
     await state?.last;
     await fs.rm(join(this.#options.podsDir, uid, 'volumes'), { recursive: true, force: true });
-    if (this.#options.memoryDir) await fs.rm(join(this.#options.memoryDir, uid), { recursive: true, force: true });
+    // What of the pod is in memory goes with its other files, when nothing can be mounted from it any more.
   }
 
   stop(): void {

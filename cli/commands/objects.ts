@@ -1,0 +1,70 @@
+import { applyFiles } from '../objects/apply.js';
+import { deleteObjects } from '../objects/delete.js';
+import { describeObjects } from '../objects/describe.js';
+import { errorText } from '../objects/error-text.js';
+import { execInPod } from '../objects/exec.js';
+import { type GetOptions, getObjects } from '../objects/get.js';
+import { type LogsOptions, showLogs } from '../objects/logs.js';
+import { type ConnectionOptions, openSession, type Session } from '../objects/session.js';
+import { waitForObjects } from '../objects/wait.js';
+
+/** The commands that talk to a cluster, each over a session that ends with it. */
+
+type Common = ConnectionOptions;
+
+export const apply = (options: Common & Parameters<typeof applyFiles>[1]): Promise<void> =>
+  run(options, (session) => applyFiles(session, options));
+
+export const get = (resource: string, names: readonly string[], options: Common & GetOptions): Promise<void> =>
+  run(options, (session) => getObjects(session, resource, names, options));
+
+export const describe = (resource: string, names: readonly string[], options: Common): Promise<void> =>
+  run(options, (session) => describeObjects(session, resource, names));
+
+export const remove = (
+  resource: string | undefined,
+  names: readonly string[],
+  options: Common & Parameters<typeof deleteObjects>[3],
+): Promise<void> => run(options, (session) => deleteObjects(session, resource, names, options));
+
+export const wait = (
+  resource: string,
+  names: readonly string[],
+  options: Common & Parameters<typeof waitForObjects>[3],
+): Promise<void> => run(options, (session) => waitForObjects(session, resource, names, options));
+
+export const logs = (pod: string, options: Common & LogsOptions): Promise<void> =>
+  run(options, (session) => showLogs(session, pod, options));
+
+export const exec = (
+  pod: string,
+  words: readonly string[],
+  options: Common & Parameters<typeof execInPod>[3],
+): Promise<void> => run(options, (session) => execInPod(session, pod, words, options));
+
+/** Sets the exit code, and leaves nothing behind that would keep the process alive. */
+async function run(options: Common, work: (session: Session) => Promise<number>): Promise<void> {
+  // A reader that has seen enough, such as `head`, is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  let session: Session | undefined;
+  try {
+    const io = { input: process.stdin, output: process.stdout, errors: process.stderr };
+    session = await openSession(options, io, { environment: process.env, dataDir: dataDir() });
+    process.exitCode = await work(session);
+  } catch (error) {
+    const text = errorText(error);
+    if (text === undefined) throw error;
+    process.stderr.write(`${text}\n`);
+    process.exitCode = 1;
+  } finally {
+    session?.close();
+    process.stdin.unref?.();
+  }
+}
+
+/** Where `trimtab up` keeps a cluster unless told otherwise. */
+function dataDir(): string {
+  const { TRIMTAB_DATA_DIR, XDG_DATA_HOME, HOME = '.' } = process.env;
+  if (TRIMTAB_DATA_DIR) return TRIMTAB_DATA_DIR;
+  return process.getuid?.() === 0 ? '/var/lib/trimtab' : `${XDG_DATA_HOME ?? `${HOME}/.local/share`}/trimtab`;
+}

@@ -70,11 +70,17 @@ function urlOf(services: readonly Service[], address: string | undefined): strin
   return nodePort === undefined || address === undefined ? undefined : `http://${address}:${nodePort}`;
 }
 
-/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+/** Signals closer together than this are one Ctrl-C that came by several ways: from the terminal, and passed on by npm. */
+const ONE_SIGNAL_MS = 1_000;
+
+/** Resolves at the first SIGINT or SIGTERM; a later one ends the process at once. */
 function untilSignalled(stopping: AbortController): Promise<void> {
   return new Promise((resolve) => {
+    let first = 0;
     const stop = () => {
-      if (stopping.signal.aborted) process.exit(130);
+      if (stopping.signal.aborted && performance.now() - first > ONE_SIGNAL_MS) process.exit(130);
+      if (stopping.signal.aborted) return;
+      first = performance.now();
       stopping.abort();
       resolve();
     };

@@ -33,6 +33,8 @@ export function run(program: string, args: readonly string[], options: RunOption
         resolve({ code, stdout, stderr });
       },
     );
+    // A program may end without reading what it is given.
+    child.stdin?.on('error', () => {});
     child.stdin?.end(options.input ?? '');
   });
 }
@@ -198,6 +200,7 @@ export async function guestbookImages(place: Place): Promise<void> {
 }
 
 export const REDIS = 'trimtab.local/guestbook-redis:1';
+export const FRONTEND = 'trimtab.local/guestbook-frontend:1';
 
 /** A pod with a shell from the redis image. */
 export function shellPod(name: string, script: string, extra: object = {}, container: object = {}): object {

@@ -1,4 +1,4 @@
-import { Cluster, eventually, guestbookImages, Place, REDIS, shellPod } from './cluster.js';
+import { Cluster, eventually, FRONTEND, guestbookImages, Place, REDIS, shellPod } from './cluster.js';
 
 /** Crashes and bad input, as a user meets them. */
 describe('when things go wrong', () => {
@@ -165,17 +165,24 @@ describe('when things go wrong', () => {
   });
 
   test("the API server answers inside a pod at its Service's name, with the pod's own token", async () => {
-    const script = [
-      'T=$(cat /var/run/secrets/kubernetes.io/serviceaccount/token)',
-      'echo got $(node -e "fetch" >/dev/null 2>&1; true)',
-      'wget -q --no-check-certificate --header "Authorization: Bearer $T" -O- https://kubernetes.default/version || echo failed',
-    ].join('; ');
-    await cluster.apply(shellPod('insider', `${script}; sleep 1000`));
-    await eventually(
-      () => cluster.kubectl('logs', 'insider'),
-      (ran) => ran.stdout.includes('gitVersion') || ran.stdout.includes('failed'),
+    const secrets = '/var/run/secrets/kubernetes.io/serviceaccount';
+    const script = `
+      const authorization = 'Bearer ' + require('fs').readFileSync('${secrets}/token', 'utf8');
+      const get = async (path) => (await fetch('https://kubernetes.default.svc' + path, { headers: { authorization } })).json();
+      const say = async () => console.log((await get('/version')).gitVersion, (await get('/api/v1/pods')).message);
+      say().catch((error) => console.log('failed', error.cause));
+      setInterval(() => {}, 1000);`;
+    const env = [{ name: 'NODE_EXTRA_CA_CERTS', value: `${secrets}/ca.crt` }];
+    await cluster.apply(
+      shellPod('insider', '', {}, { image: FRONTEND, command: ['/usr/bin/node', '-e', script], env }),
     );
-    expect((await cluster.kubectl('logs', 'insider')).stdout).toContain('v1.33');
+    const { stdout } = await eventually(
+      () => cluster.kubectl('logs', 'insider'),
+      (ran) => ran.stdout !== '',
+    );
+    expect(stdout).toMatch(
+      /^v1\.33\S* pods is forbidden: User "system:serviceaccount:default:default" cannot list resource "pods"/,
+    );
   });
 
   test('a data directory in use is refused with the process that has it', async () => {

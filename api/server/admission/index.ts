@@ -12,7 +12,8 @@ import {
   taintNodesByCondition,
 } from './pod-defaulting.js';
 import { podSecurity } from './pod-security.js';
-import { type Follow, resourceQuota } from './resource-quota.js';
+import type { Follow } from './quota-ledger.js';
+import { resourceQuota } from './resource-quota.js';
 import { serviceAccountPlugin } from './service-account.js';
 
 export interface AdmissionOptions {

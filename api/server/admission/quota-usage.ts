@@ -110,16 +110,20 @@ function matchesValue(value: string, operator: string, values: readonly string[]
   return (operator === 'In') === (values ?? []).includes(value);
 }
 
-/** The store resources whose objects can count towards this name; undefined for a name of no built-in kind. */
-function resourcesBehind(name: string): string | undefined {
+/** The store resource whose objects count towards this name. */
+function resourceBehind(name: string): string {
   if (name.startsWith('count/')) {
     const [plural = '', ...group] = name.slice('count/'.length).split('.');
     return `${group.join('.')}/${plural}`;
   }
   if (name.startsWith('services')) return '/services';
   if (name === 'requests.storage' || name.includes('.storageclass.storage.k8s.io/')) return '/persistentvolumeclaims';
-  const simple = Object.entries(counted).find(([, short]) => short === name);
-  return simple ? simple[0] : '/pods';
+  return Object.entries(counted).find(([, short]) => short === name)?.[0] ?? '/pods';
+}
+
+/** The store resources whose objects count towards a quota. */
+export function quotaResources(spec: ResourceQuotaSpec | undefined): ReadonlySet<string> {
+  return new Set(Object.keys(spec?.hard ?? {}).map(resourceBehind));
 }
 
 /**
@@ -133,7 +137,7 @@ export function quotaUsage(
 ): Map<string, ParsedQuantity> {
   const names = Object.keys(spec?.hard ?? {});
   const total = new Map<string, ParsedQuantity>(names.map((name) => [name, quantityOf(0)]));
-  for (const resource of new Set(names.map((name) => resourcesBehind(name) ?? '')))
+  for (const resource of quotaResources(spec))
     for (const object of reader.list(resource, namespace))
       if (inScope(spec, resource, object))
         for (const [name, amount] of usageOf(resource, object)) {

@@ -13,13 +13,11 @@ import {
 import type { ObjectChange } from '../authorization/store-feed.js';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../contracts.js';
 import { refuse } from './attributes.js';
-import { inScope, quotaUsage, type Usage, usageOf } from './quota-usage.js';
+import { type Follow, QuotaLedger } from './quota-ledger.js';
+import { inScope, type Usage, usageOf } from './quota-usage.js';
 
 /** A charge whose object has not come into the store by then is of a write that failed. */
 const chargeLifeMs = 10_000;
-
-/** Tells of every change of a resource from now on; gives the function that ends it. */
-export type Follow = (resource: string, apply: (change: ObjectChange) => void) => () => void;
 
 interface Charge {
   readonly uid: string;
@@ -35,6 +33,7 @@ interface Charge {
 export function resourceQuota(reader: ObjectReader, clock: Clock, follow: Follow): AdmissionPlugin {
   const charges = new Map<string, readonly Charge[]>();
   const followed = new Set<string>();
+  const ledger = new QuotaLedger(reader, follow);
 
   return {
     name: 'ResourceQuota',
@@ -77,12 +76,17 @@ export function resourceQuota(reader: ObjectReader, clock: Clock, follow: Follow
     const bounded = [...added].filter(([name]) => hard[name] !== undefined);
     requireStated(attributes, quota);
     if (bounded.every(([, amount]) => amount.nano <= 0n)) return;
-    const used = quotaUsage(reader, attributes.namespace, quota.spec);
-    for (const charge of alive(attributes.namespace))
-      for (const [name, amount] of charge.usage) {
-        const sum = used.get(name);
-        if (sum) used.set(name, addQuantities(sum, amount));
-      }
+    const stored = ledger.used(quota);
+    const open = alive(attributes.namespace);
+    const used = new Map(
+      bounded.map(([name]) => [
+        name,
+        open.reduce(
+          (sum, { usage }) => addQuantities(sum, usage.get(name) ?? quantityOf(0)),
+          stored.get(name) ?? quantityOf(0),
+        ),
+      ]),
+    );
     const beyond = bounded.filter(([name, amount]) => {
       const total = addQuantities(used.get(name) ?? quantityOf(0), amount);
       return amount.nano > 0n && compareQuantities(total, parseQuantity(hard[name] ?? '0')) > 0;

@@ -18,6 +18,8 @@ export interface ObjectChange {
   readonly resource: string;
   readonly key: string;
   readonly object?: KubeObject;
+  /** The state before; absent for what is new, and for what was there when following began. */
+  readonly previous?: KubeObject;
 }
 
 /**
@@ -52,6 +54,7 @@ export function followChanges(
       resource,
       key: `${event.key.namespace}/${event.key.name}`,
       ...(event.type === 'put' ? { object: event.object } : {}),
+      previous: event.previous,
     }),
   );
   return () => subscription.unsubscribe();

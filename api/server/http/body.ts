@@ -26,7 +26,9 @@ export function readBody(exchange: Exchange): Promise<Buffer> {
     });
     exchange.body.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
     exchange.body.once('error', reject);
-    exchange.signal.addEventListener('abort', () => reject(badRequest('the request was cut off')), { once: true });
+    exchange.body.once('close', () => {
+      if (!exchange.body.readableEnded) reject(badRequest('the request was cut off'));
+    });
   });
 }
 

@@ -1,7 +1,7 @@
 import http, { type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
 import type { Exchange, Peer } from './exchange.js';
 
@@ -137,10 +137,18 @@ function peerOfSession(session: ServerHttp2Session): Peer {
   return peerOf(session.socket as TLSSocket);
 }
 
+/** Most requests never ask for their signal, and a reason of our own spares making an exception for each that ends. */
+function abortWith(stream: Writable): AbortController {
+  const abort = new AbortController();
+  if (stream.destroyed) abort.abort('closed');
+  else stream.once('close', () => abort.abort('closed'));
+  return abort;
+}
+
 class Http2Exchange implements Exchange {
   readonly method: string;
   readonly url: string;
-  readonly #abort = new AbortController();
+  #abort: AbortController | undefined;
 
   constructor(
     readonly body: ServerHttp2Stream,
@@ -149,10 +157,10 @@ class Http2Exchange implements Exchange {
   ) {
     this.method = headers[':method'] ?? 'GET';
     this.url = headers[':path'] ?? '/';
-    body.once('close', () => this.#abort.abort());
   }
 
   get signal(): AbortSignal {
+    this.#abort ??= abortWith(this.body);
     return this.#abort.signal;
   }
 
@@ -181,7 +189,7 @@ class Http1Exchange implements Exchange {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
-  readonly #abort = new AbortController();
+  #abort: AbortController | undefined;
 
   constructor(
     readonly body: IncomingMessage,
@@ -191,10 +199,10 @@ class Http1Exchange implements Exchange {
     this.method = body.method ?? 'GET';
     this.url = body.url ?? '/';
     this.headers = body.headers;
-    response.once('close', () => this.#abort.abort());
   }
 
   get signal(): AbortSignal {
+    this.#abort ??= abortWith(this.response);
     return this.#abort.signal;
   }
 

@@ -87,11 +87,14 @@ export function isTrue(value: string | null): boolean {
 }
 
 function splitPath(path: string): string[] | undefined {
+  let start = 0;
+  let end = path.length;
+  while (path[start] === '/') start++;
+  while (end > start && path[end - 1] === '/') end--;
+  const parts = path.slice(start, end).split('/');
+  if (!path.includes('%')) return parts;
   try {
-    return path
-      .replace(/^\/+|\/+$/g, '')
-      .split('/')
-      .map(decodeURIComponent);
+    return parts.map(decodeURIComponent);
   } catch {
     return undefined;
   }

@@ -10,12 +10,21 @@ export function generateName(base: string, random: Random): string {
   return base.slice(0, maxGeneratedBase) + suffix;
 }
 
-/** A version 4 UUID. */
+const poolSize = 1024;
+const pools = new WeakMap<Random, { bytes: Uint8Array; used: number }>();
+
+/** A version 4 UUID. Random bytes are drawn in bulk: one at a time they would cost more than all else about a UUID. */
 export function newUid(random: Random): string {
-  const b = random.bytes(16);
+  let pool = pools.get(random);
+  if (!pool || pool.used + 16 > poolSize) {
+    pool = { bytes: random.bytes(poolSize), used: 0 };
+    pools.set(random, pool);
+  }
+  const b = pool.bytes.slice(pool.used, pool.used + 16);
+  pool.used += 16;
   b[6] = (b[6]! & 0x0f) | 0x40;
   b[8] = (b[8]! & 0x3f) | 0x80;
-  const hex = Buffer.from(b).toString('hex');
+  const hex = Buffer.from(b.buffer).toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 

@@ -35,20 +35,23 @@ export function keepAggregatedRoles({ index, follow, client, clock, logger }: Ro
     cancel ??= clock.after(gatherMs, () => {
       cancel = undefined;
       if (running) soon();
-      else void run();
+      else run().catch((error: unknown) => logger.error({ err: error }, 'roles could not be aggregated'));
     });
   };
   const run = async () => {
     running = true;
-    for (const { role, rules } of index.staleAggregates())
-      await client.update(clusterRoles, { ...role, rules } as typeof role).catch((error: unknown) => {
-        if (isReason(error, 'Conflict', 'NotFound')) return;
-        logger.warn(
-          { err: error, role: role.metadata.name },
-          'the rules of an aggregated ClusterRole could not be written',
-        );
-      });
-    running = false;
+    try {
+      for (const { role, rules } of index.staleAggregates())
+        await client.update(clusterRoles, { ...role, rules } as typeof role).catch((error: unknown) => {
+          if (isReason(error, 'Conflict', 'NotFound')) return;
+          logger.warn(
+            { err: error, role: role.metadata.name },
+            'the rules of an aggregated ClusterRole could not be written',
+          );
+        });
+    } finally {
+      running = false;
+    }
   };
   const stop = follow(soon);
   soon();

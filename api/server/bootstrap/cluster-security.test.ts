@@ -116,7 +116,7 @@ describe('a new cluster', () => {
 
   test('a role made for aggregation counts at once, through every level, and is written down', async () => {
     const { make, root, security, clock } = await cluster();
-    security.keepAggregatedRoles(root, silentLogger);
+    security.keepWritten(root, silentLogger);
     await make(roleBindings, 'jane', {
       roleRef: { kind: 'ClusterRole', name: 'admin' },
       subjects: [{ kind: 'User', name: 'jane' }],
@@ -350,7 +350,8 @@ describe('admission', () => {
   });
 
   test('ResourceQuota is kept also by creations that race', async () => {
-    const { make, root } = await cluster();
+    const { make, root, security, clock } = await cluster();
+    security.keepWritten(root, silentLogger);
     await make(quotas, 'q', { spec: { hard: { pods: '2', 'requests.cpu': '1', 'count/configmaps': '1' } } });
     const results = await Promise.all(['a', 'b', 'c'].map((name) => message(make(pods, name, limited('300m', '1Mi')))));
     expect(results.filter((r) => r === '')).toHaveLength(2);
@@ -368,6 +369,10 @@ describe('admission', () => {
     );
     const maps = type('', 'ConfigMap', 'configmaps');
     expect(await message(make(maps, 'one'))).toBe('');
+    await clock.advance(500);
+    expect(await root.get(quotas, { namespace: 'default', name: 'q' })).toMatchObject({
+      status: { hard: { pods: '2' }, used: { pods: '2', 'requests.cpu': '1', 'count/configmaps': '1' } },
+    });
     expect(await message(make(maps, 'two'))).toContain(
       'exceeded quota: q, requested: count/configmaps=1, used: count/configmaps=1',
     );

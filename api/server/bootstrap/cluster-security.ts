@@ -3,6 +3,8 @@ import type { Client } from '@trimtab/client';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
 import type { Store } from '@trimtab/store';
 import { builtinAdmission } from '../admission/index.js';
+import type { Follow } from '../admission/quota-ledger.js';
+import { keepQuotaStatus } from '../admission/quota-status.js';
 import { createAuthenticator, type DecidingAuthenticator } from '../authentication/authenticate.js';
 import { mastersGroup, nodesGroup } from '../authentication/groups.js';
 import { selfSubjectReviewHandler, tokenReviewHandler } from '../authentication/reviews.js';
@@ -60,8 +62,11 @@ export interface ClusterSecurity {
   readonly strategies: Readonly<Record<string, Strategy>>;
   readonly tokens: TokenIssuer;
   readonly services: ServiceAllocator;
-  /** Begins to write down the rules of aggregated ClusterRoles; `client` acts as {@link componentUsers.apiServer}. */
-  keepAggregatedRoles(client: Client, logger: Logger): void;
+  /**
+   * Begins to write down what is computed here anyway, for others to read: the rules of aggregated ClusterRoles and the usage
+   * in ResourceQuotas. `client` acts as {@link componentUsers.apiServer}.
+   */
+  keepWritten(client: Client, logger: Logger): void;
   /** Stops following the store. */
   close(): void;
 }
@@ -90,6 +95,12 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
     followStore(store, ['/services'], (change) => services.apply(change)),
   ];
 
+  const follow: Follow = (resource, apply) => {
+    const stop = followChanges(store, resource, store.revision, apply);
+    stops.push(stop);
+    return stop;
+  };
+
   const issuer = options.issuer ?? 'https://kubernetes.default.svc.cluster.local';
   const audiences = [issuer, 'https://kubernetes.default.svc'];
   const tokens = createTokenIssuer({ issuer, audiences, key: options.serviceAccountKey, clock, random });
@@ -108,11 +119,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
       reader,
       clock,
       random,
-      follow(resource, apply) {
-        const stop = followChanges(store, resource, store.revision, apply);
-        stops.push(stop);
-        return stop;
-      },
+      follow,
       extra: [escalationCheck(rbac, authorizer), ...(options.admission ?? [])],
       disabled: options.disabledAdmission,
     }),
@@ -132,10 +139,12 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
     strategies: createBuiltinStrategies({ services }),
     tokens,
     services,
-    keepAggregatedRoles(client, logger) {
-      const follow = (apply: (change: ObjectChange) => void) =>
-        followChanges(store, `${rbacGroup}/clusterroles`, store.revision, apply);
-      stops.push(keepAggregatedRoles({ index: rbac, follow, client, clock, logger }));
+    keepWritten(client, logger) {
+      const roles = (apply: (change: ObjectChange) => void) => follow(`${rbacGroup}/clusterroles`, apply);
+      stops.push(
+        keepAggregatedRoles({ index: rbac, follow: roles, client, clock, logger }),
+        keepQuotaStatus({ reader, follow, client, clock, logger }),
+      );
     },
     close: () => {
       for (const stop of stops) stop();

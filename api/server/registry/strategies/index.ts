@@ -32,6 +32,8 @@ export function createBuiltinStrategies(options: StrategyOptions = {}): Readonly
   add('/namespaces', cluster.namespace);
   add('/nodes', cluster.node);
   add('/events', cluster.event);
+  add('/resourcequotas', application.resourceQuota);
+  add('/limitranges', application.limitRange);
   add('/replicationcontrollers', workloads.replicationController);
   add('/persistentvolumeclaims', application.persistentVolumeClaim);
   add('/persistentvolumes', application.persistentVolume);

@@ -244,6 +244,21 @@ describe('validation speaks as Kubernetes does', () => {
     ],
     ['', 'secrets', make({ type: 'kubernetes.io/tls', data: { 'tls.crt': '' } }), ['data[tls.key]: Required value']],
     [
+      '',
+      'limitranges',
+      make({ spec: { limits: [{ type: 'Container', max: { cpu: '1' }, default: { cpu: '2' } }] } }),
+      [
+        'spec.limits[0].defaultRequest[cpu]: Invalid value: "2": defaultRequest value 2 is greater than max value 1',
+        'spec.limits[0].default[cpu]: Invalid value: "2": default value 2 is greater than max value 1',
+      ],
+    ],
+    [
+      '',
+      'resourcequotas',
+      make({ spec: { hard: { pods: '-1' } } }),
+      ['spec.hard[pods]: Invalid value: "-1": must be greater than or equal to 0'],
+    ],
+    [
       'batch',
       'jobs',
       make({

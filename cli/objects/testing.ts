@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { type Client, connectionFrom, Informers, type NodeStreamsLookup } from '@trimtab/client';
 import { customKindSource, DefinitionController, definitionStrategy } from '@trimtab/crd';
-import { silentLogger, systemClock, systemRandom } from '@trimtab/machinery';
+import { Namespaces, ServiceAccounts, silentLogger, systemClock, systemRandom } from '@trimtab/machinery';
 import {
   bootstrapCluster,
   builtinKinds,
@@ -25,6 +25,7 @@ export interface Ran {
 }
 
 export interface Asked {
+  /** Of the command line. */
   readonly namespace?: string;
   readonly input?: string | Readable;
   /** Gets the output as it is written. */
@@ -36,6 +37,8 @@ export interface TestCluster {
   readonly kubeconfig: string;
   /** The cluster for setting the scene. */
   readonly client: Client;
+  /** Makes a namespace in which pods can be created, and the one that commands use from now on. */
+  newNamespace(): Promise<string>;
   /** Runs a command to its end over HTTPS, as the command line would. */
   run(work: (session: Session) => Promise<number>, asked?: Asked): Promise<Ran>;
   close(): Promise<void>;
@@ -72,15 +75,23 @@ export async function testCluster(nodeStreams: NodeStreamsLookup = () => undefin
   informers.start();
   const config = kubeconfig({ server: server.url, caCertificate: pki.caCertificate, user: pki.admin });
   const connection = await connectionFrom(config);
+  let home = 'default';
+  let namespaces = 0;
   return {
     directory,
     kubeconfig: config,
     client,
+    async newNamespace() {
+      home = `test-${namespaces++}`;
+      await client.create(Namespaces, { metadata: { name: home } });
+      await client.create(ServiceAccounts, { metadata: { name: 'default', namespace: home } });
+      return home;
+    },
     async run(work, { namespace, input = '', output } = {}) {
       const out = new Sink(output);
       const err = new Sink();
       const io = { input: typeof input === 'string' ? Readable.from([input]) : input, output: out, errors: err };
-      const session = new Session(connection, io, namespace);
+      const session = new Session({ ...connection, namespace: home }, io, namespace);
       try {
         const code = await work(session).catch((error: unknown) => {
           const text = errorText(error);

@@ -21,9 +21,11 @@ export function blockLines(block: Block, indent = ''): readonly string[] {
     const head = `${indent}${entry.label}:`;
     if ('value' in entry || isEmpty(entry)) {
       const values = 'value' in entry ? [entry.value].flat().flatMap((value) => value.split('\n')) : [];
-      const [first = '<none>', ...more] = values;
+      const [first, ...more] = values;
       const column = ' '.repeat(indent.length + width);
-      return [head.padEnd(indent.length + width) + first, ...more.map((line) => column + line)].map((l) => l.trimEnd());
+      return [head.padEnd(indent.length + width) + (first || '<none>'), ...more.map((line) => column + line)].map((l) =>
+        l.trimEnd(),
+      );
     }
     if ('inner' in entry) return [head, ...blockLines(entry.inner, `${indent}  `)];
     const { header, rows } = entry.table;

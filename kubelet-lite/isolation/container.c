@@ -156,11 +156,9 @@ static void container_exited(struct process *p, int status)
     if (c->starting) {
         if (p->master >= 0)
             close(p->master);
-        struct request *request = c->starting;
-        struct error error = p->failure;
         container_clean(c);
+        request_fail(c->starting, &p->failure);
         container_free(c);
-        request_fail(request, &error);
         return;
     }
     c->oom = cgroup_oom_kills(c->cgroup) > 0;

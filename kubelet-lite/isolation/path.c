@@ -31,6 +31,20 @@ int path_in_root_strict(int root, const char *path, int flags)
     return open_inside(root, path, flags, INSIDE | RESOLVE_NO_SYMLINKS);
 }
 
+/* What was just made, or what somebody had there: a link whose target is missing is not it. */
+static int reopen(int dir, const char *name, enum path_kind kind)
+{
+    struct stat st;
+    int fd = open_inside(dir, name, O_NOFOLLOW | (kind == PATH_DIRECTORY ? O_DIRECTORY : 0),
+                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    if (fd >= 0 && (fstat(fd, &st) < 0 || S_ISLNK(st.st_mode))) {
+        close(fd);
+        errno = ELOOP;
+        return -1;
+    }
+    return fd;
+}
+
 /* One missing component at a time, each parent opened inside the root again: a link in the way can lead nowhere else. */
 int path_make(int root, const char *path, enum path_kind kind, struct error *error)
 {
@@ -70,7 +84,7 @@ int path_make(int root, const char *path, enum path_kind kind, struct error *err
                 made = mkdirat(dir, name, 0755);
             }
             if (made >= 0 || errno == EEXIST)
-                next = open_inside(dir, name, O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+                next = reopen(dir, name, last ? kind : PATH_DIRECTORY);
         }
         int saved = errno;
         close(dir);

@@ -131,7 +131,10 @@ static void input_flush(struct stream *s)
 static void input_ready(struct source *source, uint32_t events)
 {
     (void)events;
-    input_flush((struct stream *)(void *)((char *)source - offsetof(struct stream, input)));
+    struct stream *s = (struct stream *)(void *)((char *)source - offsetof(struct stream, input));
+    input_flush(s);
+    /* Frames that came while there was no room wait here, and the socket may have nothing more to say. */
+    stream_consume(s);
 }
 
 static void resize(struct stream *s, char *text, size_t length)

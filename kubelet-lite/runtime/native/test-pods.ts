@@ -32,7 +32,7 @@ export interface TestPods {
 
 type SpecChange = (spec: OciSpec) => OciSpec;
 
-export const coreBinary = resolve('kubelet-lite/isolation/build/trimtab-core');
+export const coreBinary = resolve(process.env.TRIMTAB_TEST_CORE ?? 'kubelet-lite/isolation/build/trimtab-core');
 
 /** Why real pods cannot be started here, or undefined. */
 export function whyNoPods(): string | undefined {

@@ -15,6 +15,8 @@ import {
   type UserInfo,
 } from '@trimtab/server';
 import { lmdbEngine, openStore, type Store } from '@trimtab/store';
+import { CliError } from '../errors.js';
+import { portHolder } from '../port-holder.js';
 import type { UpOptions } from './options.js';
 
 export interface Ambient {
@@ -56,7 +58,7 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
       serviceCIDR: options.serviceCidr,
       issuer: `https://kubernetes.default.svc.${options.dnsDomain}`,
     });
-    const server = await serve(options, ambient, hooks, { store, pki, security });
+    const server = await serve(options, ambient, hooks, { store, pki, security }).catch(explainPort(options.port));
     const client = (user: UserInfo): Client => server.localClient(user);
     await bootstrapCluster({ client: client(componentUsers.apiServer), reader: security.reader });
     return {
@@ -100,6 +102,17 @@ function serve(
     bind: options.bind,
     port: options.port,
   });
+}
+
+/** Adds to an error about a taken port who has it. */
+function explainPort(port: number): (error: unknown) => never {
+  return (error) => {
+    const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+    if (cause?.code !== 'EADDRINUSE') throw error;
+    const holder = portHolder(port);
+    const who = holder === undefined ? 'another process' : `process ${holder.pid} (${holder.command})`;
+    throw new CliError(`port ${port} is in use by ${who}; stop it, or choose another with --port`);
+  };
 }
 
 /** This machine's addresses, loopback excepted: where clients elsewhere find the API server. */

@@ -1,5 +1,14 @@
 import type { Clock, KubeObject, Logger, ObjectKey, Random, ResourceType } from '@trimtab/machinery';
-import { apiVersionOf, joinKey, keyOf } from '@trimtab/machinery';
+import {
+  apiVersionOf,
+  compileFieldSelector,
+  fieldLabels,
+  joinKey,
+  keyOf,
+  matchesLabels,
+  parseFieldSelector,
+  parseLabelSelector,
+} from '@trimtab/machinery';
 import { Observable } from 'rxjs';
 import { Cache, type Indexes, type IndexFunction } from './cache.js';
 import { type Change, type ChangeHandler, Delivery } from './change.js';
@@ -23,8 +32,6 @@ export interface InformerOptions<T extends KubeObject> {
   readonly transform?: (object: T) => T;
   /** Tells every cached object again as an update, this often (1 s at least); no server traffic. Default never. */
   readonly resyncMs?: number;
-  /** With a selector: whether an own write belongs here; without it, only objects already cached are overlaid. */
-  readonly matches?: (object: T) => boolean;
   readonly traits?: ServerTraits;
 }
 
@@ -36,6 +43,16 @@ export interface Registration {
 
 const MIN_RESYNC_MS = 1_000;
 
+/** Whether an own write belongs into a scope; by a field selector nobody knows here, nothing new does. */
+function selectedBy(type: ResourceType, scope: Scope): (object: KubeObject) => boolean {
+  const labels = parseLabelSelector(scope.labelSelector ?? '');
+  const fields = parseFieldSelector(scope.fieldSelector ?? '');
+  const known = fieldLabels(type.group, type.resource);
+  if (!fields.requirements.every(({ field }) => known.has(field))) return () => false;
+  const selected = compileFieldSelector(fields, known);
+  return (object) => matchesLabels(labels, object.metadata.labels) && selected(object);
+}
+
 /**
  * A cache of one collection that follows the server, shared by everyone who reads or listens. Guarantees: the cache and
  * its indexes change before handlers are told; per object, changes come in order; own writes recorded with
@@ -44,6 +61,7 @@ const MIN_RESYNC_MS = 1_000;
 export class Informer<T extends KubeObject> {
   readonly type: ResourceType<T>;
   readonly #options: InformerOptions<T>;
+  readonly #selected: (object: KubeObject) => boolean;
   readonly #cache: Cache<T>;
   readonly #own = new OwnWrites();
   readonly #deliveries = new Set<Delivery<T>>();
@@ -59,6 +77,7 @@ export class Informer<T extends KubeObject> {
       throw new Error(`resyncMs is ${options.resyncMs}; the least is ${MIN_RESYNC_MS}`);
     this.type = options.type;
     this.#options = options;
+    this.#selected = selectedBy(options.type, options.scope ?? {});
     this.#cache = new Cache<T>(options.indexes);
     this.#reflector = new Reflector<T>({
       ...options,
@@ -175,10 +194,10 @@ export class Informer<T extends KubeObject> {
   }
 
   #belongs(object: T, stored: T | undefined): boolean {
-    const { scope = {}, matches } = this.#options;
+    const { scope = {} } = this.#options;
     if (scope.namespace !== undefined && scope.namespace !== object.metadata.namespace) return false;
-    if (!scope.labelSelector && !scope.fieldSelector) return true;
-    return matches ? matches(object) : stored !== undefined;
+    // One that leaves the selector stays until the watch tells of it, as its deletion.
+    return stored !== undefined || this.#selected(object);
   }
 
   #replace(items: readonly T[], revision: string): void {

@@ -17,7 +17,7 @@ export interface InformersOptions {
 
 export type InformerRequest<T extends KubeObject> = Pick<
   InformerOptions<T>,
-  'scope' | 'indexes' | 'transform' | 'resyncMs' | 'matches'
+  'scope' | 'indexes' | 'transform' | 'resyncMs'
 >;
 
 /**

@@ -11,6 +11,7 @@ export type Effect =
   | PatchEffect
   | DeleteEffect
   | PostEffect
+  | ConfirmEffect
   | EventEffect
   | BatchEffect
   | RequeueAfterEffect;
@@ -62,6 +63,17 @@ export interface PostEffect {
   readonly subresource: string;
   readonly body: object;
   readonly announce?: Announcement;
+}
+
+/**
+ * A live read: fails unless the server still has this very object and it is not being deleted. For decisions that a cache
+ * which is behind would make harmful, such as adopting dependents for an owner that is gone.
+ */
+export interface ConfirmEffect {
+  readonly type: 'confirm';
+  readonly resource: ResourceType;
+  readonly key: ObjectKey;
+  readonly uid: string;
 }
 
 /** Recorded best-effort, aggregated; never fails the reconciliation. */
@@ -129,6 +141,13 @@ export const post = (
   body: object,
   announce?: Announcement,
 ): PostEffect => ({ type: 'post', resource, key, subresource, body, ...(announce ? { announce } : {}) });
+
+export const confirm = (resource: ResourceType, object: KubeObject): ConfirmEffect => ({
+  type: 'confirm',
+  resource,
+  key: { namespace: object.metadata.namespace, name: object.metadata.name! },
+  uid: object.metadata.uid!,
+});
 
 export const event = (
   regarding: KubeObject,

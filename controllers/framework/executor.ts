@@ -1,10 +1,11 @@
 import type { Client, Informers } from '@trimtab/client';
 import { recordingClient } from '@trimtab/client';
 import type { KubeObject, ObjectKey, Random, ResourceType } from '@trimtab/machinery';
-import { isReason, joinKey, StatusError } from '@trimtab/machinery';
+import { conflict, isReason, joinKey, StatusError } from '@trimtab/machinery';
 import type {
   ApplyEffect,
   BatchEffect,
+  ConfirmEffect,
   CreateEffect,
   DeleteEffect,
   Effect,
@@ -85,6 +86,8 @@ export class Executor {
       case 'requeueAfter':
         run.requeueAfterMs = Math.min(run.requeueAfterMs ?? Number.POSITIVE_INFINITY, effect.ms);
         return;
+      case 'confirm':
+        return this.#confirm(effect);
       case 'batch':
         return this.#batch(run, effect);
       case 'create':
@@ -98,6 +101,12 @@ export class Executor {
       case 'post':
         return this.#announced(effect, run, () => this.#post(effect));
     }
+  }
+
+  async #confirm({ resource, key, uid }: ConfirmEffect): Promise<void> {
+    const { metadata } = await this.#client.get(resource, key);
+    if (metadata.uid !== uid) throw conflict(resource, key.name, 'another object has its name by now');
+    if (metadata.deletionTimestamp) throw conflict(resource, key.name, 'it is being deleted');
   }
 
   async #batch(run: Run, { effects, slowStart }: BatchEffect): Promise<void> {

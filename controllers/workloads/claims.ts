@@ -1,10 +1,11 @@
 import {
   change,
+  confirm,
   controllerOf,
   controllerReference,
+  type Effect,
   isControlledBy,
   isDeleting,
-  type PatchEffect,
 } from '@trimtab/framework';
 import type { KubeObject, LabelSelector, OwnerReference, ResourceType, Selector } from '@trimtab/machinery';
 import { matchesLabels, selectNothing, selectorFromObject } from '@trimtab/machinery';
@@ -58,8 +59,10 @@ export function claimEffects<O extends KubeObject>(
   owner: KubeObject,
   type: ResourceType<O>,
   claims: Claims<O>,
-): readonly PatchEffect[] {
+): readonly Effect[] {
   return [
+    // Adopting for an owner that is gone would hand the adopted to the garbage collector.
+    ...(claims.adopted.length > 0 ? [confirm(ownerType, owner)] : []),
     ...claims.adopted.flatMap((object) =>
       change(type as ResourceType, object as KubeObject, (draft) => {
         const references: OwnerReference[] = [...(object.metadata.ownerReferences ?? [])];

@@ -66,7 +66,7 @@ export class MemoryClient implements Client {
   readonly #objects = new Map<string, Map<string, Body>>();
   readonly #log: Logged[] = [];
   readonly #watchers = new Set<() => void>();
-  #frozen = false;
+  #frozen: 'all' | ReadonlySet<string> = new Set();
   #rv = 100;
   #uid = 0;
 
@@ -74,13 +74,13 @@ export class MemoryClient implements Client {
     this.#clock = clock;
   }
 
-  /** Watches show nothing new until {@link thaw}; reads and writes go on. */
-  freeze(): void {
-    this.#frozen = true;
+  /** Watches (of these types; default all) show nothing new until {@link thaw}; reads and writes go on. */
+  freeze(...types: readonly ResourceType[]): void {
+    this.#frozen = types.length === 0 ? 'all' : new Set(types.map(idOf));
   }
 
   thaw(): void {
-    this.#frozen = false;
+    this.#frozen = new Set();
     for (const pump of [...this.#watchers]) pump();
   }
 
@@ -120,7 +120,7 @@ export class MemoryClient implements Client {
         send({ type: 'BOOKMARK', object: { metadata: { resourceVersion: String(at), annotations } } });
       };
       const pump = () => {
-        if (this.#frozen) return;
+        if (this.#frozen === 'all' || this.#frozen.has(idOf(type))) return;
         for (const { rv, type: what, resource, object } of this.#log) {
           if (rv <= at) continue;
           at = rv;

@@ -109,6 +109,28 @@ test('adopts matching orphans, lets go of pods whose labels left, and never take
   expect(t.client.all(Pods)).toHaveLength(4);
 });
 
+test('adopts nothing for an owner that only a cache behind still knows', async () => {
+  const t = await start();
+  await t.client.create(ReplicaSets, replicaSet(1));
+  await t.pass();
+  const [pod] = t.client.all(Pods);
+  t.client.freeze(ReplicaSets);
+  await t.client.delete(ReplicaSets, key);
+  await t.client.patch(
+    Pods,
+    { namespace: 'ns', name: pod!.metadata.name! },
+    { type: 'merge', body: { metadata: { ownerReferences: null } } },
+  );
+  await t.pass(1_000);
+  expect(t.client.all(Pods)).toHaveLength(1);
+  expect(t.client.all(Pods)[0]!.metadata.ownerReferences).toBeUndefined();
+  t.client.thaw();
+  await t.client.create(ReplicaSets, replicaSet(1));
+  await t.pass(60_000);
+  const [again] = t.client.all(ReplicaSets);
+  expect(t.client.all(Pods).map((p) => p.metadata.ownerReferences?.[0]?.uid)).toEqual([again!.metadata.uid]);
+});
+
 test('a pod counts as available after minReadySeconds, exactly', async () => {
   const t = await start();
   await t.client.create(ReplicaSets, replicaSet(1, { minReadySeconds: 30 }));

@@ -67,6 +67,27 @@ describe('environment', () => {
     ).toEqual({ CM_k: 'v', CM_x: 'y', A: 'v+', CPUS: '4', LABEL: 'b' });
   });
 
+  test('services come first, so that a pod can say otherwise; other namespaces and headless ones do not come', () => {
+    const service = (namespace: string, name: string, clusterIP: string) => ({
+      metadata: { namespace, name },
+      spec: { clusterIP, ports: [{ port: 80 }] },
+    });
+    const services = [
+      service('ns', 'db', '10.0.0.1'),
+      service('other', 'far', '10.0.0.2'),
+      service('ns', 'headless', 'None'),
+      service('default', 'kubernetes', '10.0.0.3'),
+    ];
+    const named = (enableServiceLinks: boolean, c: Partial<Container> = {}) =>
+      containerEnv(container(c), { ...sources, pod: pod({ enableServiceLinks }), services });
+    const env = named(true, { env: [{ name: 'DB_SERVICE_HOST', value: 'mine' }] });
+    expect(env.get('DB_SERVICE_HOST')).toBe('mine');
+    expect(env.get('DB_PORT_80_TCP')).toBe('tcp://10.0.0.1:80');
+    expect(env.get('KUBERNETES_SERVICE_HOST')).toBe('10.0.0.3');
+    expect([...env.keys()].filter((name) => /FAR|HEADLESS/.test(name))).toEqual([]);
+    expect([...named(false).keys()].every((name) => name.startsWith('KUBERNETES_'))).toBe(true);
+  });
+
   test.each([
     [{ configMapKeyRef: { name: 'none', key: 'k' } }, 'configmap "none" not found'],
     [{ configMapKeyRef: { name: 'cm', key: 'no' } }, "couldn't find key no in ConfigMap ns/cm"],

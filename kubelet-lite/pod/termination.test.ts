@@ -95,14 +95,17 @@ describe('termination', () => {
         restartPolicy: 'Always',
         lifecycle: preStop,
       })),
-      containers: [{ name: 'main', image: 'web:1' }],
+      containers: ['main', 'other'].map((name) => ({ name, image: 'web:1' })),
     });
     await t.deleteNow('web');
-    expect(t.seen).toEqual(['0s hook side1', '0s hook side2', '0s SIGTERM main']);
-    await t.node.clock.advance(4_000);
+    expect(t.seen).toEqual(['0s hook side1', '0s hook side2', '0s SIGTERM main', '0s SIGTERM other']);
+    await t.node.clock.advance(2_000);
+    await t.node.exit('web', 'other', 0);
+    await t.node.clock.advance(2_000);
+    expect(t.seen).toHaveLength(4);
     await t.node.exit('web', 'main', 0);
     await t.node.clock.advance(100);
-    expect(t.seen.slice(3)).toEqual(['4s SIGTERM side2', '4s SIGTERM side1']);
+    expect(t.seen.slice(4)).toEqual(['4s SIGTERM side2', '4s SIGTERM side1']);
     expect(await t.node.exists('web')).toBe(false);
   });
 

@@ -1,0 +1,118 @@
+import * as fs from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Volume } from '@trimtab/machinery';
+import { writePayload } from './atomic-writer.js';
+import { checkHostPath } from './host-path.js';
+import { type PayloadFile, payloadOf } from './payload.js';
+
+let dir: string;
+beforeEach(async () => {
+  dir = await fs.mkdtemp(join(tmpdir(), 'volumes-'));
+});
+afterEach(() => fs.rm(dir, { recursive: true, force: true }));
+
+const file = (text: string, mode = 0o644): PayloadFile => ({ data: Buffer.from(text), mode });
+const payload = (files: Record<string, PayloadFile>) => new Map(Object.entries(files));
+
+describe('the atomic writer', () => {
+  test('shows one version as a whole, and writes nothing when nothing has changed', async () => {
+    expect(await writePayload(dir, payload({ a: file('1'), 'sub/b': file('2', 0o400) }), undefined, 'v1')).toBe(true);
+    expect(await fs.readFile(join(dir, 'sub/b'), 'utf8')).toBe('2');
+    expect((await fs.stat(join(dir, 'sub/b'))).mode & 0o777).toBe(0o400);
+    expect(await fs.readlink(join(dir, 'sub'))).toBe('..data/sub');
+    expect(await writePayload(dir, payload({ a: file('1'), 'sub/b': file('2', 0o400) }), undefined, 'v2')).toBe(false);
+    expect(await fs.readlink(join(dir, '..data'))).toBe('..v1');
+    expect(await writePayload(dir, payload({ a: file('1', 0o600) }), undefined, 'v3')).toBe(true);
+    expect((await fs.readdir(dir)).sort()).toEqual(['..data', '..v3', 'a']);
+  });
+
+  test('gives files to the fsGroup and lets it read them', async () => {
+    await writePayload(dir, payload({ a: file('1', 0o400) }), 2000, 'v1');
+    const stat = await fs.stat(join(dir, 'a'));
+    expect([stat.mode & 0o777, stat.gid]).toEqual([0o440, 2000]);
+  });
+
+  test('a writer killed at any step leaves the old version whole, and the next one goes on', async () => {
+    await writePayload(dir, payload({ a: file('old') }), undefined, 'v1');
+    await fs.mkdir(join(dir, '..v2'));
+    await fs.symlink('..v2', join(dir, '..data_tmp'));
+    expect(await fs.readFile(join(dir, 'a'), 'utf8')).toBe('old');
+    await writePayload(dir, payload({ a: file('new') }), undefined, 'v2');
+    expect(await fs.readFile(join(dir, 'a'), 'utf8')).toBe('new');
+  });
+});
+
+describe('what a volume holds', () => {
+  const sources = {
+    downward: {
+      pod: { metadata: { name: 'web', annotations: { b: '2', a: 'x"y' } }, spec: { containers: [{ name: 'main' }] } },
+      nodeName: 'n1',
+      hostIP: '',
+      podIPs: [],
+      allocatable: { memory: '1Gi' },
+    },
+    configMap: (name: string) =>
+      name === 'cm'
+        ? { metadata: {}, data: { k: 'v' }, binaryData: { raw: Buffer.from([0, 255]).toString('base64') } }
+        : undefined,
+    secret: () => undefined,
+    token: () => 'jwt',
+  };
+  const texts = (volume: Omit<Volume, 'name'>) =>
+    Object.fromEntries(
+      [...payloadOf({ name: 'v', ...volume }, sources)].map(([path, f]) => [
+        path,
+        Buffer.from(f.data).toString('latin1'),
+      ]),
+    );
+
+  test('config maps with binary data, chosen keys, downward fields and tokens', () => {
+    expect(texts({ configMap: { name: 'cm' } })).toEqual({ k: 'v', raw: '\u0000\u00ff' });
+    expect(texts({ configMap: { name: 'cm', items: [{ key: 'k', path: 'deep/er' }] } })).toEqual({ 'deep/er': 'v' });
+    const memory = { containerName: 'main', resource: 'limits.memory', divisor: '1Mi' };
+    const annotations = { fieldPath: 'metadata.annotations' };
+    const items = [
+      { path: 'annotations', fieldRef: annotations },
+      { path: 'memory', resourceFieldRef: memory },
+    ];
+    expect(texts({ downwardAPI: { items } })).toEqual({ annotations: 'a="x\\"y"\nb="2"', memory: '1024' });
+    expect(
+      texts({
+        projected: {
+          sources: [{ serviceAccountToken: { path: 'token' } }, { configMap: { name: 'no', optional: true } }],
+        },
+      }),
+    ).toEqual({
+      token: 'jwt',
+    });
+  });
+
+  test.each([
+    [{ configMap: { name: 'no' } }, 'configmap "no" not found'],
+    [{ secret: { secretName: 'no' } }, 'secret "no" not found'],
+    [{ configMap: { name: 'cm', items: [{ key: 'x', path: 'x' }] } }, 'references non-existent configmap key: x'],
+    [{ configMap: { name: 'cm', items: [{ key: 'k', path: '../k' }] } }, 'must not contain ".."'],
+    [{ projected: { sources: [{ clusterTrustBundle: { path: 'x' } }] } }, 'clusterTrustBundle is not supported'],
+  ])('%j: %s', (volume, message) => {
+    expect(() => texts(volume)).toThrow(message);
+  });
+});
+
+test('hostPath types are checked, and made where they say so', async () => {
+  await fs.writeFile(join(dir, 'file'), '');
+  await checkHostPath(join(dir, 'anything'), '');
+  await checkHostPath(join(dir, 'new/dir'), 'DirectoryOrCreate');
+  await checkHostPath(join(dir, 'new/dir'), 'Directory');
+  await checkHostPath(join(dir, 'new/file'), 'FileOrCreate');
+  await checkHostPath(join(dir, 'new/file'), 'File');
+  await checkHostPath('/dev/null', 'CharDevice');
+  for (const [path, type] of [
+    ['file', 'Directory'],
+    ['none', 'File'],
+    ['file', 'Socket'],
+    ['file', 'BlockDevice'],
+  ] as const) {
+    await expect(checkHostPath(join(dir, path), type)).rejects.toThrow('hostPath type check failed');
+  }
+});

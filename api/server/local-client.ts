@@ -32,7 +32,7 @@ import { deleteCollection, deletedStatus, deleteObject } from './registry/delete
 import { evictPod } from './registry/eviction.js';
 import { patchObject } from './registry/patch.js';
 import { getObject, listObjects } from './registry/read.js';
-import { scaleOf, withScale } from './registry/scale.js';
+import { patchScale, scaleOf, withScale } from './registry/scale.js';
 import { nameSelected } from './registry/selection.js';
 import type { ServedKind } from './registry/served-kind.js';
 import { updateObject } from './registry/update.js';
@@ -125,6 +125,14 @@ export class LocalClient implements Client {
   ): Promise<T> {
     const target = this.#target(type, key, options.subresource);
     this.#authorize('patch', target);
+    const paths = target.kind.subresources[target.subresource]?.scale;
+    if (paths) {
+      const { kind } = target;
+      const change = (old: KubeObject | undefined) =>
+        withScale(kind, paths, old!, patchScale(scaleOf(kind, paths, old!), patch));
+      const result = await updateObject(this.parts.registry, this.#context(target), target, change, options);
+      return scaleOf(kind, paths, result.object) as KubeObject as T;
+    }
     return (await patchObject(this.parts.registry, this.#context(target), target, patch, options)).object as T;
   }
 

@@ -200,6 +200,9 @@ describe('objects', () => {
     await api.request('PATCH', `${path}/w/scale`, { body: { spec: { replicas: 4 } }, headers: merge });
     const scale = (await api.request('GET', `${path}/w/scale`)).json();
     expect(scale).toMatchObject({ kind: 'Scale', spec: { replicas: 4 }, status: { selector: 'app=w' } });
+    const accept = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
+    const table = (await api.request('GET', `${path}/w/scale`, { headers: accept })).json();
+    expect(table.columnDefinitions.map((c) => c.name)).toEqual(['Name', 'Desired', 'Available', 'Age']);
     const put = await api.request('PUT', `${path}/w/scale`, { body: { ...scale, spec: { replicas: 6 } } });
     expect(put.json().spec.replicas).toBe(6);
     expect((await api.request('PUT', `${path}/w/scale`, { body: { ...scale, spec: { replicas: 7 } } })).status).toBe(

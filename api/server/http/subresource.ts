@@ -1,27 +1,21 @@
-import {
-  applyJsonPatch,
-  applyMergePatch,
-  badRequest,
-  type KubeObject,
-  methodNotAllowed,
-  parseJsonPatch,
-} from '@trimtab/machinery';
+import { badRequest, type KubeObject, methodNotAllowed, toTable } from '@trimtab/machinery';
 import { bindPod } from '../registry/binding.js';
 import { resourceName, type Target } from '../registry/context.js';
 import type { DeleteRequest } from '../registry/delete.js';
 import { evictPod } from '../registry/eviction.js';
 import { getObject } from '../registry/read.js';
-import { scaleOf, withScale } from '../registry/scale.js';
+import { patchScale, type Scale, scaleOf, withScale } from '../registry/scale.js';
 import type { Subresource } from '../registry/served-kind.js';
 import { updateObject } from '../registry/update.js';
 import { serveLogs } from '../streams/logs.js';
 import { serveProxy } from '../streams/proxy.js';
 import { readPatch, readSubresource } from './decode-body.js';
 import { pathNotFound } from './handle.js';
+import type { Representation } from './negotiation.js';
 import { deleteOptions, writeOptions } from './options.js';
 import type { Call, HttpParts } from './parts.js';
 import { admitCreate, get, handlerContext, notServed, patch, successStatus, update } from './resource.js';
-import { representationOf, sendObject } from './send.js';
+import { includeObject, representationOf, sendObject } from './send.js';
 
 const streaming = new Set(['exec', 'attach', 'portforward']);
 
@@ -67,8 +61,7 @@ async function serveScale(parts: HttpParts, call: Call, target: Target, sub: Sub
   const { registry } = parts;
   const paths = sub.scale!;
   const r = representationOf(call, { convertible: true, list: false, protobuf: sub.type });
-  const send = (object: KubeObject) =>
-    sendObject(parts, call, undefined, scaleOf(kind, paths, object), { ...r, as: undefined });
+  const send = (object: KubeObject) => sendScale(parts, call, scaleOf(kind, paths, object), r);
   if (call.info.verb === 'get') return send(await getObject(registry, target));
   const options = writeOptions(call.info.query, call.info.verb === 'update' ? 'UpdateOptions' : 'PatchOptions');
   const change =
@@ -83,7 +76,15 @@ async function serveScale(parts: HttpParts, call: Call, target: Target, sub: Sub
   return send(result.object);
 }
 
-type ScaleChange = (scale: KubeObject) => KubeObject;
+const scaleType = { group: 'autoscaling', resource: 'scale' };
+
+function sendScale(parts: HttpParts, call: Call, scale: Scale, r: Representation): Promise<void> {
+  if (r.as !== 'Table') return sendObject(parts, call, undefined, scale, r);
+  const table = toTable(scaleType, [scale], { now: parts.registry.clock.now(), includeObject: includeObject(call) });
+  return sendObject(parts, call, undefined, table as unknown as KubeObject, r);
+}
+
+type ScaleChange = (scale: Scale) => KubeObject;
 
 async function wholeScale(
   call: Call,
@@ -96,8 +97,7 @@ async function wholeScale(
 
 async function scalePatch(call: Call): Promise<ScaleChange> {
   const wanted = await readPatch(call.exchange);
-  return (scale) =>
-    wanted.type === 'json' ? applyJsonPatch(scale, parseJsonPatch(wanted.body)) : applyMergePatch(scale, wanted.body);
+  return (scale) => patchScale(scale, wanted);
 }
 
 async function serveBinding(parts: HttpParts, call: Call, target: Target, sub: Subresource): Promise<void> {

@@ -11,6 +11,7 @@ import {
   Namespaces,
   type ObjectMeta,
   Pods,
+  type ResourceType,
   type StatusError,
 } from '@trimtab/machinery';
 import { allowAll, object, pod, record, type TestCluster, testCluster } from './testing.js';
@@ -235,6 +236,13 @@ describe('patch', () => {
       cluster.client.subresource(Deployments, key('web'), 'scale', 'update', { ...scale, spec: { replicas: 6 } }),
     );
     expect(stale.reason).toBe('Conflict');
+    const patched = await cluster.client.patch<Scale>(
+      Deployments as ResourceType as ResourceType<Scale>,
+      key('web'),
+      { type: 'merge', body: { spec: { replicas: 5 } } },
+      { subresource: 'scale' },
+    );
+    expect(patched).toMatchObject({ kind: 'Scale', spec: { replicas: 5 } });
     expect((await cluster.client.get(Deployments, key('web'))).spec?.replicas).toBe(5);
   });
 });

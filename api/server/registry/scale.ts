@@ -1,10 +1,14 @@
+import type { Patch } from '@trimtab/client';
 import {
+  applyJsonPatch,
+  applyMergePatch,
   badRequest,
   conflict,
   formatLabelSelector,
   invalid,
   type KubeObject,
   type LabelSelectorObject,
+  parseJsonPatch,
   selectorFromLabels,
   selectorFromObject,
 } from '@trimtab/machinery';
@@ -53,6 +57,11 @@ export function withScale(kind: ServedKind, paths: ScalePaths, object: KubeObjec
       },
     ]);
   return put(object, paths.specReplicas.split('.'), replicas) as KubeObject;
+}
+
+/** A Scale has no lists: strategic merge and apply come to the same as a merge. */
+export function patchScale(scale: Scale, patch: Patch): KubeObject {
+  return patch.type === 'json' ? applyJsonPatch(scale, parseJsonPatch(patch.body)) : applyMergePatch(scale, patch.body);
 }
 
 function selectorText(kind: ServedKind, value: unknown): string | undefined {

@@ -1,6 +1,7 @@
 import type { WriteOptions } from '@trimtab/client';
 import { badRequest, conflict, ignoreManagedTimes, invalid, type KubeObject, notFound } from '@trimtab/machinery';
-import { ConflictError, type Operation } from '@trimtab/store';
+import { ConflictError, type Operation, type Store, type StoreKey } from '@trimtab/store';
+import { firstValueFrom } from 'rxjs';
 import type { Reservation } from '../contracts.js';
 import { mutate, validate } from './admit.js';
 import { type Registry, type RequestContext, resourceName, storeKey, type Target } from './context.js';
@@ -118,9 +119,11 @@ async function updateOnce(
     await validate(registry, context, target, { operation: 'UPDATE', object, oldObject: old, dryRun });
     if (dryRun) return object;
     const together = options.together?.(old) ?? [];
-    if (ignoreManagedTimes(old, object) === old && together.length === 0) return old;
-
     const key = storeKey(kind, namespace, name);
+    if (ignoreManagedTimes(old, object) === old && together.length === 0) {
+      await untilDurable(registry.store, key, revision);
+      return old;
+    }
     const write: Operation = isReleased(kind, object)
       ? { type: 'delete', key, expect: revision }
       : { type: 'put', key, object: kind.storage.toStorage(object), expect: revision };
@@ -130,6 +133,11 @@ async function updateOnce(
   } finally {
     reservation?.finish(stored);
   }
+}
+
+/** What is answered for must be on disk, also where somebody else wrote it a moment ago. */
+async function untilDurable(store: Store, key: StoreKey, revision: number): Promise<void> {
+  if (store.revision < revision) await firstValueFrom(store.watch(key, revision - 1), { defaultValue: undefined });
 }
 
 /** An update that takes the last finalizer off an object already being deleted deletes it. */

@@ -64,8 +64,10 @@ static int prepare(struct oci *oci, struct plan *plan, struct arena *arena, stru
 {
     const struct json *config;
     static char root[PATH_MAX];
-    if (!realpath(oci->bundle, state->bundle) || chdir(state->bundle) < 0)
+    if (!realpath(oci->bundle, root) || chdir(root) < 0)
         return fail(error, "bundle", errno, "%s", oci->bundle);
+    if (snprintf(state->bundle, sizeof state->bundle, "%s", root) >= (int)sizeof state->bundle)
+        return fail(error, "bundle", ENAMETOOLONG, "%s", oci->bundle);
     if (oci_read_config("config.json", arena, &config, error) < 0 || plan_container(plan, arena, config, error) < 0)
         return -1;
     if (plan->process.terminal)

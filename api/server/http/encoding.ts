@@ -7,6 +7,8 @@ import {
 } from '@trimtab/machinery';
 
 const sliceSize = 50;
+/** Longer lists are not remembered: they would push out everything else, and themselves. */
+export const maxRemembered = 1000;
 
 /** Remembers what was made lately, at most `2 × size` entries, without looking at a clock. */
 export class RecentCache<K, V> {
@@ -41,21 +43,21 @@ export class ObjectEncoder {
   readonly #messages = new RecentCache<KubeObject, Uint8Array>(2048);
   readonly #lines = new RecentCache<KubeObject, Map<string, Buffer>>(512);
 
-  /** The object without its type: `{"metadata":…}`. */
-  body(object: KubeObject): Buffer {
+  /** The object without its type: `{"metadata":…}`. `keep: false` leaves what is remembered alone. */
+  body(object: KubeObject, keep = true): Buffer {
     let bytes = this.#bodies.get(object);
     if (!bytes) {
       const { apiVersion: _, kind: __, ...rest } = object;
       bytes = Buffer.from(JSON.stringify(rest));
-      this.#bodies.set(object, bytes);
+      if (keep) this.#bodies.set(object, bytes);
     }
     return bytes;
   }
 
   /** The whole object, its own type first. */
-  object(object: KubeObject): Buffer {
+  object(object: KubeObject, keep = true): Buffer {
     const head = `{"kind":${JSON.stringify(object.kind)},"apiVersion":${JSON.stringify(object.apiVersion)}`;
-    const body = this.body(object);
+    const body = this.body(object, keep);
     return Buffer.concat([Buffer.from(body.length > 2 ? `${head},` : head), body.subarray(1)]);
   }
 

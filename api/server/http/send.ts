@@ -10,7 +10,7 @@ import {
 import type { ListPage } from '../registry/read.js';
 import type { ServedKind } from '../registry/served-kind.js';
 import { commonHeaders, sendBytes, sendSlices } from './answer.js';
-import { encodeList } from './encoding.js';
+import { encodeList, maxRemembered } from './encoding.js';
 import { header } from './exchange.js';
 import { contentType, negotiate, type Representation } from './negotiation.js';
 import type { Call, HttpParts } from './parts.js';
@@ -124,6 +124,7 @@ export function sendList(
       headers,
       encodeValue({ kind: head.kind, apiVersion: apiVersionOf(kind), metadata, items }, r),
     );
-  const item = kind.custom ? (o: KubeObject) => parts.encoder.object(o) : (o: KubeObject) => parts.encoder.body(o);
+  const keep = items.length <= maxRemembered;
+  const item = (o: KubeObject) => (kind.custom ? parts.encoder.object(o, keep) : parts.encoder.body(o, keep));
   return sendSlices(call.exchange, 200, headers, encodeList(head, items, item));
 }

@@ -40,6 +40,7 @@ export interface NodeFilesOptions {
 const MESSAGE_BYTES = 4_096;
 const FALLBACK_BYTES = 2_048;
 const FALLBACK_LINES = 80;
+const ETC_FILES = ['hosts', 'hostname', 'resolv.conf'] as const;
 
 /** A real node's files and container configurations. */
 export class NodeFiles implements ContainerFiles {
@@ -55,16 +56,6 @@ export class NodeFiles implements ContainerFiles {
     const uid = uidOf(pod);
     const directory = join(layout.pod(uid), 'sandbox');
     const hostname = hostnameOf(pod, clusterDomain);
-    const [dns] = await Promise.all([
-      this.#dns(),
-      fs.mkdir(directory, { recursive: true, mode: 0o750 }),
-      fs.mkdir(layout.small(uid), { recursive: true, mode: 0o755 }),
-      this.#makeShm(pod),
-    ]);
-    await Promise.all([
-      fs.writeFile(layout.file(uid, 'hostname'), `${hostname}\n`),
-      fs.writeFile(layout.file(uid, 'resolv.conf'), resolvConf(pod, dns)),
-    ]);
     return {
       id: uid,
       namespace: metadata.namespace ?? '',
@@ -98,11 +89,12 @@ export class NodeFiles implements ContainerFiles {
     const pinning = this.#pinMounts(pod, container, env);
     try {
       // Side by side: a start is waited for, and each of these is a trip to the disk.
-      const [pinned, passwd, group, etc, message] = await Promise.all([
+      const [pinned, passwd, group, etc, , message] = await Promise.all([
         pinning,
         readImageFile(image.layers, ['etc', 'passwd']),
         readImageFile(image.layers, ['etc', 'group']),
         this.#etcMounts(request),
+        this.#makeShm(pod),
         this.#terminationMount(container, layout.terminationLog(uid, container.name, attempt)),
         fs.mkdir(dirname(logPath), { recursive: true, mode: 0o755 }),
       ]);
@@ -231,23 +223,27 @@ export class NodeFiles implements ContainerFiles {
   async #etcMounts({ pod, container, podIPs }: ContainerRequest): Promise<readonly OciMount[]> {
     const { layout, clusterDomain } = this.#options;
     const uid = uidOf(pod);
-    const hosts = pod.spec.hostNetwork
-      ? hostNetworkHostsFile(pod, await fs.readFile('/etc/hosts', 'utf8').catch(() => ''))
-      : hostsFile(pod, podIPs, clusterDomain);
-    await fs.writeFile(layout.file(uid, 'hosts'), hosts);
+    const texts = {
+      hosts: pod.spec.hostNetwork
+        ? hostNetworkHostsFile(pod, await fs.readFile('/etc/hosts', 'utf8').catch(() => ''))
+        : hostsFile(pod, podIPs, clusterDomain),
+      hostname: `${hostnameOf(pod, clusterDomain)}\n`,
+      'resolv.conf': resolvConf(pod, await this.#dns()),
+    };
+    await fs.mkdir(layout.small(uid), { recursive: true, mode: 0o755 });
+    await Promise.all(ETC_FILES.map((name) => writeIfChanged(layout.file(uid, name), texts[name])));
     const access = container.securityContext?.readOnlyRootFilesystem ? 'ro' : 'rw';
     const taken = new Set((container.volumeMounts ?? []).map((m) => m.mountPath.replace(/\/+$/, '')));
-    return (['hosts', 'hostname', 'resolv.conf'] as const)
-      .filter((name) => !taken.has(`/etc/${name}`))
-      .map((name) => ({
-        destination: `/etc/${name}`,
-        type: 'bind',
-        source: layout.file(uid, name),
-        options: ['rbind', 'rprivate', access],
-      }));
+    return ETC_FILES.filter((name) => !taken.has(`/etc/${name}`)).map((name) => ({
+      destination: `/etc/${name}`,
+      type: 'bind',
+      source: layout.file(uid, name),
+      options: ['rbind', 'rprivate', access],
+    }));
   }
 
   async #terminationMount(container: Container, source: string): Promise<OciMount> {
+    await fs.mkdir(dirname(source), { recursive: true, mode: 0o755 });
     await fs.writeFile(source, '');
     // Any user of the container may leave a message.
     await fs.chmod(source, 0o666);
@@ -283,6 +279,12 @@ function refuseTarget({ spec }: Pod, container: Container): void {
   if (!target || spec.shareProcessNamespace) return;
   const message = `targetContainerName "${target}": joining another container's processes is not supported by this node; use a pod with shareProcessNamespace`;
   throw new ContainerConfigError('CreateContainerConfigError', message);
+}
+
+/** Other containers of the pod may be reading the file: one that is right is not touched. */
+async function writeIfChanged(path: string, text: string): Promise<void> {
+  const present = await fs.readFile(path, 'utf8').catch(() => undefined);
+  if (present !== text) await fs.writeFile(path, text);
 }
 
 async function readStart(path: string, bytes: number): Promise<string> {

@@ -53,7 +53,7 @@ export interface SandboxConfig {
   readonly cgroupPath: string;
   /** OCI `linux.resources` of the pod's cgroup. */
   readonly resources: object;
-  /** Directory for the sandbox's own files (socket, state); survives the kubelet. */
+  /** Directory for the sandbox's own files (socket, state); made by the runtime when missing, survives the kubelet. */
   readonly directory: string;
   /** Kept by the runtime and given back by `list`. */
   readonly annotations: Readonly<Record<string, string>>;

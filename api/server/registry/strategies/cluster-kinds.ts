@@ -223,12 +223,17 @@ export const endpointSlice: KindRules<EndpointSlice> = {
   validateChange: (now, old, out) => void immutable(now.addressType, old.addressType, equalJson, 'addressType', out),
 };
 
-/** Core and `events.k8s.io` events share a store; what they have in common is checked. */
-export const event: KindRules<KubeObject & { readonly involvedObject?: { readonly namespace?: string } }> = {
-  validate({ metadata, involvedObject }, out) {
-    const about = involvedObject?.namespace ?? '';
-    const expected = about === '' ? 'default' : about;
-    if (metadata.namespace !== expected && !(about === '' && metadata.namespace === 'kube-system'))
-      out.push(causes.invalid('involvedObject.namespace', about, 'does not match event.namespace'));
+interface Reference {
+  readonly namespace?: string;
+}
+
+/** Core events name what they are about in `involvedObject`, those of `events.k8s.io` in `regarding`. */
+export const event: KindRules<KubeObject & { readonly involvedObject?: Reference; readonly regarding?: Reference }> = {
+  validate({ metadata, involvedObject, regarding }, out) {
+    const about = (involvedObject ?? regarding)?.namespace ?? '';
+    const at = regarding && !involvedObject ? 'regarding.namespace' : 'involvedObject.namespace';
+    const allowed = about === '' ? ['default', 'kube-system'] : [about];
+    if (!allowed.includes(metadata.namespace ?? ''))
+      out.push(causes.invalid(at, about, 'does not match event.namespace'));
   },
 };

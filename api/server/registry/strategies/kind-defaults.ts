@@ -109,9 +109,12 @@ const bindings: DefaultTable = {
 
 const hpas: DefaultTable = {
   'spec.minReplicas': 1,
-  'spec.metrics': [
-    { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } },
-  ],
+  'spec.metrics': (_, hpa) =>
+    hpa.apiVersion === 'autoscaling/v1'
+      ? undefined
+      : [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } }],
+  // Version 1 knows no other metric, and says it in a field of its own.
+  'spec.targetCPUUtilizationPercentage': (_, hpa) => (hpa.apiVersion === 'autoscaling/v1' ? 80 : undefined),
   'spec.behavior.scaleUp': {},
   'spec.behavior.scaleUp.stabilizationWindowSeconds': 0,
   'spec.behavior.scaleUp.selectPolicy': 'Max',

@@ -109,6 +109,22 @@ describe('defaults', () => {
     });
   });
 
+  test('autoscalers scale by CPU, in the words of their version', () => {
+    const spec = (apiVersion: string) =>
+      (
+        create(at('autoscaling', 'horizontalpodautoscalers'), { apiVersion, ...make({ spec: { maxReplicas: 3 } }) })
+          .object as unknown as {
+          spec: object;
+        }
+      ).spec;
+    expect(spec('autoscaling/v1')).toEqual({ maxReplicas: 3, minReplicas: 1, targetCPUUtilizationPercentage: 80 });
+    expect(spec('autoscaling/v2')).toEqual({
+      maxReplicas: 3,
+      minReplicas: 1,
+      metrics: [expect.objectContaining({ type: 'Resource' })],
+    });
+  });
+
   test('image tags decide the pull policy', () => {
     const policies = ['nginx', 'nginx:latest', 'nginx:1', 'host:5000/nginx', 'host:5000/nginx:2', 'a@sha256:00'].map(
       pullPolicyFor,

@@ -174,6 +174,21 @@ describe('validation speaks as Kubernetes does', () => {
     expect(texts(create(at(group, resource), object).causes)).toEqual(expected);
   });
 
+  test('events are told of where they happen, in either of their groups', () => {
+    const about = (field: string, namespace: string, own: string) => ({
+      metadata: { name: 'e', namespace: own },
+      [field]: { kind: 'Pod', namespace },
+    });
+    const judge = (object: KubeObject) => texts(create(at('', 'events'), object).causes);
+    for (const field of ['involvedObject', 'regarding']) {
+      expect(judge(about(field, 'shop', 'shop'))).toEqual([]);
+      expect(judge(about(field, '', 'default'))).toEqual([]);
+      expect(judge(about(field, 'shop', 'other'))).toEqual([
+        `${field}.namespace: Invalid value: "shop": does not match event.namespace`,
+      ]);
+    }
+  });
+
   test('what is right passes', () => {
     for (const [group, resource, object] of [
       ['', 'pods', make({ spec: podSpec })],

@@ -1,6 +1,6 @@
 import type { Clock, KubeObject, Logger, Random, ResourceType } from '@trimtab/machinery';
 import { internalError, StatusError } from '@trimtab/machinery';
-import { Subscription } from 'rxjs';
+import { defer, Subscription } from 'rxjs';
 import type { Client, ListOptions, WatchEvent, WatchOptions } from './client.js';
 import {
   initialReflector,
@@ -176,7 +176,7 @@ export class Reflector<T extends KubeObject> {
     const operation = this.#operation;
     this.#deadline = this.#options.clock.now() + timeoutSeconds * 1000 + WATCH_GRACE_MS;
     operation.add(
-      client.watch(type, { ...options, timeoutSeconds }).subscribe({
+      defer(() => client.watch(type, { ...options, timeoutSeconds })).subscribe({
         next: (event) => {
           if (!operation.closed) this.#input({ type: 'event', event });
         },

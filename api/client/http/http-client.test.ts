@@ -21,7 +21,7 @@ import {
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { WatchEvent } from '../client.js';
 import { HttpClient } from './http-client.js';
-import { type Connection, connectionFrom, loadKubeconfig } from './kubeconfig.js';
+import { type Connection, connectionFrom, inClusterConnection, loadKubeconfig } from './kubeconfig.js';
 import { LineSplitter } from './lines.js';
 import { exec, portForward } from './process-streams.js';
 
@@ -151,7 +151,7 @@ describe('requests', () => {
       ].sort(),
     );
     expect(s.received.filter((r) => r.path === '/api/v1/nodes/n%2F1')).toHaveLength(50);
-    expect(() => client.get(Pods, { name: 'a' })).toThrow('pods "a" needs a namespace');
+    await expect(client.get(Pods, { name: 'a' })).rejects.toThrow('pods "a" needs a namespace');
   });
 
   test('failures are the server’s own Status, or one made of what it said, with Retry-After', async () => {
@@ -387,6 +387,17 @@ describe('kubeconfig', () => {
     const loaded = await loadKubeconfig(join(directory, 'config'));
     expect(loaded.ca).toBe('PEM');
     expect(await (loaded.token as () => Promise<string>)()).toBe('secret');
+  });
+
+  test('a pod finds its own', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'serviceaccount-'));
+    for (const [name, text] of Object.entries({ 'ca.crt': 'PEM', namespace: 'ns\n', token: 'secret\n' }))
+      await writeFile(join(directory, name), text);
+    const own = await inClusterConnection({ host: 'fd00::1', port: '443' }, directory);
+    expect(own).toMatchObject({ server: 'https://[fd00::1]:443', ca: 'PEM', namespace: 'ns' });
+    expect(await (own.token as () => Promise<string>)()).toBe('secret');
+    await expect(inClusterConnection({ host: undefined, port: undefined })).rejects.toThrow('not in a pod');
+    await expect(inClusterConnection({ host: 'h', port: '1' }, '/nowhere')).rejects.toThrow('cannot read /nowhere/');
   });
 
   test('says what is wrong with it', async () => {

@@ -48,17 +48,17 @@ export class HttpClient implements Client {
     this.#transport.close();
   }
 
-  get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey, options: GetOptions = {}): Promise<T> {
+  async get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey, options: GetOptions = {}): Promise<T> {
     const { subresource, ...query } = options;
     return this.#json({ method: 'GET', path: withQuery(objectPath(type, key, subresource), { ...query }) });
   }
 
-  list<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<KubeList<T>> {
+  async list<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<KubeList<T>> {
     const { namespace, ...query } = options;
     return this.#json({ method: 'GET', path: withQuery(collectionPath(type, namespace), { ...query }) });
   }
 
-  create<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
+  async create<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
     const { namespace, name } = object.metadata;
     const path = options.subresource
       ? objectPath(type, { namespace, name: name ?? '' }, options.subresource)
@@ -66,13 +66,13 @@ export class HttpClient implements Client {
     return this.#json({ method: 'POST', path: withQuery(path, writeQuery(options)), ...body(typed(type, object)) });
   }
 
-  update<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
+  async update<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
     const { namespace, name = '' } = object.metadata;
     const path = objectPath(type, { namespace, name }, options.subresource);
     return this.#json({ method: 'PUT', path: withQuery(path, writeQuery(options)), ...body(typed(type, object)) });
   }
 
-  patch<T extends KubeObject>(
+  async patch<T extends KubeObject>(
     type: ResourceType<T>,
     key: ObjectKey,
     patch: Patch,
@@ -86,11 +86,15 @@ export class HttpClient implements Client {
     return this.#json({ method: 'PATCH', path, ...body(content, PATCH_TYPES[patch.type]) });
   }
 
-  delete<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey, options: DeleteOptions = {}): Promise<unknown> {
+  async delete<T extends KubeObject>(
+    type: ResourceType<T>,
+    key: ObjectKey,
+    options: DeleteOptions = {},
+  ): Promise<unknown> {
     return this.#json({ method: 'DELETE', path: objectPath(type, key), ...body(deleteBody(options)) });
   }
 
-  deleteCollection<T extends KubeObject>(
+  async deleteCollection<T extends KubeObject>(
     type: ResourceType<T>,
     options: ListOptions & DeleteOptions = {},
   ): Promise<unknown> {
@@ -102,7 +106,7 @@ export class HttpClient implements Client {
     });
   }
 
-  subresource<B, R>(
+  async subresource<B, R>(
     type: ResourceType,
     key: ObjectKey,
     subresource: string,

@@ -105,5 +105,30 @@ export async function connectionFrom(
   };
 }
 
+/**
+ * A pod's own connection: the service account mounted into it, and the address the kubelet put into its environment
+ * (`KUBERNETES_SERVICE_HOST`, `KUBERNETES_SERVICE_PORT`).
+ *
+ * @throws Error when this is no pod, naming what is missing.
+ */
+export async function inClusterConnection(
+  environment: { readonly host: string | undefined; readonly port: string | undefined },
+  directory = '/var/run/secrets/kubernetes.io/serviceaccount',
+): Promise<Connection> {
+  const { host, port } = environment;
+  if (!host || !port) throw new Error('not in a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set');
+  const file = (name: string) =>
+    readFile(resolve(directory, name), 'utf8').catch((error: Error) => {
+      throw new Error(`not in a pod: cannot read ${resolve(directory, name)}: ${error.message}`);
+    });
+  const [ca, namespace] = await Promise.all([file('ca.crt'), file('namespace')]);
+  return {
+    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    ca,
+    token: () => readToken(resolve(directory, 'token')),
+    namespace: namespace.trim(),
+  };
+}
+
 /** Kubelets rotate the files under us, so it is read each time. */
 const readToken = async (file: string): Promise<string> => (await readFile(file, 'utf8')).trim();

@@ -154,7 +154,7 @@ export class VethPlugin implements Plugin {
       deleteLink,
       ...(bridge ? { bridge } : {}),
     });
-    await ipam.release(owner);
+    ipam.release(owner);
   }
 }
 

@@ -57,11 +57,12 @@ export class HostLocal {
     return allocation.address;
   }
 
-  async release(owner: string): Promise<void> {
+  /** Not waited for: a crash now leaves an address that GC frees. */
+  release(owner: string): void {
     const pool = release(this.#pool, owner, this.#clock.now());
     if (pool === this.#pool) return;
     this.#pool = pool;
-    await this.#write();
+    this.#write().catch(() => {});
   }
 
   addressOf(owner: string): string | undefined {

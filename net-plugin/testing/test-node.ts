@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { CoreClient } from './core-client.js';
 
-const CORE = resolve(process.env.TRIMTAB_TEST_CORE ?? 'kubelet-lite/isolation/build/trimtab-core');
+const CORE = resolve('kubelet-lite/isolation/build/trimtab-core');
 
 /** Answers each TCP connection and UDP datagram with `<name> <address it came from>`. */
 const SERVER = `
@@ -63,8 +63,13 @@ export class TestNode {
       const socket = join(node.directory, 'core.sock');
       const core = node.#spawn(node.name, [CORE, 'node', '--socket', socket, '--run-dir', node.directory]);
       await new Promise<void>((done, failed) => {
-        core.once('exit', (code) => failed(new Error(`the native core exited with ${code}`)));
+        let over = false;
+        core.once('exit', (code) => {
+          over = true;
+          failed(new Error(`the native core exited with ${code}`));
+        });
         const poll = (): void => {
+          if (over) return;
           if (!existsSync(socket)) return void setTimeout(poll, 5);
           CoreClient.connect(socket).then(
             (client) => {
@@ -150,7 +155,9 @@ export class TestNode {
   }
 
   #spawn(namespace: string, command: readonly string[]): ChildProcess {
-    const child = spawn('ip', ['netns', 'exec', namespace, ...command], { stdio: ['pipe', 'pipe', 'inherit'] });
+    // Not `ip netns exec`: it mounts a new /sys, without the control groups the core looks for.
+    const enter = [`--net=/run/netns/${namespace}`, ...command];
+    const child = spawn('nsenter', enter, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#processes.push(child);
     return child;
   }

@@ -22,6 +22,9 @@ struct hierarchy {
 
 /* Looks at the host's mounts once. */
 int cgroup_detect(struct error *error);
+
+/* Mounts the hierarchies in a mount namespace of this process alone, for where none is mounted. */
+int cgroup_mount_own(struct error *error);
 const struct hierarchy *cgroup_hierarchies(int *count);
 /* The hierarchy a controller is attached to, or NULL. */
 const struct hierarchy *cgroup_of(enum controller controller);

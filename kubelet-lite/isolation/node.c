@@ -87,6 +87,13 @@ static int favor_dynmods(struct error *error)
     return mount_new("cgroup", options, 0, error);
 }
 
+static int find_cgroups(struct error *error)
+{
+    if (cgroup_detect(error) == 0)
+        return 0;
+    return cgroup_mount_own(error) < 0 ? -1 : cgroup_detect(error);
+}
+
 static int usage(void)
 {
     fputs("usage: trimtab-core node --socket PATH --run-dir DIR [--favor-dynmods on|off]\n", stderr);
@@ -124,7 +131,7 @@ int node_main(int argc, char **argv)
         fail(&error, "run-dir", errno, "%s", pods);
     else if ((node.self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)) < 0)
         fail(&error, "sealed copy", errno, "/proc/self/exe");
-    else if (cgroup_detect(&error) == 0 && loop_init() == 0 && node_adopt_pods(&error) == 0 &&
+    else if (find_cgroups(&error) == 0 && loop_init() == 0 && node_adopt_pods(&error) == 0 &&
              server_listen(socket_path, __start_node_ops, __stop_node_ops, &error) == 0) {
         loop_run();
         unlink(socket_path);

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import * as x509 from '@peculiar/x509';
-import { VirtualClock } from '@trimtab/machinery';
+import { systemClock, VirtualClock } from '@trimtab/machinery';
 import { kubeconfig } from './kubeconfig.js';
 import { addressBytes, sameNames } from './names.js';
 import { ensurePki } from './pki.js';
@@ -69,7 +69,7 @@ describe('the cluster PKI', () => {
   });
 
   test('openssl verifies both chains', () => {
-    ensurePki(dir, { clock: { now: Date.now, after: () => () => {} } });
+    ensurePki(dir, { clock: systemClock });
     for (const [purpose, file] of [
       ['sslserver', 'apiserver.crt'],
       ['sslclient', 'admin.crt'],
@@ -84,7 +84,7 @@ describe('the cluster PKI', () => {
   });
 
   test('a mutual TLS handshake succeeds and shows the client', async () => {
-    const pki = ensurePki(dir, { clock: { now: Date.now, after: () => () => {} } });
+    const pki = ensurePki(dir, { clock: systemClock });
     const server = createTlsServer({
       cert: pki.serving.certificate,
       key: pki.serving.key,
@@ -163,7 +163,7 @@ describe('the cluster PKI', () => {
   });
 
   test('a kubeconfig carries everything kubectl needs', async () => {
-    const pki = ensurePki(dir, { clock: { now: Date.now, after: () => () => {} } });
+    const pki = ensurePki(dir, { clock: systemClock });
     const text = kubeconfig({
       server: 'https://127.0.0.1:6443',
       caCertificate: pki.caCertificate,

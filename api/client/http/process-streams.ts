@@ -41,15 +41,15 @@ async function remoteCommand(
     tty,
     ...more,
   });
-  const socket = await open(connection, path, REMOTE_COMMAND);
+  const socket = await dial(connection, path, REMOTE_COMMAND);
   const out = new PassThrough();
   const err = new PassThrough();
   const send = (channel: number, data: Uint8Array) => socket.send(Buffer.concat([Buffer.of(channel), data]));
   let verdict: Status | undefined;
   socket.on('message', (message: Buffer) => {
     const data = message.subarray(1);
-    if (message[0] === STDOUT) out.write(data);
-    else if (message[0] === STDERR) err.write(data);
+    if (message[0] === STDOUT) passOn(socket, out, data);
+    else if (message[0] === STDERR) passOn(socket, err, data);
     else if (message[0] === ERROR && data.length > 0) verdict = JSON.parse(data.toString('utf8')) as Status;
   });
   const exit = new Promise<number>((resolve, reject) => {
@@ -61,11 +61,10 @@ async function remoteCommand(
     });
   });
   exit.catch(() => {});
+  await opened(connection, socket);
   const input = new Writable({
-    write: (chunk: Buffer, _encoding, done) => {
-      send(STDIN, chunk);
-      done();
-    },
+    write: (chunk: Buffer, _encoding, done) =>
+      socket.send(Buffer.concat([Buffer.of(STDIN), chunk]), (error) => done(error ?? null)),
     // Before v5 nobody could say that there is no more input.
     final: (done) => {
       if (socket.protocol === REMOTE_COMMAND[0]) socket.send(Buffer.of(CLOSE, STDIN));
@@ -82,6 +81,13 @@ async function remoteCommand(
   };
 }
 
+/** What nobody reads yet is not asked for. */
+function passOn(socket: WebSocket, to: PassThrough, data: Buffer): void {
+  if (to.write(data)) return;
+  socket.pause();
+  to.once('drain', () => socket.resume());
+}
+
 function exitCodeOf(verdict: Status, resolve: (code: number) => void, reject: (error: Error) => void): void {
   const code = verdict.details?.causes?.find((cause) => cause.reason === 'ExitCode')?.message;
   if (verdict.status === 'Success') resolve(0);
@@ -92,7 +98,7 @@ function exitCodeOf(verdict: Status, resolve: (code: number) => void, reject: (e
 /** A byte stream to a port of the pod; what goes wrong in the pod is the stream's error. */
 export async function portForward(connection: Connection, pod: ObjectKey, port: number): Promise<Duplex> {
   const path = withQuery(objectPath(Pods, pod, 'portforward'), { ports: port });
-  const socket = await open(connection, path, ['v4.channel.k8s.io']);
+  const socket = await dial(connection, path, ['v4.channel.k8s.io']);
   const stream = new PortStream(socket);
   const announced = [false, false];
   socket.on('message', (message: Buffer) => {
@@ -104,6 +110,7 @@ export async function portForward(connection: Connection, pod: ObjectKey, port: 
     else stream.destroy(serviceUnavailable(data.toString('utf8')));
   });
   socket.once('close', () => stream.push(null));
+  await opened(connection, socket);
   return stream;
 }
 
@@ -127,28 +134,32 @@ class PortStream extends DuplexStream {
   }
 }
 
-/** @throws StatusError when the server refuses, `ServiceUnavailable` when it cannot be reached. */
-async function open(connection: Connection, path: string, protocols: readonly string[]): Promise<WebSocket> {
+/** A socket on its way: listen to its messages now, for the first may come with the server's consent. */
+async function dial(connection: Connection, path: string, protocols: readonly string[]): Promise<WebSocket> {
   const token = await authorization(connection);
-  const url = connection.server.replace(/^http/, 'ws') + path;
+  return new WebSocket(connection.server.replace(/^http/, 'ws') + path, [...protocols], {
+    headers: token ? { authorization: token } : {},
+    ...tlsOptions(connection),
+    perMessageDeflate: false,
+  });
+}
+
+/** @throws StatusError when the server refuses, `ServiceUnavailable` when it cannot be reached. */
+function opened(connection: Connection, socket: WebSocket): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, [...protocols], {
-      headers: token ? { authorization: token } : {},
-      ...tlsOptions(connection),
-      perMessageDeflate: false,
-    });
     socket.once('unexpected-response', (_request, response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.once('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
         reject(statusErrorOf(response.statusCode ?? 0, response.headers['retry-after'], text));
+        socket.terminate();
       });
     });
-    socket.once('error', (error) => reject(unreachable(connection.server, error)));
+    socket.on('error', (error) => reject(unreachable(connection.server, error)));
     socket.once('open', () => {
       socket.on('error', () => socket.terminate());
-      resolve(socket);
+      resolve();
     });
   });
 }

@@ -188,7 +188,7 @@ describeInKernel.each(['routed', 'bridge'] as const)('pods attached %s, on a mac
     await running.dataplane.network.add(attachmentOf('intruder', netns));
     // A pod that owns its namespace can send anything: here, packets to the loopback network out of eth0.
     for (const command of [
-      'ip link set lo down',
+      'ip addr flush dev lo',
       'sysctl -qw net.ipv4.conf.all.route_localnet=1',
       `ip route add 127.0.0.0/8 via ${GATEWAY} dev eth0 onlink`,
     ])

@@ -62,16 +62,16 @@ export function listen(options: ListenOptions): Promise<Listener> {
     else h1.emit('connection', socket);
   });
   server.on('tlsClientError', options.onError);
-  let latest: Peer = { address: '' };
   h2.on('session', (session: ServerHttp2Session) => {
-    latest = peerOfSession(session);
-    peers.set(session, latest);
+    peers.set(session, peerOfSession(session));
     session.on('error', options.onError);
   });
   h2.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     stream.on('error', options.onError);
-    const peer = (stream.session && peers.get(stream.session)) ?? latest;
-    options.handle(new Http2Exchange(stream, headers, peer));
+    const peer = stream.session && peers.get(stream.session);
+    // A stream whose connection is gone has nobody to answer, and above all nobody's identity.
+    if (peer) options.handle(new Http2Exchange(stream, headers, peer));
+    else stream.destroy();
   });
   h1.on('request', (request, response) => {
     options.handle(new Http1Exchange(request, response, peers.get(request.socket) ?? { address: '' }));

@@ -57,12 +57,17 @@ class Fixture {
     await fs.mkdir(join(layer, 'etc'), { recursive: true });
     await fs.writeFile(join(layer, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\napp:x:1001:1002::/home/app:/bin/sh\n');
     await fs.writeFile(join(layer, 'etc/group'), 'app:x:1002:\nextra:x:1003:other,app\n');
-    const { client, runtime, dir } = fixture;
-    fixture.kubelet = await startKubelet({
+    await fixture.boot();
+    return fixture;
+  }
+
+  async boot(): Promise<void> {
+    const { client, runtime, dir } = this;
+    this.kubelet = await startKubelet({
       client,
       runtime,
       network: new SimulatedNetwork(),
-      images: new OneImage(layer),
+      images: new OneImage(join(dir, 'layer')),
       nodeName: 'n1',
       nodeIP: '192.168.0.1',
       clock: systemClock,
@@ -74,7 +79,6 @@ class Fixture {
       clusterDns: ['10.96.0.10'],
       clusterDomain: 'cluster.local',
     });
-    return fixture;
   }
 
   async end(): Promise<void> {
@@ -305,6 +309,21 @@ describe('startKubelet', () => {
     });
     expect(await fs.readdir(join(fixture.dir, 'root/pods'))).toEqual([]);
     expect(await fs.readdir(join(fixture.dir, 'memory'))).not.toContain(metadata.uid);
+  });
+
+  test('removes what pods left behind that went while the node was down, and nothing else', async () => {
+    const kept = await fixture.run('kept', { containers: [{ name: 'main', image: 'web:1' }] });
+    await fixture.kubelet.stop();
+    const below = (...path: string[]) => join(fixture.dir, ...path);
+    for (const path of ['root/pods/gone/volumes/data', 'memory/gone/fast', 'root/logs/ns_web_gone/main']) {
+      await fs.mkdir(below(path), { recursive: true });
+    }
+    await fixture.boot();
+    const { uid } = kept.metadata;
+    expect(await fs.readdir(below('memory'))).toEqual([uid]);
+    expect(await fs.readdir(below('root/logs'))).toEqual([`default_kept_${uid}`]);
+    await expect(fs.access(below('root/pods/gone'))).rejects.toThrow('ENOENT');
+    expect(fixture.runtime.started).toHaveLength(1);
   });
 
   test('says which volume it cannot offer, and why', async () => {

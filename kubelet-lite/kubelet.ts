@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Informers, type NodeStreams } from '@trimtab/client';
 import { Services } from '@trimtab/machinery';
 import { NodeFiles } from './container/node-files.js';
@@ -50,7 +51,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const { client, clock, random, logger, rootDir, nodeName, runtime } = options;
   await fs.mkdir(join(rootDir, 'pods'), { recursive: true, mode: 0o750 });
   const machine = options.machine ?? (await readMachine(rootDir));
-  const memoryDir = options.memoryDir ?? (await defaultMemoryDir(nodeName));
+  const memoryDir = options.memoryDir ?? (await defaultMemoryDir(rootDir));
   const layout = podLayout(rootDir, options.logDir ?? join(rootDir, 'logs'), memoryDir);
   const tracker = new ObjectTracker({ client, clock, random, logger });
   const allocatable = nodeAllocatable(nodeFacts(options, machine));
@@ -115,8 +116,10 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   };
 }
 
-async function defaultMemoryDir(nodeName: string): Promise<string | undefined> {
+/** One for each root directory: several nodes may live on a machine, and each tidies its own. */
+async function defaultMemoryDir(rootDir: string): Promise<string | undefined> {
   const directory = '/dev/shm';
   const { type } = await fs.statfs(directory).catch(() => ({ type: 0 }));
-  return type === TMPFS_MAGIC ? join(directory, 'trimtab', nodeName) : undefined;
+  const name = createHash('sha256').update(resolve(rootDir)).digest('hex').slice(0, 16);
+  return type === TMPFS_MAGIC ? join(directory, 'trimtab', name) : undefined;
 }

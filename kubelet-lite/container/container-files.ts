@@ -26,6 +26,8 @@ export interface ContainerFiles {
   forgetAttempts(pod: Pod, container: string, attempt: number): Promise<void>;
   /** The pod has ended: everything but its logs goes. */
   removePod(uid: string): Promise<void>;
+  /** Removes what is left of pods that went while the node was down; `isKnown` tells by UID, at any later time, which stay. */
+  tidy(isKnown: (uid: string) => boolean): Promise<void>;
   /** The pod is gone from the API. */
   removeLogs(pod: Pod): Promise<void>;
 }

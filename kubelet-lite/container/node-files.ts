@@ -169,6 +169,17 @@ export class NodeFiles implements ContainerFiles {
     await fs.rm(layout.pod(uid), { recursive: true, force: true });
   }
 
+  async tidy(isKnown: (uid: string) => boolean): Promise<void> {
+    const { podsDir, memoryDir, logDir } = this.#options.layout;
+    for (const directory of [podsDir, logDir, ...(memoryDir ? [memoryDir] : [])]) {
+      for (const name of await fs.readdir(directory).catch(() => [])) {
+        // Log directories are `<namespace>_<name>_<uid>`, the others bear the UID alone.
+        if (isKnown(name.slice(name.lastIndexOf('_') + 1))) continue;
+        await fs.rm(join(directory, name), { recursive: true, force: true });
+      }
+    }
+  }
+
   async removeLogs(pod: Pod): Promise<void> {
     await fs.rm(this.#options.layout.logs(pod), { recursive: true, force: true });
   }

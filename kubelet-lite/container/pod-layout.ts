@@ -4,6 +4,8 @@ import { type Pod, uidOf } from '../pod/api.js';
 /** Where a node keeps what belongs to its pods. The log tree is the one CRI tools expect. */
 export interface PodLayout {
   readonly podsDir: string;
+  readonly logDir: string;
+  readonly memoryDir: string | undefined;
   pod(uid: string): string;
   /** The files below `/etc` and the termination messages: small, many, and of no use after a reboot. */
   small(uid: string): string;
@@ -28,6 +30,8 @@ export function podLayout(rootDir: string, logDir: string, memoryDir: string | u
   const small = (uid: string): string => join(memoryDir ?? podsDir, uid, '.etc');
   return {
     podsDir,
+    logDir,
+    memoryDir,
     pod: (uid) => join(podsDir, uid),
     small,
     file: (uid, name) => join(small(uid), name),

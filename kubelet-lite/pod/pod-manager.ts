@@ -50,7 +50,7 @@ export class PodManager {
 
   /** Resolves when every living pod is adopted and everything nobody asked for any more is gone. */
   async start(): Promise<void> {
-    const { runtime, network, volumes } = this.#deps;
+    const { runtime, network, volumes, files, logger } = this.#deps;
     this.#events = runtime.events.subscribe((event) => {
       if (this.#early) this.#early.push(event);
       else this.#dispatch(event);
@@ -58,6 +58,9 @@ export class PodManager {
     volumes.onChange((uid) => this.#workers.get(uid)?.retry());
     for (const sandbox of await runtime.list()) this.#found.set(sandbox.id, sandbox);
     await this.#source.whenSynced();
+    const left = (error: unknown) => logger.warn({ error: String(error) }, 'left-overs of earlier pods stay');
+    // Before the first pod can be attached: what is attached later must not look like a left-over.
+    await network.gc([...this.#found.keys()]).catch(left);
     this.#stopListening = this.#source.listen({
       seen: (pod) => this.#seen(pod),
       removed: (pod) => this.#workers.get(uidOf(pod))?.removed(),
@@ -68,9 +71,7 @@ export class PodManager {
     const orphans = [...this.#found.values()].filter((sandbox) => !this.#workers.has(sandbox.id));
     this.#found.clear();
     await Promise.all(orphans.map((sandbox) => this.#removeOrphan(sandbox)));
-    await network
-      .gc([...this.#workers.keys()])
-      .catch((error: unknown) => this.#deps.logger.warn({ error: String(error) }, 'pod network not tidied'));
+    await files.tidy((uid) => this.#workers.has(uid)).catch(left);
   }
 
   /** Leaves every pod running for the next kubelet. */

@@ -151,5 +151,6 @@ export class SimulatedFiles implements ContainerFiles {
   }
   async forgetAttempts(): Promise<void> {}
   async removePod(): Promise<void> {}
+  async tidy(): Promise<void> {}
   async removeLogs(): Promise<void> {}
 }

@@ -166,7 +166,7 @@ static void enable_controllers(const char *dir)
 
 static int create_in(const struct hierarchy *h, const char *path, struct error *error)
 {
-    char dir[PATH_MAX], parent[PATH_MAX], procs[PATH_MAX], one[32];
+    char dir[PATH_MAX], parent[PATH_MAX];
     size_t length = strlen(h->mount);
     cgroup_file(dir, sizeof dir, h, path, "");
     /* Most starts make one group under parents that exist. */
@@ -183,9 +183,11 @@ static int create_in(const struct hierarchy *h, const char *path, struct error *
         if (mkdir(dir, 0755) < 0) {
             if (errno != EEXIST)
                 return fail(error, "cgroup", errno, "%s", dir);
-            snprintf(procs, sizeof procs, "%s/cgroup.procs", dir);
-            if (last && file_read(AT_FDCWD, procs, one, sizeof one) > 0)
+            /* An empty remnant is made anew; one with processes or groups in it is somebody else's. */
+            if (last && (rmdir(dir) < 0 || mkdir(dir, 0755) < 0))
                 return fail(error, "cgroup", EBUSY, "%s is in use", dir);
+            if (last && h->controllers >> CG_CPUSET & 1 && !h->v2)
+                fill_cpuset(parent, dir);
         } else if (h->controllers >> CG_CPUSET & 1 && !h->v2) {
             fill_cpuset(parent, dir);
         }
@@ -196,12 +198,12 @@ static int create_in(const struct hierarchy *h, const char *path, struct error *
     }
 }
 
-int cgroup_create(const char *path, struct error *error)
+int cgroup_create(const char *path, bool except_v2, struct error *error)
 {
     if (check_path(path, error) < 0)
         return -1;
     for (int i = 0; i < count; i++)
-        if (create_in(&all[i], path, error) < 0)
+        if (!(except_v2 && all[i].v2) && create_in(&all[i], path, error) < 0)
             return -1;
     return 0;
 }

@@ -31,9 +31,9 @@ const struct hierarchy *cgroup_of(enum controller controller);
 const struct hierarchy *cgroup_v2(void);
 const char *cgroup_controller_name(enum controller controller);
 
-/* Makes the group and its missing parents in every hierarchy. An existing one must hold no process (EBUSY). */
-int cgroup_create(const char *path, struct error *error);
-/* Only in v2, if there is one; an existing one is fine. */
+/* Makes the group and its missing parents in every hierarchy. One that holds processes or groups is refused (EBUSY). */
+int cgroup_create(const char *path, bool except_v2, struct error *error);
+/* Only in v2, if there is one. */
 int cgroup_create_v2(const char *path, struct error *error);
 /* OCI linux.resources, without devices. */
 int cgroup_limit(const char *path, const struct json *resources, struct error *error);

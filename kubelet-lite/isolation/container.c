@@ -38,6 +38,8 @@ void container_write(const struct container *c, struct json_writer *w, const cha
         json_bool(w, "oomKilled", c->oom);
     }
     json_string(w, "logPath", c->log_path);
+    json_bool(w, "tty", c->tty);
+    json_bool(w, "stdin", c->takes_input);
     json_raw(w, "annotations", c->annotations);
     json_close(w, '}');
 }
@@ -285,6 +287,7 @@ static struct container *container_new(const struct json *params)
     snprintf(path, sizeof path, "%s/%s", pod.cgroup, leaf);
     c->cgroup = strdup(path);
     c->tty = json_get_bool(params, "tty", false);
+    c->takes_input = json_get_bool(params, "stdin", false);
     c->stdin_once = json_get_bool(params, "stdinOnce", false);
     c->log = (struct log){.file = -1, .path = c->log_path};
     c->lines[0].name = "stdout";
@@ -306,7 +309,7 @@ static int container_launch(struct container *c, const struct json *params, stru
         return -1;
     if (*c->log_path && log_open(&c->log, error) < 0)
         return -1;
-    if (cgroup_create(c->cgroup, error) < 0 || cgroup_limit(c->cgroup, resources, error) < 0 ||
+    if (cgroup_create(c->cgroup, false, error) < 0 || cgroup_limit(c->cgroup, resources, error) < 0 ||
         cgroup_devices(c->cgroup, resources, error) < 0)
         return -1;
     if (choose_pid_namespace(c, spec, &where, error) < 0 || open_pipes(c, params, ends, error) < 0)

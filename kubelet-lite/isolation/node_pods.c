@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "cgroup.h"
 #include "loop.h"
@@ -26,7 +27,7 @@ struct pod_entry {
     struct request *request;
     char *id, *cgroup;
     pid_t pid;
-    bool removing;
+    bool removing, failed;
     struct pod_entry *next;
 };
 
@@ -93,6 +94,7 @@ static void answer_ready(struct source *source, uint32_t events)
             fail(&error, json_get_string(failed, "stage", "sandbox"), errno_number(json_get_string(failed, "errno", "")),
                  "%s", json_get_string(failed, "object", ""));
         request_fail(request, &error);
+        e->failed = true;
     }
     buffer_free(&e->answer);
     arena_free(&arena);
@@ -107,7 +109,9 @@ static void pod_died(struct source *source, uint32_t events)
     /* Its answer first, if there is one. */
     while (e->ready.fd >= 0)
         answer_ready(&e->ready, 0);
-    if (!e->removing) {
+    if (e->failed) {
+        cgroup_remove(e->cgroup);
+    } else if (!e->removing) {
         /* Containers die with their pod process; what slipped out of its namespaces is found by its group. */
         cgroup_kill(e->cgroup);
         struct buffer text = {0};
@@ -280,6 +284,19 @@ static void become_pod(int config, int ready)
     _exit(127);
 }
 
+/* Groups of a dead pod of this name, if its state says that they are its own; nobody else's are ever killed. */
+static void clear_remains(const char *id, const char *group)
+{
+    struct arena arena = {0};
+    const struct json *state = load_state(&arena, id);
+    bool own = strcmp(json_get_string(state, "cgroup", ""), group) == 0;
+    arena_free(&arena);
+    for (int tries = 0; own && cgroup_remove(group) < 0 && tries < 50; tries++) {
+        cgroup_kill(group);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
 static int pod_run(struct request *request, const struct json *params, struct json_writer *ok, struct error *error)
 {
     (void)ok;
@@ -303,11 +320,9 @@ static int pod_run(struct request *request, const struct json *params, struct js
         arena_free(&arena);
         return OP_LATER;
     }
-    /* Remains of a dead pod of the same name would be taken for the new one's. */
-    cgroup_kill(group);
-    cgroup_remove(group);
+    clear_remains(id, group);
     snprintf(sandbox, sizeof sandbox, "%s/sandbox", group);
-    if (cgroup_create_v2(sandbox, error) < 0)
+    if (cgroup_create_v2(group, error) < 0 || cgroup_create_v2(sandbox, error) < 0)
         return -1;
     if ((config = write_config(params, id)) < 0)
         return fail(error, "sandbox", errno, "configuration");

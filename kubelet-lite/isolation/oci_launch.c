@@ -80,7 +80,7 @@ static int prepare(struct oci *oci, struct plan *plan, struct arena *arena, stru
     snprintf(state->cgroup, sizeof state->cgroup, "trimtab/%s", oci->id);
     if (plan->cgroup_path)
         snprintf(state->cgroup, sizeof state->cgroup, "%s", plan->cgroup_path);
-    if (cgroup_detect(error) < 0 || cgroup_create(state->cgroup, error) < 0)
+    if (cgroup_detect(error) < 0 || cgroup_create(state->cgroup, false, error) < 0)
         return -1;
     if (cgroup_limit(state->cgroup, plan->resources, error) < 0 ||
         cgroup_devices(state->cgroup, plan->resources, error) < 0) {

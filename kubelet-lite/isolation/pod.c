@@ -130,7 +130,7 @@ static int pod_configure(const struct json *config, struct error *error)
     pod.created = wall_now();
     if (*pod.directory && make_directories(pod.directory, 0700) < 0)
         return fail(error, "sandbox", errno, "%s", pod.directory);
-    if (cgroup_detect(error) < 0 || cgroup_create(pod.cgroup, error) < 0 ||
+    if (cgroup_detect(error) < 0 || cgroup_create(pod.cgroup, true, error) < 0 ||
         cgroup_limit(pod.cgroup, json_get(config, "resources"), error) < 0)
         return -1;
     int flags = (pod.host_network ? 0 : CLONE_NEWNET) | (pod.host_ipc ? 0 : CLONE_NEWIPC) | CLONE_NEWUTS;

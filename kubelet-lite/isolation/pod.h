@@ -47,7 +47,7 @@ struct container {
     struct process process; /* first */
     char *id, *name, *log_path, *directory, *cgroup, *annotations;
     enum { CONTAINER_STARTING, CONTAINER_RUNNING, CONTAINER_EXITED } state;
-    bool tty, stdin_once, own_pid, in_v2;
+    bool tty, takes_input, stdin_once, own_pid, in_v2;
     uint64_t namespaces;   /* to join for exec */
     int config;            /* memfd of {"process", "seccomp"}, for exec */
     pid_t pid;

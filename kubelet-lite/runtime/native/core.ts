@@ -51,12 +51,16 @@ async function startCore(options: CoreOptions, path: string, connect: () => Prom
   const logPath = join(runDir, 'core.log');
   const log = openSync(logPath, 'a', 0o600);
   let ended: string | undefined;
-  const child = spawn(coreBinary, ['node', '--socket', path, '--run-dir', runDir, '--favor-dynmods', options.favorDynMods ? 'on' : 'off'], {
-    detached: true,
-    stdio: ['ignore', log, log],
-    env: {},
-    cwd: '/',
-  });
+  const child = spawn(
+    coreBinary,
+    ['node', '--socket', path, '--run-dir', runDir, '--favor-dynmods', options.favorDynMods ? 'on' : 'off'],
+    {
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: {},
+      cwd: '/',
+    },
+  );
   closeSync(log);
   child.on('error', (error: NodeJS.ErrnoException) => {
     ended = error.code ?? error.message;

@@ -29,9 +29,16 @@ export interface NativeRuntime extends PodRuntime {
   close(): void;
 }
 
+/** How a container's standard streams were set up; the native side remembers it for adopters. */
+interface Streams {
+  readonly tty: boolean;
+  readonly stdin: boolean;
+}
+
 /** What the native side says of a sandbox; `socket` is not part of the runtime's interface. */
 interface NativeSandbox extends SandboxStatus {
   readonly socket: string;
+  readonly containers: readonly (ContainerStatus & Streams)[];
 }
 
 interface Pod {
@@ -43,7 +50,7 @@ interface Pod {
 
 interface Known {
   readonly pod: Pod;
-  readonly config: { readonly tty: boolean; readonly stdin: boolean } | undefined;
+  readonly streams: Streams;
 }
 
 const RECONNECT_MS = 100;
@@ -121,7 +128,7 @@ class Runtime implements NativeRuntime {
   async startContainer(sandboxId: string, config: ContainerConfig): Promise<ContainerStatus> {
     const pod = this.#pods.get(sandboxId);
     if (!pod) throw new RuntimeError('sandbox', 'ENOENT', sandboxId);
-    this.#containers.set(config.id, { pod, config });
+    this.#containers.set(config.id, { pod, streams: config });
     return this.#ask<ContainerStatus>(pod, 'container.start', config);
   }
 
@@ -173,12 +180,12 @@ class Runtime implements NativeRuntime {
 
   async attach(containerId: string): Promise<ProcessStreams> {
     const { socket } = this.#podOf(containerId);
-    const config = this.#containers.get(containerId)?.config;
+    const streams = this.#containers.get(containerId)?.streams;
     return openProcessStreams(
       socket,
       'stream.attach',
       { id: containerId },
-      { stdin: config?.stdin ?? true, stdout: true, stderr: !config?.tty },
+      { stdin: streams?.stdin ?? false, stdout: true, stderr: !streams?.tty },
     );
   }
 
@@ -233,8 +240,7 @@ class Runtime implements NativeRuntime {
     }
     const status = await this.#ask<NativeSandbox>(pod, 'pod.status', {});
     for (const container of status.containers) {
-      const known = this.#containers.get(container.id);
-      this.#containers.set(container.id, { pod, config: known?.config });
+      this.#containers.set(container.id, { pod, streams: container });
       if (container.state === 'exited') this.#exited.add(container.id);
     }
     return status;

@@ -6,6 +6,7 @@ import { follow, listAll, onlyThis } from './collection.js';
 import { errorText } from './error-text.js';
 import { readManifests } from './files.js';
 import { keyFor } from './get.js';
+import { inOrderOfDeletion } from './manifest.js';
 import type { Session } from './session.js';
 import { targetsOf } from './targets.js';
 
@@ -56,7 +57,7 @@ async function fromFiles(
 ): Promise<readonly Condemned[]> {
   if (word !== undefined || selector) throw new CliError('give either files or resources, not both');
   const catalogue = await session.catalogue();
-  const manifests = await readManifests(filename, session.io.input);
+  const manifests = inOrderOfDeletion(await readManifests(filename, session.io.input));
   return manifests.flatMap((manifest) => {
     const { apiVersion, kind } = manifest.object;
     const resource = catalogue.kind(apiVersion, kind);

@@ -65,6 +65,13 @@ export function inOrder(manifests: readonly Manifest[]): readonly Manifest[] {
   return [...manifests.filter(isBase), ...manifests.filter((manifest) => !isBase(manifest))];
 }
 
+/** The other way round: what others stand on goes last. */
+export function inOrderOfDeletion(manifests: readonly Manifest[]): readonly Manifest[] {
+  const ordered = inOrder(manifests);
+  const bases = ordered.filter(({ object }) => BASES.has(object.kind));
+  return [...ordered.slice(bases.length), ...bases.toReversed()];
+}
+
 const BASES = new Set(['Namespace', 'CustomResourceDefinition']);
 
 /** Whether a definition among the manifests will make this kind known. */

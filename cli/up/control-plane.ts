@@ -61,6 +61,7 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
     const server = await serve(options, ambient, hooks, { store, pki, security }).catch(explainPort(options.port));
     const client = (user: UserInfo): Client => server.localClient(user);
     await bootstrapCluster({ client: client(componentUsers.apiServer), reader: security.reader });
+    security.keepWritten(client(componentUsers.apiServer), ambient.logger);
     return {
       server,
       pki,

@@ -105,8 +105,11 @@ static void put(struct program *p, int code, int dst, int src, int offset, int v
                                              .imm = value};
 }
 
-/* Registers: r2 device type, r3 access wanted, r4 major, r5 minor; r0 is the answer. */
-static void put_rule(struct program *p, const struct rule *rule)
+/*
+ * Registers: r2 device type, r3 access wanted, r4 major, r5 minor; r0 is the answer. True when the rule speaks of every
+ * device: the kernel refuses programs with anything after that.
+ */
+static bool put_rule(struct program *p, const struct rule *rule)
 {
     size_t jumps[4], count = 0;
     int access = (strchr(rule->access, 'm') ? BPF_DEVCG_ACC_MKNOD : 0) |
@@ -135,6 +138,7 @@ static void put_rule(struct program *p, const struct rule *rule)
     put(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
     for (size_t i = 0; i < count; i++)
         p->code[jumps[i]].off = (short)(p->length - jumps[i] - 1);
+    return count == 0;
 }
 
 /* The last rule that speaks of a device decides, so the program asks them backwards; no rule at all denies. */
@@ -158,10 +162,13 @@ int cgroup_devices_bpf(int group, const struct json *rules, struct error *error)
     put(&p, BPF_LDX | BPF_MEM | BPF_W, 5, 1, 8, 0);
     for (size_t i = STANDARD; i-- > 0;)
         put_rule(&p, &standard[i]);
-    while (n-- > 0)
-        put_rule(&p, &parsed[n]);
-    put(&p, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0);
-    put(&p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+    bool decided = false;
+    while (n-- > 0 && !decided)
+        decided = put_rule(&p, &parsed[n]);
+    if (!decided) {
+        put(&p, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0);
+        put(&p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+    }
 
     union bpf_attr load = {0}, attach = {0};
     load.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;

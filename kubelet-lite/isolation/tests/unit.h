@@ -25,5 +25,6 @@ void test_seccomp(void);
 void test_plan(void);
 void test_log(void);
 void test_paths(void);
+void test_devices(void);
 
 #endif

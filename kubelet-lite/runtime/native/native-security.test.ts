@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -185,6 +186,28 @@ describePods(`confinement${reason ? ` (skipped: ${reason})` : ''}`, () => {
     await pods.exit('masked');
     expect(pods.log('masked')).toMatch(/ F crw-rw-rw- .* 1, +3 .*\/secret\n$/);
     expect(readFileSync(join(layer, 'secret'), 'utf8')).toBe('kept');
+  });
+
+  test('groups of others are neither used nor killed', async () => {
+    const config = pods.sandbox('foreign');
+    const roots = readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .map((line) => line.split(' '))
+      .filter((words) => words[2]?.startsWith('cgroup') && !words[1]!.includes('cpuset'))
+      .map((words) => join(words[1]!, config.cgroupPath, 'theirs'));
+    const other = spawn('sleep', ['1000'], { stdio: 'ignore' });
+    for (const root of roots) {
+      mkdirSync(root, { recursive: true });
+      writeFileSync(join(root, 'cgroup.procs'), String(other.pid));
+    }
+    await expect(pods.runtime.runSandbox(config)).rejects.toMatchObject({ stage: 'cgroup', errno: 'EBUSY' });
+    await pods.runtime.removeSandbox('foreign');
+    expect(other.exitCode ?? other.signalCode).toBeNull();
+    const gone = new Promise((resolve) => other.once('exit', resolve));
+    other.kill('SIGKILL');
+    await gone;
+    for (const cgroupPath of ['', '/', '../x', 'a/./b'])
+      await expect(pods.runtime.runSandbox({ ...config, cgroupPath })).rejects.toMatchObject({ errno: 'EINVAL' });
   });
 
   test('a read-only root is one; what is not supported is refused by name', async () => {

@@ -30,6 +30,7 @@ export interface Listener {
 }
 
 const maxStreams = 1000;
+const nobody: Peer = { address: '' };
 const connectionHeaders = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade']);
 
 /**
@@ -63,7 +64,7 @@ export function listen(options: ListenOptions): Promise<Listener> {
   });
   server.on('tlsClientError', options.onError);
   h2.on('session', (session: ServerHttp2Session) => {
-    peers.set(session, peerOfSession(session));
+    peers.set(session, peerOf(session.socket as TLSSocket));
     session.on('error', options.onError);
   });
   h2.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
@@ -74,11 +75,11 @@ export function listen(options: ListenOptions): Promise<Listener> {
     else stream.destroy();
   });
   h1.on('request', (request, response) => {
-    options.handle(new Http1Exchange(request, response, peers.get(request.socket) ?? { address: '' }));
+    options.handle(new Http1Exchange(request, response, peers.get(request.socket) ?? nobody));
   });
   h1.on('upgrade', (request, socket, head) => {
     socket.on('error', options.onError);
-    options.upgrade(request, peers.get(request.socket) ?? { address: '' }, socket, head);
+    options.upgrade(request, peers.get(request.socket) ?? nobody, socket, head);
   });
   h1.on('clientError', (error, socket) => {
     options.onError(error);
@@ -131,10 +132,6 @@ function peerOf(socket: TLSSocket): Peer {
           : [],
     },
   };
-}
-
-function peerOfSession(session: ServerHttp2Session): Peer {
-  return peerOf(session.socket as TLSSocket);
 }
 
 /** Most requests never ask for their signal, and a reason of our own spares making an exception for each that ends. */

@@ -1,39 +1,14 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { mkdtemp, writeFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-import {
-  ConfigMaps,
-  Deployments,
-  expired,
-  Nodes,
-  notFound,
-  Pods,
-  type Status,
-  StatusError,
-  VirtualClock,
-} from '@trimtab/machinery';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { ConfigMaps, Deployments, expired, Nodes, notFound, Pods, StatusError, VirtualClock } from '@trimtab/machinery';
 import type { WatchEvent } from '../client.js';
 import { HttpClient } from './http-client.js';
-import { type Connection, connectionFrom, inClusterConnection, loadKubeconfig } from './kubeconfig.js';
+import type { Connection } from './kubeconfig.js';
 import { LineSplitter } from './lines.js';
-import { exec, portForward } from './process-streams.js';
-
-interface Identity {
-  readonly cert: string;
-  readonly key: string;
-}
-/** A CA, a server for 127.0.0.1 and a user `alice`, good for a hundred years and nothing but this. */
-const pem = (name: string) => readFileSync(new URL(`testdata/${name}`, import.meta.url), 'utf8');
-const ca = pem('ca.pem');
-const server: Identity = { cert: pem('server.pem'), key: pem('server.key') };
-const user: Identity = { cert: pem('alice.pem'), key: pem('alice.key') };
+import { ca, server, user } from './testing/identities.js';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -350,142 +325,4 @@ test('lines survive any cutting of the bytes', () => {
     expect(lines).toEqual(['α', 'ββ', '{"x":"γ"}']);
     expect(splitter.unfinished).toBe(true);
   }
-});
-
-describe('kubeconfig', () => {
-  const base64 = (text: string) => Buffer.from(text).toString('base64');
-  const config = (user: object, more: object = {}) =>
-    JSON.stringify({
-      'current-context': 'c',
-      contexts: [
-        { name: 'c', context: { cluster: 'k', user: 'u', namespace: 'n' } },
-        { name: 'bad', context: { cluster: 'x' } },
-      ],
-      clusters: [
-        { name: 'k', cluster: { server: 'https://h:1/', 'certificate-authority-data': base64('CA'), ...more } },
-      ],
-      users: [{ name: 'u', user }],
-    });
-
-  test('gives server, trust and identity, from data or files beside it', async () => {
-    expect(
-      await connectionFrom(config({ 'client-certificate-data': base64('C'), 'client-key-data': base64('K') })),
-    ).toEqual({
-      server: 'https://h:1',
-      ca: 'CA',
-      cert: 'C',
-      key: 'K',
-      namespace: 'n',
-    });
-    const directory = await mkdtemp(join(tmpdir(), 'kubeconfig-'));
-    await writeFile(join(directory, 'token'), 'secret\n');
-    await writeFile(join(directory, 'ca.pem'), 'PEM');
-    await writeFile(
-      join(directory, 'config'),
-      config({ tokenFile: 'token' }, { 'certificate-authority-data': undefined, 'certificate-authority': 'ca.pem' }),
-    );
-    const loaded = await loadKubeconfig(join(directory, 'config'));
-    expect(loaded.ca).toBe('PEM');
-    expect(await (loaded.token as () => Promise<string>)()).toBe('secret');
-  });
-
-  test('a pod finds its own', async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'serviceaccount-'));
-    for (const [name, text] of Object.entries({ 'ca.crt': 'PEM', namespace: 'ns\n', token: 'secret\n' }))
-      await writeFile(join(directory, name), text);
-    const own = await inClusterConnection({ host: 'fd00::1', port: '443' }, directory);
-    expect(own).toMatchObject({ server: 'https://[fd00::1]:443', ca: 'PEM', namespace: 'ns' });
-    expect(await (own.token as () => Promise<string>)()).toBe('secret');
-    await expect(inClusterConnection({ host: undefined, port: undefined })).rejects.toThrow('not in a pod');
-    await expect(inClusterConnection({ host: 'h', port: '1' }, '/nowhere')).rejects.toThrow('cannot read /nowhere/');
-  });
-
-  test('says what is wrong with it', async () => {
-    await expect(connectionFrom('{}')).rejects.toThrow('kubeconfig: current-context is not set');
-    await expect(connectionFrom(config({}), { context: 'nope' })).rejects.toThrow('no context "nope"');
-    await expect(connectionFrom(config({}), { context: 'bad' })).rejects.toThrow('no cluster "x"');
-    await expect(connectionFrom(config({ exec: { command: 'aws' } }))).rejects.toThrow(
-      'logs in by exec, which is not supported',
-    );
-    await expect(loadKubeconfig('/nowhere/config')).rejects.toThrow('cannot read kubeconfig /nowhere/config');
-  });
-});
-
-describe('streams into pods', () => {
-  async function wsServer(serve: (socket: WebSocket, url: string) => void) {
-    const http = https.createServer({ ...server });
-    const sockets = new WebSocketServer({ noServer: true, handleProtocols: (offered) => [...offered][0] ?? false });
-    http.on('upgrade', (request, socket, head) => {
-      if (request.url!.includes('/missing/')) {
-        const body = JSON.stringify(notFound(Pods, 'missing').status);
-        socket.end(`HTTP/1.1 404 Not Found\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
-      } else sockets.handleUpgrade(request, socket, head, (ws) => serve(ws, request.url!));
-    });
-    http.listen(0, '127.0.0.1');
-    await once(http, 'listening');
-    closers.push(() => {
-      for (const client of sockets.clients) client.terminate();
-      http.close();
-    });
-    return { server: `https://127.0.0.1:${(http.address() as AddressInfo).port}`, ca };
-  }
-  const message = (channel: number, text: string) => Buffer.concat([Buffer.of(channel), Buffer.from(text)]);
-  const options = { container: 'c', command: ['sh', '-c', 'x y'], stdin: true, stdout: true, stderr: true, tty: false };
-
-  test('exec carries the three streams, size and end of input, and gives the exit code', async () => {
-    const got: string[] = [];
-    const connection = await wsServer((socket, url) => {
-      got.push(`${socket.protocol} ${url}`);
-      socket.on('message', (raw: Buffer) => {
-        got.push(`${raw[0]}:${raw[0] === 255 ? raw[1] : raw.subarray(1).toString()}`);
-        if (raw[0] !== 255) return;
-        socket.send(message(1, 'out'));
-        socket.send(message(2, 'err'));
-        const verdict: Partial<Status> = {
-          status: 'Failure',
-          reason: 'NonZeroExitCode',
-          details: { causes: [{ reason: 'ExitCode', message: '42' }] },
-        };
-        socket.send(message(3, JSON.stringify(verdict)));
-        socket.close();
-      });
-    });
-    const process = await exec(connection, key, options);
-    process.resize(80, 24);
-    process.stdin!.end('hello');
-    expect(await process.exit).toBe(42);
-    expect(String(process.stdout!.read())).toBe('out');
-    expect(String(process.stderr!.read())).toBe('err');
-    expect(got).toEqual([
-      'v5.channel.k8s.io /api/v1/namespaces/ns/pods/a/exec?container=c&stdin=true&stdout=true&stderr=true&command=sh&command=-c&command=x+y',
-      '4:{"Width":80,"Height":24}',
-      '0:hello',
-      '255:0',
-    ]);
-  });
-
-  test('refusals are the server’s Status; a connection that breaks is no exit code', async () => {
-    const connection = await wsServer((socket) => socket.terminate());
-    await expect(exec(connection, { namespace: 'ns', name: 'missing' }, options)).rejects.toMatchObject({
-      code: 404,
-      reason: 'NotFound',
-    });
-    await expect((await exec(connection, key, options)).exit).rejects.toMatchObject({ reason: 'ServiceUnavailable' });
-  });
-
-  test('port-forward is a byte stream; the pod’s refusal is its error', async () => {
-    const connection = await wsServer((socket, url) => {
-      for (const channel of [0, 1]) socket.send(message(channel, '\x50\x00'));
-      if (url.includes('ports=81')) socket.send(message(1, 'connection refused'));
-      socket.on('message', (raw: Buffer) => socket.send(message(0, raw.subarray(1).toString().toUpperCase())));
-    });
-    const stream = await portForward(connection, key, 80);
-    stream.write('hello');
-    const [answer] = (await once(stream, 'data')) as [Buffer];
-    expect(answer.toString()).toBe('HELLO');
-    stream.destroy();
-    const refused = await portForward(connection, key, 81);
-    const [error] = (await once(refused, 'error')) as [StatusError];
-    expect(error.message).toBe('connection refused');
-  });
 });

@@ -1,8 +1,11 @@
 import type { Client, WatchEvent } from '@trimtab/client';
 import {
+  type ConfigMap,
+  type Deployment,
   type KubeObject,
   type ObjectMeta,
   type Pod,
+  type StatusError,
   seededRandom,
   silentLogger,
   VirtualClock,
@@ -78,3 +81,43 @@ export function record(client: Client, type: Parameters<Client['watch']>[0], opt
   });
   return { seen, events, stop: () => subscription.unsubscribe(), ended: () => ended };
 }
+
+/** A ConfigMap in the default namespace. */
+export const map = (name: string, data: Record<string, string> = {}, metadata: ObjectMeta = {}): ConfigMap => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, namespace: 'default', ...metadata },
+  data,
+});
+/** In the default namespace. */
+export const key = (name: string) => ({ namespace: 'default', name });
+/** What the promise is rejected with. */
+export const failure = async (promise: Promise<unknown>): Promise<StatusError> => {
+  try {
+    await promise;
+  } catch (error) {
+    return error as StatusError;
+  }
+  throw new Error('it should have failed');
+};
+export const deployment = (name: string, replicas = 2): Deployment =>
+  object(
+    'Deployment',
+    { name, namespace: 'default' },
+    {
+      spec: {
+        replicas,
+        selector: { matchLabels: { app: name } },
+        template: {
+          metadata: { labels: { app: name } },
+          spec: {
+            containers: [
+              { name: 'main', image: 'app:1' },
+              { name: 'side', image: 'side:1' },
+            ],
+          },
+        },
+      },
+    },
+    'apps/v1',
+  ) as Deployment;

@@ -16,6 +16,7 @@ export class Cluster {
   lines = [];
   stderr = '';
   #waiting = new Map();
+  #stopping = false;
 
   /**
    * @param {string} dataDir
@@ -37,7 +38,9 @@ export class Cluster {
       for (const line of lines) this.#told(JSON.parse(line));
     });
     this.ended = new Promise((resolve) => {
-      this.child.on('exit', (code) => {
+      this.child.on('exit', (code, signal) => {
+        if (!this.#stopping)
+          process.stderr.write(`trimtab up ended with ${code ?? signal}:\n${this.stderr.slice(-4000)}\n`);
         for (const { reject } of this.#waiting.values())
           reject(new Error(`trimtab up ended with ${code}: ${this.stderr.slice(-2000)}`));
         resolve(code);
@@ -79,6 +82,7 @@ export class Cluster {
 
   /** Ctrl-C; resolves with the exit code. */
   stop() {
+    this.#stopping = true;
     this.child.kill('SIGINT');
     return this.ended;
   }

@@ -142,75 +142,10 @@ static struct pod_entry *entry_new(const char *id, const char *cgroup, pid_t pid
     return e;
 }
 
-static bool valid_id(const char *id)
-{
-    return *id && strlen(id) <= 200 && !strchr(id, '/') && id[0] != '.';
-}
-
-static char *pod_file(char *out, const char *id, const char *suffix)
-{
-    snprintf(out, PATH_MAX, "%s/pods/%s%s", node.run_dir, id, suffix);
-    return out;
-}
-
-/* The state that a pod process left, parsed into `arena`; NULL when there is none. */
-static const struct json *load_state(struct arena *arena, const char *id)
-{
-    char path[PATH_MAX];
-    struct stat st;
-    size_t fault;
-    const char *why;
-    if (stat(pod_file(path, id, ".json"), &st) < 0 || st.st_size <= 0 || st.st_size > (4 << 20))
-        return NULL;
-    char *text = arena_alloc(arena, (size_t)st.st_size + 2);
-    long n = file_read(AT_FDCWD, path, text, (size_t)st.st_size + 1);
-    return n > 0 ? json_parse(arena, text, (size_t)n, &fault, &why) : NULL;
-}
-
-/* A pidfd of the pod process, -1 when it is dead: its pid may be somebody else's by now, its name with our file is not. */
-static int open_living(const struct json *state)
-{
-    char path[64], name[32], comm[32];
-    int pid = (int)json_get_int(state, "pid", 0);
-    int pidfd = pid > 1 ? sys_pidfd_open(pid) : -1;
-    if (pidfd < 0)
-        return -1;
-    snprintf(path, sizeof path, "/proc/%d/comm", pid);
-    if (file_read(AT_FDCWD, path, comm, sizeof comm) > 0 && strcmp(comm, "trimtab-pod\n") == 0) {
-        snprintf(path, sizeof path, "/proc/%d/exe", pid);
-        ssize_t n = readlink(path, name, sizeof name - 1);
-        if (n > 0 && strncmp(name, "/memfd:trimtab-core", 19) == 0)
-            return pidfd;
-    }
-    close(pidfd);
-    return -1;
-}
-
-static int each_state(int (*visit)(const char *id, const struct json *state, void *context), void *context)
-{
-    char path[PATH_MAX];
-    DIR *listing = opendir(pod_file(path, "", ""));
-    if (!listing)
-        return -1;
-    for (struct dirent *entry; (entry = readdir(listing));) {
-        size_t n = strlen(entry->d_name);
-        if (n <= 5 || strcmp(entry->d_name + n - 5, ".json") != 0)
-            continue;
-        struct arena arena = {0};
-        entry->d_name[n - 5] = 0;
-        const struct json *state = load_state(&arena, entry->d_name);
-        if (json_is(state, JSON_OBJECT))
-            visit(entry->d_name, state, context);
-        arena_free(&arena);
-    }
-    closedir(listing);
-    return 0;
-}
-
 static int adopt(const char *id, const struct json *state, void *context)
 {
     (void)context;
-    int pidfd = open_living(state);
+    int pidfd = pod_open_living(state);
     if (pidfd >= 0 && !entry_new(id, json_get_string(state, "cgroup", ""), (pid_t)json_get_int(state, "pid", 0), pidfd))
         close(pidfd);
     return 0;
@@ -218,7 +153,7 @@ static int adopt(const char *id, const struct json *state, void *context)
 
 int node_adopt_pods(struct error *error)
 {
-    return each_state(adopt, NULL) < 0 ? fail(error, "run-dir", errno, "%s/pods", node.run_dir) : 0;
+    return pod_each_state(adopt, NULL) < 0 ? fail(error, "run-dir", errno, "%s/pods", node.run_dir) : 0;
 }
 
 static int list_one(const char *id, const struct json *state, void *context)
@@ -238,7 +173,7 @@ static int pod_list(struct request *request, const struct json *params, struct j
     (void)params;
     request_subscribe(request);
     json_open(ok, "pods", '[');
-    int result = each_state(list_one, ok);
+    int result = pod_each_state(list_one, ok);
     json_close(ok, ']');
     return result < 0 ? fail(error, "run-dir", errno, "%s/pods", node.run_dir) : 0;
 }
@@ -288,7 +223,7 @@ static void become_pod(int config, int ready)
 static void clear_remains(const char *id, const char *group)
 {
     struct arena arena = {0};
-    const struct json *state = load_state(&arena, id);
+    const struct json *state = pod_load_state(&arena, id);
     bool own = strcmp(json_get_string(state, "cgroup", ""), group) == 0;
     arena_free(&arena);
     for (int tries = 0; own && cgroup_remove(group) < 0 && tries < 50; tries++) {
@@ -303,11 +238,11 @@ static int pod_run(struct request *request, const struct json *params, struct js
     const char *id = json_get_string(params, "id", ""), *group = json_get_string(params, "cgroupPath", "");
     char sandbox[PATH_MAX];
     int ready[2], born = -1, config;
-    if (!valid_id(id))
+    if (!pod_valid_id(id))
         return fail(error, "config", EINVAL, "id '%s'", id);
     if (entry_find(id)) {
         struct arena arena = {0};
-        const struct json *state = load_state(&arena, id);
+        const struct json *state = pod_load_state(&arena, id);
         struct buffer text = {0};
         struct json_writer w = {.out = &text};
         if (entry_find(id)->request || !state) {
@@ -403,12 +338,12 @@ static int pod_remove(struct request *request, const struct json *params, struct
 {
     (void)ok;
     const char *id = json_get_string(params, "id", "");
-    if (!valid_id(id))
+    if (!pod_valid_id(id))
         return fail(error, "config", EINVAL, "id '%s'", id);
     struct removal *r = calloc(1, sizeof *r);
     if (!r)
         return fail(error, "remove", ENOMEM, "%s", id);
-    const struct json *state = load_state(&r->arena, id);
+    const struct json *state = pod_load_state(&r->arena, id);
     struct pod_entry *e = entry_find(id);
     r->request = request;
     r->timer.fire = removal_step;

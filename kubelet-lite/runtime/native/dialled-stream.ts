@@ -12,9 +12,16 @@ export class DialledStream extends Duplex {
   constructor(socket: Socket, begin: (onData: (chunk: Buffer) => void) => void) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
-    socket.on('end', () => this.push(null));
+    let ended = false;
+    socket.on('end', () => {
+      ended = true;
+      this.push(null);
+    });
     socket.on('error', (error) => this.destroy(error));
-    socket.on('close', () => this.destroy());
+    // After a proper end what was received may still be unread, and destroying would drop it.
+    socket.on('close', () => {
+      if (!ended) this.destroy();
+    });
     begin((chunk) => {
       if (!this.push(chunk)) socket.pause();
     });

@@ -161,6 +161,15 @@ describePods(`native runtime${reason ? ` (skipped: ${reason})` : ''}`, () => {
     const socket = await runtime.dial('pod', '127.0.0.1', 8080);
     socket.end('echo me');
     expect(await text(socket)).toBe('echo me');
+    const bulk = ['nc', '-l', '-p', '8081', '-e', 'head', '-c', '3000000', '/dev/zero'];
+    await runtime.startContainer('pod', pods.container('bulk', bulk));
+    while (!(await sh('cat /proc/net/tcp /proc/net/tcp6')).stdout.includes(':1F91')) await new Promise(setImmediate);
+    let total = 0;
+    for await (const chunk of await runtime.dial('pod', '127.0.0.1', 8081)) {
+      total += (chunk as Buffer).length;
+      await new Promise(setImmediate);
+    }
+    expect(total).toBe(3_000_000);
     await expect(runtime.dial('pod', '127.0.0.1', 9)).rejects.toMatchObject({ stage: 'dial', errno: 'ECONNREFUSED' });
   });
 

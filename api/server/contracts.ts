@@ -103,6 +103,8 @@ export interface Strategy {
    * Absent: always 0. Until then it stays, with its deletionTimestamp, for somebody else to remove (pods: the kubelet).
    */
   gracePeriod?(object: KubeObject, requested: number | undefined): number;
+  /** What else changes when the object is marked for deletion and stays (a namespace's phase). */
+  markDeleted?(object: KubeObject): KubeObject;
   /** What becomes of dependents where the request does not say; Background where absent. */
   readonly defaultPropagation?: 'Orphan' | 'Background';
   /** Texts for `Warning` headers. */

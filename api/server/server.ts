@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Client, NodeStreamsLookup } from '@trimtab/client';
 import { type Clock, type Logger, notFound, type Random } from '@trimtab/machinery';
 import type { Store } from '@trimtab/store';
@@ -102,6 +103,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const { authenticator, authorizer, clock, logger } = options;
   const seats = new Seats(options.maxExecuting ?? 128, clock);
   const closing = new AbortController();
+  setMaxListeners(0, closing.signal);
   const discovery = new Discovery(registry.kinds);
   const openapi = new OpenApi(registry.kinds, () => clock.now());
   const parts: HttpParts = {
@@ -118,12 +120,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     notReady: options.notReady ?? (() => []),
   };
   const bind = options.bind ?? '127.0.0.1';
+  const unexpected = (error: unknown) => logger.error({ err: error }, 'an answer could not be given');
   const listener = await listen({
     bind,
     port: options.port,
     tls: options.tls,
-    handle: (exchange) => void handle(parts, exchange),
-    upgrade: (request, peer, socket, head) => void handleUpgrade(parts, request, peer, socket, head),
+    handle: (exchange) => void handle(parts, exchange).catch(unexpected),
+    upgrade: (request, peer, socket, head) => void handleUpgrade(parts, request, peer, socket, head).catch(unexpected),
     onError: (error) => logger.debug({ err: error }, 'connection error'),
   });
   const cancelMetrics = clock.after(metricsDelay, () => void parts.metrics.load());

@@ -162,7 +162,7 @@ class Http2Exchange implements Exchange {
   }
 
   get answered(): boolean {
-    return this.body.headersSent || this.body.destroyed;
+    return this.body.headersSent || this.body.closed || this.body.destroyed;
   }
 
   respond(status: number, headers: OutgoingHttpHeaders, body?: Buffer): void {

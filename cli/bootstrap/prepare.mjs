@@ -41,8 +41,9 @@ function npmPackages() {
   if (existsSync(note) && statSync(note).mtimeMs >= statSync(lock).mtimeMs) return;
   if (existsSync(note) && installed(note) === installed(lock)) return;
   step('npm', 'installing packages');
-  if (!run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root }))
-    stop('npm ci failed; the messages above say why.');
+  // Not `npm ci`: that wants the lock file to hold the optional packages of every platform, which a mirror may not have.
+  if (!run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root }))
+    stop('npm install failed; the messages above say why.');
 }
 
 /** Name and integrity of every package, the same in both files when nothing changed. */

@@ -144,7 +144,7 @@ async function watch(
     signal?.addEventListener('abort', end, { once: true });
     let initial: KubeObject[] | undefined = [];
     informer.addHandler(({ object }) => {
-      if (initial) return;
+      if (initial) initial.push(object);
       else write([object]);
     });
     void informer.whenSynced().then(() => {

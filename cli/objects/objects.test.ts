@@ -7,6 +7,7 @@ import { deleteObjects } from './delete.js';
 import { describeObjects } from './describe.js';
 import { type GetOptions, getObjects } from './get.js';
 import { type Asked, type TestCluster, testCluster } from './testing.js';
+import { boat, configMap, definition, deployment } from './testing-manifests.js';
 import { waitForObjects } from './wait.js';
 
 let cluster: TestCluster;
@@ -14,9 +15,13 @@ let namespace: string;
 beforeAll(async () => {
   cluster = await testCluster();
 });
+/** Ends what would go on for ever, also when a test fails. */
+let end: AbortController;
 beforeEach(async () => {
+  end = new AbortController();
   namespace = await cluster.newNamespace();
 });
+afterEach(() => end.abort());
 afterAll(() => cluster.close());
 
 const apply = (text: string, options: Partial<ApplyOptions> = {}, asked: Asked = {}) =>
@@ -25,52 +30,6 @@ const get = (words: string, options: GetOptions = {}, asked: Asked = {}) => {
   const [word = '', ...names] = words.split(' ');
   return cluster.run((session) => getObjects(session, word, names, options), asked);
 };
-
-const configMap = (name: string, data = 'v', more = '') =>
-  `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\n  labels: {app: ${name}}${more}\ndata:\n  k: ${data}\n`;
-
-const deployment = (replicas: number | string, more = '') => `apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: web
-spec:
-  replicas: ${replicas}
-  selector:
-    matchLabels: {app: web}
-  template:
-    metadata:
-      labels: {app: web}
-    spec:
-      containers:
-      - name: web
-        image: web:1${more}
-`;
-
-const definition = `apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata:
-  name: boats.sea.example
-spec:
-  group: sea.example
-  scope: Namespaced
-  names: {kind: Boat, plural: boats, singular: boat, shortNames: [bt]}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    additionalPrinterColumns:
-    - {name: Sails, type: integer, jsonPath: .spec.sails}
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec:
-            type: object
-            properties:
-              sails: {type: integer, minimum: 1}
-`;
-const boat = (sails: number) =>
-  `apiVersion: sea.example/v1\nkind: Boat\nmetadata:\n  name: ketch\nspec:\n  sails: ${sails}\n`;
 
 const pod = (name: string, status?: Pod['status']): Pod => ({
   metadata: { name, namespace, labels: { app: name } },
@@ -256,7 +215,6 @@ describe('get', () => {
 
   test('watching shows what is there and what changes', async () => {
     await apply(configMap('a'));
-    const end = new AbortController();
     let step = 0;
     const seen = await cluster.run(
       (session) => getObjects(session, 'cm', [], { watch: true, selector: 'app' }, end.signal),

@@ -70,10 +70,14 @@ let node: EchoNode;
 beforeAll(async () => {
   cluster = await testCluster((name) => (name === 'one' ? node : undefined));
 });
+/** Ends what would go on for ever, also when a test fails. */
+let end: AbortController;
 beforeEach(async () => {
+  end = new AbortController();
   node = new EchoNode();
   namespace = await cluster.newNamespace();
 });
+afterEach(() => end.abort());
 afterAll(() => cluster.close());
 
 async function running(name: string, containers: readonly string[], ready = true): Promise<void> {
@@ -105,7 +109,6 @@ describe('logs', () => {
 
   test('followed until one has seen enough', async () => {
     await running('p', ['a']);
-    const end = new AbortController();
     const seen = await cluster.run((session) => showLogs(session, 'p', { follow: true }, end.signal), {
       output: () => end.abort(),
     });

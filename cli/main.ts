@@ -162,7 +162,8 @@ function examples(...lines: readonly (readonly [string, string])[]): string {
   return `Examples:\n${lines.map(([line, what]) => `  ${line.padEnd(width)}   ${what}`).join('\n')}\n`;
 }
 
-function defaultDataDir(): string {
+/** Where a cluster is kept unless `--data-dir` says otherwise. */
+export function defaultDataDir(): string {
   if (process.env.TRIMTAB_DATA_DIR) return process.env.TRIMTAB_DATA_DIR;
   if (process.getuid?.() === 0) return '/var/lib/trimtab';
   return `${process.env.XDG_DATA_HOME ?? `${process.env.HOME ?? '.'}/.local/share`}/trimtab`;

@@ -32,11 +32,17 @@ export interface ChartInstallation {
   readonly signal: AbortSignal;
 }
 
+/** What a chart brought, as it is in the cluster, by name. */
+export interface Installed {
+  readonly services: readonly Service[];
+  readonly deployments: readonly Deployment[];
+}
+
 /**
  * Renders a chart, applies its objects (server-side, as manager `trimtab`) and waits until every deployment is rolled out.
- * Gives the chart's Services. Rejects on the first object that is refused.
+ * Rejects on the first object that is refused.
  */
-export async function installChart(installation: ChartInstallation): Promise<readonly Service[]> {
+export async function installChart(installation: ChartInstallation): Promise<Installed> {
   const { client, output, directory, namespace } = installation;
   const chart = await loadChart(directory);
   const rendered = renderChart(chart, {
@@ -58,8 +64,9 @@ export async function installChart(installation: ChartInstallation): Promise<rea
       rendered.filter((r) => r.object.kind === kind).map((r) => (r.object as unknown as KubeObject).metadata.name!),
     );
   await rolledOut(installation, names('Deployment'));
-  const services = await client.list(Services, { namespace });
-  return services.items.filter(({ metadata }) => names('Service').has(metadata.name!));
+  const found = async <T extends KubeObject>(type: ResourceType<T>): Promise<readonly T[]> =>
+    (await client.list(type, { namespace })).items.filter(({ metadata }) => names(type.kind).has(metadata.name!));
+  return { services: await found(Services), deployments: await found(Deployments) };
 }
 
 function typeOf(source: string, object: GoMap): ResourceType {

@@ -10,7 +10,7 @@ export interface Output {
 
 export function textOutput(stream: NodeJS.WriteStream): Output {
   surviveClosing(stream);
-  const update = stream.isTTY ? createLogUpdate(stream) : undefined;
+  const update = stream.isTTY && stream.columns > 0 ? createLogUpdate(stream) : undefined;
   let shown: ReadonlySet<string> = new Set();
   return {
     event: (_name, _fields, text) => {

@@ -1,4 +1,4 @@
-import { type Service, systemClock, systemRandom } from '@trimtab/machinery';
+import { type Deployment, type Service, systemClock, systemRandom } from '@trimtab/machinery';
 import { componentUsers, versionInfo } from '@trimtab/server';
 import { createLogger } from '../logger.js';
 import { type Cluster, startCluster } from './cluster.js';
@@ -36,7 +36,7 @@ export async function up(raw: RawUpOptions): Promise<void> {
 }
 
 async function install(options: UpOptions, output: Output, cluster: Cluster, signal: AbortSignal): Promise<void> {
-  const services = await installChart({
+  const { services, deployments } = await installChart({
     client: cluster.plane.client(componentUsers.apiServer),
     informers: cluster.informers,
     output,
@@ -49,18 +49,28 @@ async function install(options: UpOptions, output: Output, cluster: Cluster, sig
   });
   if (signal.aborted) return;
   const url = urlOf(services, cluster.address);
-  const kubectl = `kubectl --kubeconfig ${options.kubeconfig}`;
   const lines = [
     ...(url === undefined ? [] : ['', `  Open     ${url}`]),
     '',
-    `  Config   ${options.kubeconfig}`,
-    `  Try      ${kubectl} get pods -o wide`,
-    `           ${kubectl} logs -f deployment/frontend`,
-    `           ${kubectl} delete pod -l app.kubernetes.io/component=frontend`,
+    `  Config   export KUBECONFIG=${options.kubeconfig}`,
+    ...worthTrying(deployments).map((command, i) => `  ${i === 0 ? 'Try' : '   '}      ${command}`),
     '',
     'Ctrl-C stops the cluster; its data stays.',
   ];
   output.event('installed', { ms: sinceStart(), ...(url ? { url } : {}) }, lines.join('\n'));
+}
+
+/** Three commands that show what the chart's first deployment is made of, what it says, and that it heals. */
+function worthTrying(deployments: readonly Deployment[]): readonly string[] {
+  const [first] = deployments;
+  if (first === undefined) return ['kubectl get pods -o wide'];
+  const [label, value] =
+    Object.entries(first.spec?.selector?.matchLabels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))[0] ?? [];
+  return [
+    'kubectl get pods -o wide',
+    `kubectl logs -f deployment/${first.metadata.name}`,
+    ...(label === undefined ? [] : [`kubectl delete pod -l ${label}=${value}`]),
+  ];
 }
 
 /** Where the first node port of a chart's Services is reached. */

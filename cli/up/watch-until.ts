@@ -1,14 +1,12 @@
-import type { Informer, Registration } from '@trimtab/client';
-import type { KubeObject } from '@trimtab/machinery';
+/** Anything that tells of changes, as an informer does. */
+export interface Changing {
+  addHandler(handler: () => void): { remove(): void };
+}
 
 /** Asks `done` now and at every change of these caches until it says yes, or the signal aborts. */
-export function watchUntil(
-  informers: readonly Pick<Informer<KubeObject>, 'addHandler'>[],
-  done: () => boolean,
-  signal?: AbortSignal,
-): Promise<void> {
+export function watchUntil(informers: readonly Changing[], done: () => boolean, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const registrations: Registration[] = [];
+    const registrations: { remove(): void }[] = [];
     let finished = false;
     const finish = () => {
       finished = true;

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { CliError, fail } from './errors.js';
+import { defaultDataDir } from './paths.js';
 import { VERSION } from './version.js';
 
 /**
@@ -160,13 +161,6 @@ function objects(root: Command): void {
 function examples(...lines: readonly (readonly [string, string])[]): string {
   const width = Math.max(...lines.map(([line]) => line.length));
   return `Examples:\n${lines.map(([line, what]) => `  ${line.padEnd(width)}   ${what}`).join('\n')}\n`;
-}
-
-/** Where a cluster is kept unless `--data-dir` says otherwise. */
-export function defaultDataDir(): string {
-  if (process.env.TRIMTAB_DATA_DIR) return process.env.TRIMTAB_DATA_DIR;
-  if (process.getuid?.() === 0) return '/var/lib/trimtab';
-  return `${process.env.XDG_DATA_HOME ?? `${process.env.HOME ?? '.'}/.local/share`}/trimtab`;
 }
 
 function level(): Option {

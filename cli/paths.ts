@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 /** Where a cluster keeps its things. */
 export interface Paths {
@@ -29,7 +28,11 @@ export function pathsOf(dataDir: string): Paths {
   };
 }
 
-/** The native core, built beside its source. */
-export const coreBinary = fileURLToPath(
-  new URL('../isolation/build/trimtab-core', import.meta.resolve('@trimtab/kubelet-lite')),
-);
+/** Where a cluster is kept unless `--data-dir` says otherwise. */
+export function defaultDataDir(): string {
+  const { TRIMTAB_DATA_DIR, XDG_DATA_HOME, HOME = '.' } = process.env;
+  if (TRIMTAB_DATA_DIR) return TRIMTAB_DATA_DIR;
+  return process.getuid?.() === 0
+    ? '/var/lib/trimtab'
+    : join(XDG_DATA_HOME ?? join(HOME, '.local', 'share'), 'trimtab');
+}

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { installCommand, isRoot, missing, NODE, nodeIsTooOld, packages } from '../bootstrap/requirements.mjs';
-import { coreBinary } from '../paths.js';
+import { coreBinary } from '../core-binary.js';
 
 /** One thing looked at. `mend` is a command, or words where no command helps. */
 interface Finding {

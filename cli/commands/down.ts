@@ -5,8 +5,9 @@ import { nativeRuntime, stopPods } from '@trimtab/kubelet-lite';
 import { silentLogger, systemClock } from '@trimtab/machinery';
 import { removeNetwork } from '@trimtab/net-plugin';
 import { type ClusterFile, readClusterFile } from '../cluster-file.js';
+import { coreBinary } from '../core-binary.js';
 import { CliError } from '../errors.js';
-import { coreBinary, type Paths, pathsOf } from '../paths.js';
+import { type Paths, pathsOf } from '../paths.js';
 
 /** How long a running `trimtab up` has to stop. */
 const PATIENCE_MS = 60_000;

@@ -7,6 +7,7 @@ import { type GetOptions, getObjects } from '../objects/get.js';
 import { type LogsOptions, showLogs } from '../objects/logs.js';
 import { type ConnectionOptions, openSession, type Session } from '../objects/session.js';
 import { waitForObjects } from '../objects/wait.js';
+import { defaultDataDir } from '../paths.js';
 
 /** The commands that talk to a cluster, each over a session that ends with it. */
 
@@ -49,7 +50,7 @@ async function run(options: Common, work: (session: Session) => Promise<number>)
   let session: Session | undefined;
   try {
     const io = { input: process.stdin, output: process.stdout, errors: process.stderr };
-    session = await openSession(options, io, { environment: process.env, dataDir: dataDir() });
+    session = await openSession(options, io, { environment: process.env, dataDir: defaultDataDir() });
     process.exitCode = await work(session);
   } catch (error) {
     const text = errorText(error);
@@ -60,11 +61,4 @@ async function run(options: Common, work: (session: Session) => Promise<number>)
     session?.close();
     process.stdin.unref?.();
   }
-}
-
-/** Where `trimtab up` keeps a cluster unless told otherwise. */
-function dataDir(): string {
-  const { TRIMTAB_DATA_DIR, XDG_DATA_HOME, HOME = '.' } = process.env;
-  if (TRIMTAB_DATA_DIR) return TRIMTAB_DATA_DIR;
-  return process.getuid?.() === 0 ? '/var/lib/trimtab' : `${XDG_DATA_HOME ?? `${HOME}/.local/share`}/trimtab`;
 }

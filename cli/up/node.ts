@@ -5,7 +5,7 @@ import { directoryImageStore, type Kubelet, nativeRuntime, startKubelet, stopPod
 import { type Network, removeNetwork, startNetwork } from '@trimtab/net-plugin';
 import { componentUsers } from '@trimtab/server';
 import { architecture } from '../commands/image.js';
-import { coreBinary } from '../paths.js';
+import { coreBinary } from '../core-binary.js';
 import type { Ambient, ControlPlane } from './control-plane.js';
 import type { UpOptions } from './options.js';
 

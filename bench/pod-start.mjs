@@ -210,7 +210,7 @@ async function atOnce(bench) {
     report.say(`podman: ${AT_ONCE} in one manifest`);
     const { ms } = await bench.podman.play(...numbered('many', AT_ONCE));
     rows.push({ what: `podman kube play, all ${AT_ONCE} in one manifest`, unit: 'ms', values: [ms] });
-    await bench.podman.down(...numbered('many', AT_ONCE));
+    await bench.podman.clear();
   }
   report.section(`${AT_ONCE} pods at once`, rows);
   report.extra('atOnce', { lines, elapsed, spent });

@@ -24,6 +24,9 @@ function run(program, args, input) {
   });
 }
 
+/** podman asks for limits higher than it has, which needs CAP_SYS_RESOURCE; low ones are always allowed. */
+const CONFIGURATION = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n';
+
 /** Debian's podman with storage, network and state of its own. */
 export class Podman {
   #view;
@@ -39,18 +42,24 @@ export class Podman {
     const podman = new Podman();
     podman.#directory = join(room.directory, 'podman');
     mkdirSync(podman.#directory);
+    writeFileSync(join(podman.#directory, 'containers.conf'), CONFIGURATION);
     podman.#view = await PrivateView.open(room);
     const imported = await podman.#import(imagesDir);
     if (imported.code !== 0) return `podman import: ${imported.said.trim()}`;
     // The first pod makes the image of its infrastructure container; not a part of what is compared.
     const warm = await podman.play('warm-up');
-    if (warm.code !== 0) return `podman kube play: ${warm.said.trim().split('\n').at(-1)}`;
+    if (warm.code !== 0) return `podman kube play: ${warm.said.trim()}`;
     await podman.down('warm-up');
     return podman;
   }
 
   run(...args) {
-    return run(...this.#view.inside('podman', [...this.#storage(), ...args]));
+    return run(...this.#inside(args));
+  }
+
+  #inside(args) {
+    const environment = `CONTAINERS_CONF=${join(this.#directory, 'containers.conf')}`;
+    return this.#view.inside('env', [environment, 'podman', ...this.#storage(), ...args]);
   }
 
   #storage() {
@@ -68,7 +77,7 @@ export class Podman {
     for (const layer of [...layers].reverse())
       cpSync(join(imagesDir, 'layers', layer, 'root'), rootfs, { recursive: true, verbatimSymlinks: true });
     const tar = spawn('tar', ['-C', rootfs, '-c', '.']);
-    return run(...this.#view.inside('podman', [...this.#storage(), 'import', '-q', '-', REDIS]), tar.stdout);
+    return run(...this.#inside(['import', '-q', '-', REDIS]), tar.stdout);
   }
 
   #manifest(names) {
@@ -87,8 +96,13 @@ export class Podman {
     return this.run('kube', 'down', this.#manifest(names));
   }
 
+  /** Removes every pod, without grace. */
+  clear() {
+    return this.run('pod', 'rm', '-af', '-t', '0');
+  }
+
   async close() {
-    await this.run('pod', 'rm', '-af', '-t', '0');
+    await this.clear();
     this.#view.close();
   }
 }

@@ -143,12 +143,3 @@ function seconds(text: string | null): number | undefined {
   if (!text || !m) return undefined;
   return Number(m[1] ?? 0) * 3600 + Number(m[2] ?? 0) * 60 + Number(m[3] ?? 0) || undefined;
 }
-
-export function pathNotFound(): StatusError {
-  return new StatusError({
-    code: 404,
-    reason: 'NotFound',
-    message: 'the server could not find the requested resource',
-    details: {},
-  });
-}

@@ -1,6 +1,6 @@
 import { commonHeaders, sendBytes } from './answer.js';
+import { pathNotFound } from './answers.js';
 import { header } from './exchange.js';
-import { pathNotFound } from './handle.js';
 import type { Call, HttpParts } from './parts.js';
 import { versionInfo } from './version.js';
 

@@ -1,20 +1,17 @@
-import { apiVersionOf, type KubeObject, methodNotAllowed, type Status, StatusError } from '@trimtab/machinery';
-import type { HandlerContext } from '../contracts.js';
-import { mutate, validate } from '../registry/admit.js';
+import { apiVersionOf, type KubeObject, methodNotAllowed, type Status } from '@trimtab/machinery';
 import { bindPod } from '../registry/binding.js';
 import { resourceName, type Target } from '../registry/context.js';
 import { createObject } from '../registry/create.js';
 import { deleteCollection, deletedStatus, deleteObject } from '../registry/delete.js';
-import { patchObject } from '../registry/patch.js';
-import { getObject, listObjects } from '../registry/read.js';
+import { listObjects } from '../registry/read.js';
 import type { ServedKind } from '../registry/served-kind.js';
-import { updateObject } from '../registry/update.js';
-import { readDeleteOptions, readObject, readPatch } from './decode-body.js';
-import { pathNotFound } from './handle.js';
+import { notServed, pathNotFound, successStatus } from './answers.js';
+import { readDeleteOptions, readObject } from './decode-body.js';
 import { deleteOptions, listOptions, writeOptions } from './options.js';
 import type { Call, HttpParts } from './parts.js';
 import { representationOf, sendList, sendObject } from './send.js';
 import { serveSubresource } from './subresource.js';
+import { admitCreate, get, handlerContext, patch, update } from './verbs.js';
 import { serveWatch } from './watch-stream.js';
 
 /** Answers one request for a resource; the caller may do it, that has been checked. */
@@ -53,14 +50,6 @@ export async function serveResource(parts: HttpParts, call: Call): Promise<void>
   }
 }
 
-export async function get(parts: HttpParts, call: Call, target: Target): Promise<void> {
-  const r = representationOf(call, { convertible: true, list: false, protobuf: target.kind });
-  const object = await getObject(parts.registry, target, {
-    resourceVersion: call.info.query.get('resourceVersion') ?? undefined,
-  });
-  return sendObject(parts, call, target.kind, object, r);
-}
-
 async function list(parts: HttpParts, call: Call, kind: ServedKind, namespace: string): Promise<void> {
   const r = representationOf(call, { convertible: true, list: true, protobuf: kind });
   const page = await listObjects(parts.registry, kind, namespace, listOptions(call.info.query));
@@ -90,59 +79,9 @@ async function create(parts: HttpParts, call: Call, target: Target): Promise<voi
   return sendObject(parts, call, kind, created, r, 201);
 }
 
-export async function admitCreate(
-  parts: HttpParts,
-  call: Call,
-  target: Target,
-  object: KubeObject,
-  dryRun: boolean,
-): Promise<KubeObject> {
-  const { registry } = parts;
-  const admitted = await mutate(registry, call.context, target, { operation: 'CREATE', object, dryRun });
-  await validate(registry, call.context, target, { operation: 'CREATE', object: admitted, dryRun });
-  return admitted;
-}
-
-/** 501 for what discovery lists and nothing in this server answers. */
-export function notServed(what: string): StatusError {
-  return new StatusError({ code: 501, reason: 'NotImplemented', message: `this server does not serve ${what}` });
-}
-
-export function successStatus(code: number): KubeObject {
-  const status: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code };
-  return status as unknown as KubeObject;
-}
-
-export function handlerContext(call: Call, target: Target, dryRun: boolean, parent?: KubeObject): HandlerContext {
-  return {
-    user: call.user,
-    namespace: target.namespace,
-    name: target.name,
-    dryRun,
-    parent,
-    warn: (message) => call.context.warn(message),
-  };
-}
-
 function typedAs(kind: ServedKind, object: KubeObject): KubeObject {
   const { apiVersion: _, kind: __, ...rest } = object;
   return { kind: kind.kind, apiVersion: apiVersionOf(kind), ...rest };
-}
-
-export async function update(parts: HttpParts, call: Call, target: Target): Promise<void> {
-  const r = representationOf(call, { convertible: true, list: false, protobuf: target.kind });
-  const options = writeOptions(call.info.query, 'UpdateOptions');
-  const object = await readObject(parts, call, target.kind, options.fieldValidation);
-  const result = await updateObject(parts.registry, call.context, target, () => object, options);
-  return sendObject(parts, call, target.kind, result.object, r, result.created ? 201 : 200);
-}
-
-export async function patch(parts: HttpParts, call: Call, target: Target): Promise<void> {
-  const r = representationOf(call, { convertible: true, list: false, protobuf: target.kind });
-  const options = writeOptions(call.info.query, 'PatchOptions');
-  const wanted = await readPatch(call.exchange);
-  const result = await patchObject(parts.registry, call.context, target, wanted, options);
-  return sendObject(parts, call, target.kind, result.object, r, result.created ? 201 : 200);
 }
 
 async function remove(parts: HttpParts, call: Call, target: Target): Promise<void> {

@@ -9,13 +9,13 @@ import type { Subresource } from '../registry/served-kind.js';
 import { updateObject } from '../registry/update.js';
 import { serveLogs } from '../streams/logs.js';
 import { serveProxy } from '../streams/proxy.js';
+import { notServed, pathNotFound, successStatus } from './answers.js';
 import { readPatch, readSubresource } from './decode-body.js';
-import { pathNotFound } from './handle.js';
 import type { Representation } from './negotiation.js';
 import { deleteOptions, writeOptions } from './options.js';
 import type { Call, HttpParts } from './parts.js';
-import { admitCreate, get, handlerContext, notServed, patch, successStatus, update } from './resource.js';
 import { includeObject, representationOf, sendObject } from './send.js';
+import { admitCreate, get, handlerContext, patch, update } from './verbs.js';
 
 const streaming = new Set(['exec', 'attach', 'portforward']);
 

@@ -14,10 +14,11 @@ import type {
   WriteOptions,
 } from '../client.js';
 import type { LogOptions } from '../node-streams.js';
+import type { HttpRequest, HttpResponse } from './exchange.js';
 import type { Connection } from './kubeconfig.js';
 import { LineSplitter } from './lines.js';
 import { collectionPath, objectPath, type Query, withQuery } from './paths.js';
-import { type HttpRequest, type HttpResponse, Transport, type TransportOptions, unreachable } from './transport.js';
+import { Transport, type TransportOptions, unreachable } from './transport.js';
 
 export interface HttpClientOptions extends Omit<TransportOptions, 'clock'> {
   readonly clock?: Clock;

@@ -1,7 +1,7 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import http2 from 'node:http2';
 import type { Clock } from '@trimtab/machinery';
-import type { HttpRequest, HttpResponse } from './transport.js';
+import type { HttpRequest, HttpResponse } from './exchange.js';
 
 /** Streams a session carries before another is opened: servers commonly allow 100 to 250. */
 const STREAMS_PER_SESSION = 100;

@@ -1,28 +1,11 @@
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
-import type { Readable } from 'node:stream';
 import tls from 'node:tls';
 import { type Clock, serviceUnavailable } from '@trimtab/machinery';
+import type { HttpRequest, HttpResponse } from './exchange.js';
 import type { Connection } from './kubeconfig.js';
 import { SessionPool } from './session-pool.js';
-
-export interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** With the query. */
-  readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  readonly signal?: AbortSignal;
-}
-
-export interface HttpResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  readonly body: Readable;
-  /** Once the body has ended: whether the connection broke before the server was done, which Node tells as an end. */
-  cut(): boolean;
-}
 
 export interface TransportOptions {
   readonly connection: Connection;

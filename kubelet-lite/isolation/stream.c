@@ -22,8 +22,9 @@ static void watch(struct stream *s)
     if (s->socket.fd < 0)
         return;
     /* Not reading the socket while the process does not take its input is the back-pressure. */
-    uint32_t events = (s->pending.length ? 0u : (uint32_t)EPOLLIN) | (s->out.length ? (uint32_t)EPOLLOUT : 0u);
-    loop_watch(&s->socket, events);
+    bool reads = s->ending || !s->pending.length;
+    bool writes = s->out.length || (s->ending && !s->ended);
+    loop_watch(&s->socket, (reads ? (uint32_t)EPOLLIN : 0u) | (writes ? (uint32_t)EPOLLOUT : 0u));
 }
 
 bool stream_is_full(const struct stream *s)
@@ -62,9 +63,10 @@ static void flush(struct stream *s)
     }
     if (!s->out.length) {
         buffer_free(&s->out);
-        if (s->ending) {
-            stream_close(s);
-            return;
+        if (s->ending && !s->ended) {
+            /* Only our half: closing with input unread would reset the connection, and the peer lose what it has not read. */
+            shutdown(s->socket.fd, SHUT_WR);
+            s->ended = true;
         }
     }
     watch(s);
@@ -91,8 +93,14 @@ void stream_end(struct stream *s, int exit_code)
 {
     char text[40];
     int n = snprintf(text, sizeof text, "{\"exitCode\":%d}", exit_code);
+    loop_forget(&s->input);
+    if (s->input.fd >= 0)
+        close(s->input.fd);
+    s->input.fd = s->terminal = -1;
+    buffer_free(&s->pending);
     stream_send(s, STREAM_EXIT, text, (size_t)n);
     s->ending = true;
+    watch(s);
 }
 
 static void input_shut(struct stream *s)
@@ -189,6 +197,8 @@ static void socket_ready(struct source *source, uint32_t events)
         stream_close(s);
         return;
     }
+    if (s->ending)
+        return;
     s->in.length += (size_t)n;
     stream_consume(s);
 }

@@ -15,7 +15,7 @@ struct stream {
     struct source input;  /* where stdin goes, fd -1 for nowhere; the stream's own copy */
     int terminal;         /* to resize, -1; not owned */
     struct buffer in, out, pending;
-    bool ending, input_ended;
+    bool ending, ended, input_ended;
     void (*closed)(struct stream *s);
     void (*drained)(struct stream *s);     /* may be NULL */
     void (*close_input)(struct stream *s); /* end of stdin: closes other copies; may be NULL */
@@ -28,7 +28,7 @@ void stream_open(struct stream *s, int fd, struct buffer *rest);
 void stream_consume(struct stream *s);
 void stream_send(struct stream *s, int channel, const char *data, size_t length);
 bool stream_is_full(const struct stream *s);
-/* Sends the exit code and closes once everything is sent. */
+/* Sends the exit code, then nothing more; what still comes is thrown away until the peer closes too. */
 void stream_end(struct stream *s, int exit_code);
 void stream_close(struct stream *s);
 

@@ -94,6 +94,22 @@ describePods(`native runtime${reason ? ` (skipped: ${reason})` : ''}`, () => {
     expect([total, await slow.exit]).toEqual([5_000_000, 7]);
   });
 
+  test('an exit code is not lost to what was sent after the process had ended', async () => {
+    const done = await pods.runtime.exec('idle', {
+      ...exec,
+      stdin: true,
+      tty: true,
+      command: ['sh', '-c', 'echo all; exit 3'],
+    });
+    const all = text(done.stdout!);
+    // Nothing is read meanwhile, so the process is gone before these are written.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    done.resize(80, 24);
+    done.stdin!.write('late');
+    expect(await done.exit).toBe(3);
+    expect(await all).toBe('all\r\n');
+  });
+
   test('a closed exec is killed; one that is late is too', async () => {
     const { runtime } = pods;
     const sleep = await runtime.exec('idle', { ...exec, command: ['sh', '-c', 'echo up; sleep 7777'] });
@@ -262,8 +278,9 @@ describePods(`native runtime${reason ? ` (skipped: ${reason})` : ''}`, () => {
       await runtime.startContainer('pod', pods.container(`leak-${n}`, ['true']));
       await pods.exit(`leak-${n}`);
       await runtime.removeContainer(`leak-${n}`);
-      await sh('true');
       await (await runtime.exec('idle', { ...exec, command: ['true'] })).exit;
+      // An answer on another connection: the end of this one has been seen by then.
+      await sh('true');
     };
     await cycle(0);
     const before = count();

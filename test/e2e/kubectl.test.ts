@@ -153,7 +153,7 @@ describe('kubectl', () => {
     expect(await cluster.must('exec', 'sleeper', '--', 'cat', '/proc/1/comm')).toBe('sh\n');
     expect((await cluster.kubectl('exec', 'sleeper', '--', 'sh', '-c', 'echo oops >&2; exit 7')).code).toBe(7);
     expect(await cluster.mustWith({ input: 'from stdin' }, 'exec', '-i', 'sleeper', '--', 'cat')).toBe('from stdin');
-    const command = `kubectl --kubeconfig ${cluster.ready.kubeconfig} exec -it sleeper -- sh -c 'tty; until stty size 2>/dev/null; do sleep 0.1; done'`;
+    const command = `kubectl --kubeconfig ${cluster.ready.kubeconfig} exec -it sleeper -- sh -c 'tty; until stty size 2>/dev/null | busybox grep .; do sleep 0.1; done'`;
     const { stdout } = await place.run('script', ['-qec', `stty rows 33 cols 77; ${command}`, '/dev/null'], {
       env: { HOME: place.dataDir },
     });

@@ -9,10 +9,22 @@ import { notServed, pathNotFound, successStatus } from './answers.js';
 import { readDeleteOptions, readObject } from './decode-body.js';
 import { deleteOptions, listOptions, writeOptions } from './options.js';
 import type { Call, HttpParts } from './parts.js';
+import type { ResourcePath } from './request-info.js';
 import { representationOf, sendList, sendObject } from './send.js';
 import { serveSubresource } from './subresource.js';
 import { admitCreate, get, handlerContext, patch, update } from './verbs.js';
 import { serveWatch } from './watch-stream.js';
+
+const ofOne: ReadonlySet<string> = new Set(['get', 'update', 'patch', 'delete']);
+
+/**
+ * Whether the kind is where the path looks for it. A namespace lies in itself and in no other: rights in one namespace must
+ * not reach another through `namespaces/mine/namespaces/theirs`.
+ */
+function placed(kind: ServedKind, { namespace, name, subresource, rest }: ResourcePath): boolean {
+  if (rest !== '' && subresource !== 'proxy') return false;
+  return kind.namespaced || namespace === '' || (kind.resource === 'namespaces' && namespace === name);
+}
 
 /** Answers one request for a resource; the caller may do it, that has been checked. */
 export async function serveResource(parts: HttpParts, call: Call): Promise<void> {
@@ -20,12 +32,14 @@ export async function serveResource(parts: HttpParts, call: Call): Promise<void>
   const kind = parts.registry.kinds.find(path.group, path.version, path.resource);
   if (!kind) throw pathNotFound();
   if (kind.deprecation) call.context.warn(kind.deprecation);
-  if (!kind.namespaced && path.namespace !== '' && kind.resource !== 'namespaces') throw pathNotFound();
+  if (!placed(kind, path)) throw pathNotFound();
   const target: Target = { kind, namespace: path.namespace, name: path.name, subresource: path.subresource };
   if (path.subresource !== '') return serveSubresource(parts, call, target);
   const { verb } = call.info;
   if (!(kind.verbs as readonly string[]).includes(verb)) throw methodNotAllowed(resourceName(kind), verb);
   if (kind.namespaced && path.namespace === '' && !['list', 'watch'].includes(verb))
+    throw methodNotAllowed(resourceName(kind), verb);
+  if (ofOne.has(verb) ? path.name === '' : verb === 'create' && path.name !== '')
     throw methodNotAllowed(resourceName(kind), verb);
 
   switch (verb) {

@@ -14,6 +14,19 @@ const publicKey = createPublicKey(key);
 const authority = { subject, key, publicKey };
 const validity = { notBefore: Date.now() - 60_000, notAfter: Date.now() + 3_600_000 };
 
+const certificate = signCertificate(
+  { subject, usage: 'authority', names: ['127.0.0.1'], ...validity },
+  publicKey,
+  authority,
+);
+
+/** What test servers show, and whom they trust. */
+export const testTls = {
+  cert: certificate,
+  key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  clientCa: certificate,
+};
+
 /** A certificate of the authority that test servers trust. */
 export function clientCertificate(commonName: string, organizations: readonly string[]) {
   const own = newKey();
@@ -67,11 +80,6 @@ export async function testServer(
   options: Partial<ApiServerOptions> & { readonly nodeStreams?: NodeStreamsLookup } = {},
 ): Promise<TestServer> {
   const store = await openStore({ engine: memoryEngine(), clock: systemClock });
-  const certificate = signCertificate(
-    { subject, usage: 'authority', names: ['127.0.0.1'], ...validity },
-    publicKey,
-    authority,
-  );
   const server = await createApiServer({
     store,
     kinds: [builtinKinds({ strategies: createBuiltinStrategies() })],
@@ -87,11 +95,7 @@ export async function testServer(
     clock: systemClock,
     random: systemRandom,
     logger: silentLogger,
-    tls: {
-      cert: certificate,
-      key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
-      clientCa: certificate,
-    },
+    tls: testTls,
     port: 0,
     ...options,
   });

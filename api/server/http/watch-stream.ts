@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import {
   apiVersionOf,
   encodeProtobuf,
+  formatFieldSelector,
   type KubeObject,
   protobufWatchFrame,
   type StatusError,
@@ -27,8 +28,11 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
   // Streams of YAML documents are nobody's watch format.
   const r: Representation = wanted.format === 'yaml' ? { ...wanted, format: 'json' } : wanted;
   const options = listOptions(info.query);
-  const named =
-    info.resource!.name && !options.fieldSelector ? `metadata.name=${info.resource!.name}` : options.fieldSelector;
+  // The watch was allowed for the name in the path, so it is of that name whatever else is selected.
+  const { name } = info.resource!;
+  const byName =
+    name && formatFieldSelector({ requirements: [{ field: 'metadata.name', operator: '=', value: name }] });
+  const selector = [byName, options.fieldSelector].filter(Boolean).join(',') || undefined;
   const encode = eventEncoder(parts, call, kind, r);
   let out: Writable | undefined;
   const before: Buffer[] = [];
@@ -75,7 +79,7 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
     parts.registry,
     kind,
     info.resource!.namespace,
-    { ...options, fieldSelector: named },
+    { ...options, fieldSelector: selector },
     sink,
   );
   exchange.signal.addEventListener('abort', finish, { once: true });

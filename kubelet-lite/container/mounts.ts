@@ -1,11 +1,13 @@
-import type { Container, VolumeMount } from '@trimtab/machinery';
+import type { Container, Volume, VolumeMount } from '@trimtab/machinery';
 import type { OciMount } from '../runtime/oci.js';
+import { isPayloadVolume } from '../volumes/payload.js';
 import { ContainerConfigError } from './container-files.js';
 import { expand, undefinedReferences } from './expansion.js';
 
 /** What a mount of a volume needs to know: where its content is on the node. */
 export interface MountSource {
   readonly mount: VolumeMount;
+  readonly volume: Volume | undefined;
   /** The path to bind, pinned against being exchanged while the container starts. */
   readonly source: string;
 }
@@ -57,16 +59,21 @@ export function volumeMounts(sources: readonly MountSource[]): readonly OciMount
   const depth = (m: MountSource) => m.mount.mountPath.split('/').filter(Boolean).length;
   return [...sources]
     .sort((a, b) => depth(a) - depth(b))
-    .map(({ mount, source }) => ({
+    .map(({ mount, volume, source }) => ({
       destination: absolute(mount.mountPath),
       type: 'bind',
       source,
-      options: ['rbind', PROPAGATION[mount.mountPropagation ?? 'None'] ?? 'rprivate', access(mount)],
+      options: ['rbind', PROPAGATION[mount.mountPropagation ?? 'None'] ?? 'rprivate', access(mount, volume)],
     }));
 }
 
-function access(mount: VolumeMount): string {
-  if (!mount.readOnly) return 'rw';
+/**
+ * What the kubelet writes as root is never the container's to change, whatever its mount says: a link planted where the next
+ * version goes would lead that write anywhere on the node (CVE-2017-1002102).
+ */
+function access(mount: VolumeMount, volume: Volume | undefined): string {
+  const ours = volume !== undefined && isPayloadVolume(volume);
+  if (!mount.readOnly && !ours) return 'rw';
   return mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible' ? 'rro' : 'ro';
 }
 

@@ -205,14 +205,15 @@ export class NodeFiles implements ContainerFiles {
     try {
       for (const mount of container.volumeMounts ?? []) {
         const root = this.#options.volumes.pathOf(pod, mount.name);
+        const volume = pod.spec.volumes?.find(({ name }) => name === mount.name);
         const subPath = subPathOf(container, mount, env);
         if (subPath === '') {
-          sources.push({ mount, source: await existing(root, mount) });
+          sources.push({ mount, volume, source: await existing(root, mount) });
           continue;
         }
         const pin = await pinSubPath(root, subPath);
         held.push(pin.release);
-        sources.push({ mount, source: pin.path });
+        sources.push({ mount, volume, source: pin.path });
       }
       return { sources, release };
     } catch (error) {

@@ -8,6 +8,7 @@ import { pinSubPath } from '../volumes/pinned-path.js';
 import { containerEnv } from './env.js';
 import { expand } from './expansion.js';
 import { readImageFile } from './image-files.js';
+import { volumeMounts } from './mounts.js';
 import { hostnameOf, resolvConf } from './network-files.js';
 import { argsOf } from './oci-spec.js';
 import { DEFAULT_RESTART_BACK_OFF, goDuration, KUBERNETES_BACK_OFF, nextDelay, shouldRestart } from './restart.js';
@@ -269,4 +270,20 @@ describe('files of images and volumes', () => {
     await expect(pinSubPath(volume, 'out')).rejects.toThrow('leads outside of its volume');
     await expect(pinSubPath(volume, 'out/x')).rejects.toThrow('leads outside of its volume');
   });
+});
+
+test('what the kubelet keeps up to date itself, no container can write', () => {
+  const shown = [
+    { name: 'config', configMap: { name: 'c' } },
+    { name: 'keys', secret: { secretName: 's' } },
+    { name: 'token', projected: { sources: [] } },
+    { name: 'labels', downwardAPI: { items: [] } },
+    { name: 'scratch', emptyDir: {} },
+  ].map((volume) => {
+    const mount = { name: volume.name, mountPath: `/${volume.name}`, readOnly: false };
+    const [made] = volumeMounts([{ mount, volume, source: '/node' }]);
+    return [volume.name, made?.options?.at(-1)];
+  });
+  const ours = ['config', 'keys', 'token', 'labels'].map((name) => [name, 'ro']);
+  expect(shown).toEqual([...ours, ['scratch', 'rw']]);
 });

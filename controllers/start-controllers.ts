@@ -2,9 +2,10 @@ import { type Client, Informers } from '@trimtab/client';
 import { type ControllerMetrics, runControllers } from '@trimtab/framework';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
 import { GarbageCollector } from './cluster/garbage-collector/garbage-collector.js';
-import { NamespaceDeleter } from './cluster/namespace/namespace-deleter.js';
-import { nodeLifecycleController } from './cluster/node-lifecycle/node-lifecycle.js';
-import { rootCaPublisher, serviceAccountController } from './cluster/serviceaccount/serviceaccount-controller.js';
+import { namespaceController } from './cluster/namespace/controller.js';
+import { nodeLifecycleController } from './cluster/node-lifecycle/controller.js';
+import { rootCaPublisher } from './cluster/root-ca/controller.js';
+import { serviceAccountController } from './cluster/serviceaccount/controller.js';
 import { endpointSliceController, endpointsController } from './network/index.js';
 import { Scheduler } from './scheduler/scheduler.js';
 import { deploymentController, replicaSetController } from './workloads/index.js';
@@ -37,9 +38,10 @@ export async function startControllers(options: ControllersOptions): Promise<Con
     serviceAccountController,
     rootCaPublisher(options.caCertificate),
     nodeLifecycleController({ startedAt: clock.now() }),
+    namespaceController({ informers }),
   ];
   const running = runControllers(definitions, parts);
-  const loops = [new Scheduler(parts), new NamespaceDeleter(parts), new GarbageCollector(parts)];
+  const loops = [new Scheduler(parts), new GarbageCollector(parts)];
   informers.start();
   await Promise.all(loops.map((loop) => loop.start()));
   return {

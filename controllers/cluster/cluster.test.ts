@@ -16,9 +16,10 @@ import {
 import { type World, world } from '@trimtab/testing';
 import { Scheduler } from '../scheduler/scheduler.js';
 import { GarbageCollector } from './garbage-collector/garbage-collector.js';
-import { NamespaceDeleter } from './namespace/namespace-deleter.js';
-import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.js';
-import { rootCaPublisher, serviceAccountController } from './serviceaccount/serviceaccount-controller.js';
+import { namespaceController } from './namespace/controller.js';
+import { nodeLifecycleController } from './node-lifecycle/controller.js';
+import { rootCaPublisher } from './root-ca/controller.js';
+import { serviceAccountController } from './serviceaccount/controller.js';
 
 let w: World;
 beforeEach(async () => {
@@ -149,8 +150,7 @@ describe('namespaces', () => {
   });
 
   test('go with all they hold, pods before the rest, and say what they wait for', async () => {
-    const deleter = new NamespaceDeleter(w);
-    await deleter.start();
+    const controllers = runControllers([namespaceController(w)], w);
     await w.create(Namespaces, namespace('team'));
     await w.create(ConfigMaps, configMap('needed', undefined, 'team'));
     await w.create(Pods, pod('p', { metadata: { namespace: 'team', finalizers: ['example.com/wait'] } }));
@@ -172,7 +172,7 @@ describe('namespaces', () => {
     await w.pass(5000);
     expect(await w.find(Namespaces, { name: 'team' })).toBeUndefined();
     expect(await names('team')).toEqual([]);
-    await deleter.stop();
+    await controllers.stop();
   });
 });
 

@@ -12,16 +12,17 @@ export interface DecisionResult {
   readonly state?: string;
 }
 
-export type Decide = (view: View) => DecisionResult;
+/** `observed` is what the controller's `observe` found, if it has one. */
+export type Decide = (view: View, observed?: unknown) => DecisionResult;
 
 /** The pure decision of a controller, whichever way it was written. */
 export function decideOf(definition: ControllerDefinition): Decide {
   const { reconcile, machine, name } = definition;
-  if (reconcile) return (view) => ({ effects: reconcile(view) });
+  if (reconcile) return (view, observed) => ({ effects: reconcile(view, observed) });
   const evaluator = new MachineEvaluator(machine!);
-  if (definition.durable) return (view) => decideDurably(evaluator, definition.for, name, view);
-  return (view) => {
-    const { snapshot, effects, timers } = evaluator.enter({ view });
+  if (definition.durable) return (view, observed) => decideDurably(evaluator, definition.for, name, { view, observed });
+  return (view, observed) => {
+    const { snapshot, effects, timers } = evaluator.enter({ view, observed });
     if (timers.length > 0) throw new Error(`machine of ${name} uses delays; only durable machines can keep them`);
     return { effects, state: stateName(snapshot) };
   };
@@ -42,8 +43,13 @@ interface DueEvent {
 
 const ANNOTATION_PREFIX = 'state.trimtab.dev/';
 
-function decideDurably(evaluator: MachineEvaluator, type: ResourceType, name: string, view: View): DecisionResult {
-  const { object, now } = view;
+interface Input {
+  readonly view: View;
+  readonly observed: unknown;
+}
+
+function decideDurably(evaluator: MachineEvaluator, type: ResourceType, name: string, input: Input): DecisionResult {
+  const { object, now } = input.view;
   if (!object) return { effects: [] };
   const annotation = ANNOTATION_PREFIX + name;
   const kept = readKept(object.metadata.annotations?.[annotation]);
@@ -59,14 +65,14 @@ function decideDurably(evaluator: MachineEvaluator, type: ResourceType, name: st
   snapshot = kept && tryRestore(evaluator, kept);
   if (!snapshot) {
     due = [];
-    take(evaluator.enter({ view }));
+    take(evaluator.enter(input));
   }
   for (let next = earliest(due); next && next.at <= now; next = earliest(due)) {
     const fired = next;
     due = due.filter((d) => d !== fired);
-    take(evaluator.step(snapshot!, { ...fired.event, view }));
+    take(evaluator.step(snapshot!, { ...fired.event, ...input }));
   }
-  take(evaluator.step(snapshot!, { type: 'OBSERVED', view }));
+  take(evaluator.step(snapshot!, { type: 'OBSERVED', ...input }));
   const keep = JSON.stringify({ value: snapshot!.value, context: snapshot!.context, due } satisfies Kept);
   const next = earliest(due);
   return {

@@ -10,7 +10,9 @@ export type Effect =
   | ApplyEffect
   | PatchEffect
   | DeleteEffect
+  | DeleteAllEffect
   | PostEffect
+  | PutEffect
   | ConfirmEffect
   | EventEffect
   | BatchEffect
@@ -55,6 +57,14 @@ export interface DeleteEffect {
   readonly announce?: Announcement;
 }
 
+/** Deletes everything of a kind in a namespace; a kind that is not served (any more) has nothing left. */
+export interface DeleteAllEffect {
+  readonly type: 'deleteAll';
+  readonly resource: ResourceType;
+  readonly namespace: string;
+  readonly propagationPolicy?: 'Orphan' | 'Background' | 'Foreground';
+}
+
 /** POST to a subresource that takes another kind: `binding`, `eviction`, `token`. */
 export interface PostEffect {
   readonly type: 'post';
@@ -63,6 +73,14 @@ export interface PostEffect {
   readonly subresource: string;
   readonly body: object;
   readonly announce?: Announcement;
+}
+
+/** PUT of the object to one of its subresources that no patch reaches (`finalize`), at the revision it was made from. */
+export interface PutEffect {
+  readonly type: 'put';
+  readonly resource: ResourceType;
+  readonly object: KubeObject;
+  readonly subresource: string;
 }
 
 /**
@@ -121,17 +139,30 @@ export const apply = <T extends KubeObject>(resource: ResourceType<T>, object: T
   object,
 });
 
-/** Deletes exactly the object seen. */
+/** Deletes exactly the object seen; with a `resourceVersion` only as long as it is at that, and a conflict otherwise. */
 export const remove = (
   resource: ResourceType,
   object: KubeObject,
-  options: Pick<DeleteEffect, 'propagationPolicy' | 'gracePeriodSeconds' | 'announce'> = {},
+  options: Pick<DeleteEffect, 'resourceVersion' | 'propagationPolicy' | 'gracePeriodSeconds' | 'announce'> = {},
 ): DeleteEffect => ({
   type: 'delete',
   resource,
   key: { namespace: object.metadata.namespace, name: object.metadata.name! },
   uid: object.metadata.uid,
   ...options,
+});
+
+export const removeAll = (
+  resource: ResourceType,
+  namespace: string,
+  options: Pick<DeleteAllEffect, 'propagationPolicy'> = {},
+): DeleteAllEffect => ({ type: 'deleteAll', resource, namespace, ...options });
+
+export const put = (resource: ResourceType, object: KubeObject, subresource: string): PutEffect => ({
+  type: 'put',
+  resource,
+  object,
+  subresource,
 });
 
 export const post = (

@@ -7,14 +7,19 @@ import type {
   BatchEffect,
   ConfirmEffect,
   CreateEffect,
+  DeleteAllEffect,
   DeleteEffect,
   Effect,
+  EventEffect,
   PatchEffect,
   PostEffect,
+  PutEffect,
+  RequeueAfterEffect,
 } from './effects.js';
 import type { EventRecorder } from './events.js';
 import type { ControllerMetrics } from './metrics.js';
 import { generateName } from './names.js';
+import type { Failure } from './view.js';
 
 const NAME_ATTEMPTS = 8;
 
@@ -49,6 +54,7 @@ export class Executor {
   readonly #options: ExecutorOptions;
   readonly #client: Client;
   readonly #failed = new WeakMap<object, Effect>();
+  readonly #beside = new WeakMap<object, readonly unknown[]>();
   readonly #uncertain = new Map<string, { readonly resource: ResourceType; readonly key: ObjectKey }[]>();
 
   constructor(options: ExecutorOptions) {
@@ -66,9 +72,15 @@ export class Executor {
     this.#uncertain.delete(key);
   }
 
-  /** Which effect an error thrown by {@link run} is of. */
-  failedEffect(error: unknown): Effect | undefined {
-    return error !== null && typeof error === 'object' ? this.#failed.get(error) : undefined;
+  /** Which effect an error thrown by {@link run} is of, and which others failed with it. */
+  failure(error: Error): Failure {
+    const effect = this.#failed.get(error);
+    const beside = this.#beside.get(error) ?? [];
+    return {
+      error,
+      ...(effect ? { effect } : {}),
+      ...(beside.length > 0 ? { beside: beside.map((other) => this.failure(other as Error)) } : {}),
+    };
   }
 
   /** Stops at the first effect that fails, and throws what it failed with. */
@@ -98,8 +110,12 @@ export class Executor {
         return this.#announced(effect, run, () => this.#patch(run, effect));
       case 'delete':
         return this.#announced(effect, run, () => this.#delete(effect));
+      case 'deleteAll':
+        return this.#announced(effect, run, () => this.#deleteAll(effect));
       case 'post':
         return this.#announced(effect, run, () => this.#post(effect));
+      case 'put':
+        return this.#announced(effect, run, () => this.#put(run, effect));
     }
   }
 
@@ -114,14 +130,16 @@ export class Executor {
     for (let at = 0; at < effects.length; at += size, size *= 2) {
       const group = effects.slice(at, at + size);
       const results = await Promise.allSettled(group.map((effect) => this.#execute(run, effect)));
-      const failed = results.find((result) => result.status === 'rejected');
-      if (failed) throw failed.reason;
+      const [first, ...beside] = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+      if (first === undefined) continue;
+      if (isObject(first)) this.#beside.set(first, beside.filter(isObject));
+      throw first;
     }
   }
 
   /** `write` answers the name it wrote, or undefined when nothing was to be done. */
   async #announced(
-    effect: CreateEffect | ApplyEffect | PatchEffect | DeleteEffect | PostEffect,
+    effect: Exclude<Effect, ConfirmEffect | EventEffect | BatchEffect | RequeueAfterEffect>,
     run: Run,
     write: () => Promise<string | undefined>,
   ): Promise<void> {
@@ -142,7 +160,7 @@ export class Executor {
         });
       }
     } catch (error) {
-      if (error !== null && typeof error === 'object') this.#failed.set(error, effect);
+      if (isObject(error)) this.#failed.set(error, effect);
       if (announce?.failed && !isReason(error, 'Conflict')) {
         const { reason, message } = announce.failed;
         const why = error instanceof Error ? error.message : String(error);
@@ -209,9 +227,8 @@ export class Executor {
 
   async #patch(run: Run, effect: PatchEffect): Promise<string | undefined> {
     const { resource, key, uid, subresource } = effect;
-    const id = `${resource.group}/${resource.resource}/${joinKey(key)}`;
-    const moved = run.moved.get(id);
-    const expected = moved && moved.from === effect.resourceVersion ? moved.to : effect.resourceVersion;
+    const id = idOf(resource, key);
+    const expected = expectedOf(run, id, effect.resourceVersion);
     const answer = await this.#client.patch(
       resource,
       key,
@@ -251,6 +268,24 @@ export class Executor {
     return key.name;
   }
 
+  async #put(run: Run, { resource, object, subresource }: PutEffect): Promise<string> {
+    const key = { namespace: object.metadata.namespace, name: object.metadata.name! };
+    const resourceVersion = expectedOf(run, idOf(resource, key), object.metadata.resourceVersion);
+    const body = { ...object, metadata: { ...object.metadata, resourceVersion } };
+    await this.#client.subresource(resource, key, subresource, 'update', body);
+    return key.name;
+  }
+
+  async #deleteAll({ resource, namespace, propagationPolicy }: DeleteAllEffect): Promise<string | undefined> {
+    try {
+      await this.#client.deleteCollection(resource, { namespace, ...(propagationPolicy ? { propagationPolicy } : {}) });
+      return namespace;
+    } catch (error) {
+      if (!isReason(error, 'NotFound')) throw error;
+      return undefined;
+    }
+  }
+
   #cached(resource: ResourceType, key: ObjectKey): KubeObject | undefined {
     for (const informer of this.#options.informers.all())
       if (informer.type.resource === resource.resource && informer.type.group === resource.group) {
@@ -260,6 +295,17 @@ export class Executor {
     return undefined;
   }
 }
+
+const idOf = (resource: ResourceType, key: ObjectKey): string =>
+  `${resource.group}/${resource.resource}/${joinKey(key)}`;
+
+/** The revision an object must be at: the one decided from, or where this run's own patches have brought it since. */
+function expectedOf(run: Run, id: string, decidedFrom: string | undefined): string | undefined {
+  const moved = run.moved.get(id);
+  return moved && moved.from === decidedFrom ? moved.to : decidedFrom;
+}
+
+const isObject = (value: unknown): value is object => value !== null && typeof value === 'object';
 
 /** The write may or may not have happened. */
 const isAmbiguous = (error: unknown): boolean => error instanceof StatusError && [500, 503, 504].includes(error.code);

@@ -5,6 +5,7 @@ export {
   controller,
   type IndexDefinition,
   index,
+  type LiveReader,
   type Observed,
   type WatchDefinition,
   watch,
@@ -12,10 +13,12 @@ export {
 export { type Decide, type DecisionResult, decideOf } from './decide.js';
 export * from './effects.js';
 export { EventRecorder } from './events.js';
+export { Executor, type ExecutorOptions, type Outcome } from './executor.js';
+export { MachineEvaluator, type MachineStep } from './machine.js';
 export type { ControllerMetrics } from './metrics.js';
 export { generateName } from './names.js';
 export { controllerOf, controllerReference, isControlledBy, isDeleting, refersTo } from './owners.js';
-export { WorkQueue } from './queue.js';
+export { type Backoff, WorkQueue } from './queue.js';
 export { ControllerRunner, type RunnerOptions, type Running, runControllers } from './runner.js';
 export { type Call, MemoryClient } from './testing/memory-client.js';
 export { runInMemory, type TestRun } from './testing/run.js';

@@ -1,25 +1,36 @@
 import type { Clock } from '@trimtab/machinery';
 
-export const QUEUE_BACKOFF = { baseMs: 5, capMs: 1_000_000 } as const;
+export const QUEUE_BACKOFF: Backoff = { baseMs: 5, capMs: 1_000_000 };
+
+/** Waits after failures: `baseMs`, twice that, … up to `capMs`. */
+export interface Backoff {
+  readonly baseMs: number;
+  readonly capMs: number;
+}
 
 /**
  * Keys to be worked on. A key waits at most once, is never handed out twice at a time (one added meanwhile waits until it
- * is done), and comes in the order added. Failures of a key are spaced 5 ms, 10 ms, … to 1000 s (client-go workqueue).
+ * is done), and comes in the order added. Failures of a key are spaced 5 ms, 10 ms, … to 1000 s (client-go workqueue),
+ * unless told otherwise.
  */
 export class WorkQueue {
   readonly #clock: Clock;
   /** Told when something became ready. */
   readonly #ready: () => void;
+  readonly #backoff: Backoff;
   readonly #waiting = new Set<string>();
+  /** Goes on where it was, past what has been taken: beginning anew each time would cost the square of the length. */
+  #next: Iterator<string, undefined> = this.#waiting.values();
   readonly #active = new Set<string>();
   readonly #again = new Set<string>();
   readonly #failures = new Map<string, number>();
   readonly #delayed = new Map<string, { readonly due: number; readonly cancel: () => void }>();
   #closed = false;
 
-  constructor(clock: Clock, ready: () => void) {
+  constructor(clock: Clock, ready: () => void, backoff: Backoff = QUEUE_BACKOFF) {
     this.#clock = clock;
     this.#ready = ready;
+    this.#backoff = backoff;
   }
 
   get depth(): number {
@@ -68,7 +79,7 @@ export class WorkQueue {
   addRateLimited(key: string): number {
     const failures = this.failures(key);
     this.#failures.set(key, failures + 1);
-    const ms = Math.min(QUEUE_BACKOFF.baseMs * 2 ** failures, QUEUE_BACKOFF.capMs);
+    const ms = Math.min(this.#backoff.baseMs * 2 ** failures, this.#backoff.capMs);
     this.addAfter(key, ms);
     return ms;
   }
@@ -83,8 +94,12 @@ export class WorkQueue {
 
   /** The next key, now active until {@link done}. */
   take(): string | undefined {
-    const [key] = this.#waiting;
-    if (key === undefined) return undefined;
+    if (this.#waiting.size === 0) return undefined;
+    let key = this.#next.next().value;
+    if (key === undefined) {
+      this.#next = this.#waiting.values();
+      key = this.#next.next().value!;
+    }
     this.#waiting.delete(key);
     this.#active.add(key);
     return key;

@@ -51,7 +51,7 @@ export class ControllerRunner {
     this.#logger = options.logger.child({ controller: definition.name });
     this.#caches = new Caches(definition, informers);
     this.#decide = decideOf(definition);
-    this.#queue = new WorkQueue(clock, () => this.#schedule());
+    this.#queue = new WorkQueue(clock, () => this.#schedule(), definition.backoff);
     this.#recorder = new EventRecorder({ client, clock, logger: this.#logger, source: definition.name });
     this.#executor = new Executor({
       controller: definition.name,
@@ -170,8 +170,7 @@ export class ControllerRunner {
       metrics?.reconciled?.(name, requeueAfterMs === undefined ? 'success' : 'requeue_after', seconds());
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-      const effect = this.#executor.failedEffect(error);
-      this.#failures.set(key, { error, ...(effect ? { effect } : {}) });
+      this.#failures.set(key, this.#executor.failure(error));
       const retryMs = this.#queue.addRateLimited(key);
       const expected = isReason(error, 'Conflict', 'AlreadyExists');
       this.#logger[expected ? 'debug' : 'warn']({ key, error: error.message, retryMs }, 'reconciliation failed');
@@ -185,14 +184,15 @@ export class ControllerRunner {
   }
 
   async #evaluate(key: string): Promise<number | undefined> {
-    const { clock } = this.#options;
+    const { clock, client } = this.#options;
     await this.#executor.settle(key);
     const view = this.#caches.view(this.definition.for, splitKey(key), {
       now: clock.now(),
       attempt: this.#queue.failures(key),
       failure: this.#failures.get(key),
     });
-    const { effects, state } = this.#decide(view);
+    const observed = await this.definition.observe?.(view, client);
+    const { effects, state } = this.#decide(view, observed);
     this.#publish(key, view.object ? state : undefined);
     const { requeueAfterMs } = await this.#executor.run(key, effects);
     if (!view.object) this.#failures.delete(key);

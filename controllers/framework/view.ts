@@ -14,6 +14,8 @@ export interface Failure {
   readonly error: Error;
   /** The effect that failed; undefined when the decision itself did. */
   readonly effect?: Effect;
+  /** What else failed in the same batch. */
+  readonly beside?: readonly Failure[];
 }
 
 /**

@@ -1,28 +1,32 @@
-import type { Change, Client, Informers, Registration } from '@trimtab/client';
-import { WorkQueue } from '@trimtab/framework';
+import type { Change, Client, Informers } from '@trimtab/client';
+import { EventRecorder, Executor, MachineEvaluator, WorkQueue } from '@trimtab/framework';
 import {
-  apiVersionOf,
   type Clock,
-  CustomResourceDefinitions,
   isReason,
+  joinKey,
   type KubeObject,
   type Logger,
-  type OwnerReference,
+  type Random,
   type ResourceType,
 } from '@trimtab/machinery';
-import { collectableTypes, typeId } from '../collectable.js';
-import { FOREGROUND, judge, ORPHAN, type OwnerState } from './decide.js';
+import { FollowedKinds } from '../followed-kinds.js';
+import { FOREGROUND, ORPHAN } from './facts.js';
 import { type GraphNode, graphNode, OwnerGraph } from './graph.js';
+import { collectionMachine } from './machine.js';
+import { Observer } from './observer.js';
 
 export interface GarbageCollectorOptions {
   readonly client: Client;
   readonly informers: Informers;
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
 }
 
-/** Kinds that own nothing, are owned by nothing, and come in numbers. */
-const IGNORED = new Set(['events.', 'events.events.k8s.io']);
+const NAME = 'garbage-collector-controller';
+
+/** Judgements under way at a time (kubernetes: --concurrent-gc-syncs). */
+const CONCURRENCY = 20;
 
 /**
  * Deletes objects whose owners are gone, carries out foreground and orphan deletion. It follows every kind there is; what
@@ -32,177 +36,104 @@ export class GarbageCollector {
   readonly #options: GarbageCollectorOptions;
   readonly #graph = new OwnerGraph();
   readonly #queue: WorkQueue;
-  readonly #followed = new Map<string, { readonly type: ResourceType; readonly registration: Registration }>();
-  #definitions: Registration | undefined;
+  readonly #kinds: FollowedKinds;
+  readonly #observer: Observer;
+  readonly #evaluator = new MachineEvaluator(collectionMachine);
+  readonly #executor: Executor;
+  readonly #states = new Map<string, string>();
 
   constructor(options: GarbageCollectorOptions) {
     this.#options = options;
-    this.#queue = new WorkQueue(options.clock, () => this.#work());
+    const { client, informers, clock, random, logger } = options;
+    this.#queue = new WorkQueue(clock, () => this.#work());
+    this.#kinds = new FollowedKinds(informers, {
+      changed: (type, change) => this.#onChange(type, change),
+      complete: () => this.#work(),
+    });
+    this.#observer = new Observer({ client, informers, graph: this.#graph, kinds: this.#kinds });
+    const recorder = new EventRecorder({ client, clock, logger, source: NAME });
+    this.#executor = new Executor({ controller: NAME, client, informers, random, recorder });
   }
 
   /** Judges nothing before every kind has been listed once. */
-  async start(): Promise<void> {
-    const { informers } = this.#options;
-    await informers.get(CustomResourceDefinitions).whenSynced();
-    this.#definitions = informers.get(CustomResourceDefinitions).addHandler(() => this.#follow());
-    this.#follow();
+  start(): Promise<void> {
+    return this.#kinds.start();
   }
 
   async stop(): Promise<void> {
-    this.#definitions?.remove();
-    for (const { registration } of this.#followed.values()) registration.remove();
+    this.#kinds.stop();
     this.#queue.close();
   }
 
-  #follow(): void {
-    const { informers } = this.#options;
-    const types = collectableTypes(informers.get(CustomResourceDefinitions).list());
-    const wanted = new Set(types.map(typeId));
-    for (const [id, { registration }] of this.#followed)
-      if (!wanted.has(id)) {
-        registration.remove();
-        this.#followed.delete(id);
-      }
-    for (const type of types) {
-      const id = typeId(type);
-      if (IGNORED.has(id) || this.#followed.has(id)) continue;
-      const registration = informers.get(type).addHandler((change) => this.#onChange(type, change));
-      this.#followed.set(id, { type, registration });
-    }
-    this.#work();
+  /** By uid, the state of every object there is that was judged and is not simply there to stay. */
+  get states(): ReadonlyMap<string, string> {
+    return this.#states;
   }
 
   #onChange(type: ResourceType, change: Change<KubeObject>): void {
     const node = graphNode(type, change.object);
+    const before = this.#graph.get(node.uid);
     if (change.type === 'deleted') {
       const dependents = this.#graph.dependents(node.uid);
       this.#graph.remove(node.uid);
-      for (const dependent of dependents) this.#queue.add(dependent.uid);
-      // An owner in foreground deletion may have waited for this one.
-      for (const { uid } of node.owners) if (this.#graph.get(uid)?.deleting) this.#queue.add(uid);
-      return;
+      this.#states.delete(node.uid);
+      this.#judge(dependents);
+    } else {
+      this.#graph.put(node);
+      if (needsJudging(node, this.#graph)) this.#queue.add(node.uid);
+      if (node.deleting && node.finalizers.includes(FOREGROUND)) this.#judge(this.#graph.dependents(node.uid));
     }
-    this.#graph.put(node);
-    if (node.deleting && (node.finalizers.includes(ORPHAN) || node.finalizers.includes(FOREGROUND)))
-      this.#queue.add(node.uid);
-    const suspicious = node.owners.some(({ uid }) => {
-      const owner = this.#graph.get(uid);
-      return owner === undefined || owner.deleting;
-    });
-    if (suspicious) this.#queue.add(node.uid);
+    // An owner in foreground deletion may have waited for this one to go, or to let go of it.
+    const owners = new Set([...(before?.owners ?? []), ...node.owners].map(({ uid }) => uid));
+    for (const uid of owners) if (this.#graph.get(uid)?.deleting) this.#queue.add(uid);
+  }
+
+  #judge(nodes: readonly GraphNode[]): void {
+    for (const { uid, deleting } of nodes) if (!deleting) this.#queue.add(uid);
   }
 
   #work(): void {
-    const { informers } = this.#options;
-    for (const { type } of this.#followed.values()) {
-      const informer = informers.get(type);
-      if (!informer.hasSynced()) return void informer.whenSynced().then(() => this.#work());
+    if (!this.#kinds.isComplete) return;
+    while (this.#queue.active < CONCURRENCY) {
+      const uid = this.#queue.take();
+      if (uid === undefined) return;
+      void this.#process(uid);
     }
-    if (this.#followed.size === 0) return;
-    for (let uid = this.#queue.take(); uid !== undefined; uid = this.#queue.take()) void this.#process(uid);
   }
 
   async #process(uid: string): Promise<void> {
+    const node = this.#graph.get(uid);
     try {
-      const node = this.#graph.get(uid);
       if (node !== undefined) await this.#collect(node);
       this.#queue.forget(uid);
     } catch (error) {
       // Conflict: somebody changed it meanwhile, and that change will bring it here again; but it may not be a cause to.
       if (!isReason(error, 'Conflict'))
-        this.#options.logger.warn({ object: name(this.#graph.get(uid)), error: String(error) }, 'garbage collection');
+        this.#options.logger.warn({ ...describe(node), error: String(error) }, 'garbage collection');
       this.#queue.addRateLimited(uid);
     } finally {
       this.#queue.done(uid);
+      this.#work();
     }
   }
 
   async #collect(node: GraphNode): Promise<void> {
-    if (node.deleting && node.finalizers.includes(ORPHAN)) return this.#orphan(node);
-    if (node.deleting && node.finalizers.includes(FOREGROUND)) return this.#foreground(node);
-    if (node.deleting || node.owners.length === 0) return;
-    const object = await this.#read(node.type, node.key);
-    // Under the same name there may be another object by now; the one known is gone.
-    if (object?.metadata.uid !== node.uid) return;
-    const owners = new Map<string, OwnerState>();
-    for (const reference of object.metadata.ownerReferences ?? [])
-      owners.set(reference.uid, await this.#stateOf(reference, object.metadata.namespace));
-    const verdict = judge(object, owners, this.#graph.blocking(node.uid).length > 0);
-    if (verdict.action === 'release') await this.#release(node, object, verdict.uids);
-    if (verdict.action !== 'delete') return;
-    const { propagationPolicy } = verdict;
-    const { uid, resourceVersion } = object.metadata;
-    await this.#options.client
-      .delete(node.type, node.key, { propagationPolicy, preconditions: { uid, resourceVersion } })
-      .catch(ignoring('NotFound'));
+    const { snapshot, effects } = this.#evaluator.enter(await this.#observer.observe(node));
+    this.#publish(node.uid, snapshot.value as string);
+    await this.#executor.run(node.uid, effects);
   }
 
-  /** An owner in another namespace counts as absent: references do not cross namespaces. */
-  async #stateOf(reference: OwnerReference, namespace: string | undefined): Promise<OwnerState> {
-    const known = this.#graph.get(reference.uid);
-    if (known !== undefined) {
-      if (known.key.namespace !== undefined && known.key.namespace !== namespace) return 'absent';
-      return known.deleting && known.finalizers.includes(FOREGROUND) ? 'waiting' : 'solid';
-    }
-    const type = [...this.#followed.values()].find(
-      ({ type: t }) => t.kind === reference.kind && groupOf(reference.apiVersion) === t.group,
-    )?.type;
-    // A kind that cannot be looked up (yet) keeps its dependents.
-    if (type === undefined) return 'solid';
-    const key = { name: reference.name, ...(type.namespaced ? { namespace } : {}) };
-    if (type.namespaced && namespace === undefined) return 'solid';
-    const owner = await this.#read(type, key);
-    if (owner?.metadata.uid !== reference.uid) return 'absent';
-    const waiting = owner.metadata.deletionTimestamp && owner.metadata.finalizers?.includes(FOREGROUND);
-    return waiting ? 'waiting' : 'solid';
-  }
-
-  async #orphan(node: GraphNode): Promise<void> {
-    for (const dependent of this.#graph.dependents(node.uid)) {
-      const object = await this.#read(dependent.type, dependent.key);
-      if (object?.metadata.uid === dependent.uid) await this.#release(dependent, object, [node.uid]);
-    }
-    await this.#dropFinalizer(node, ORPHAN);
-  }
-
-  async #foreground(node: GraphNode): Promise<void> {
-    const blocking = this.#graph.blocking(node.uid);
-    for (const dependent of this.#graph.dependents(node.uid)) if (!dependent.deleting) this.#queue.add(dependent.uid);
-    if (blocking.length === 0) await this.#dropFinalizer(node, FOREGROUND);
-  }
-
-  async #release({ type, key }: GraphNode, object: KubeObject, uids: readonly string[]): Promise<void> {
-    const { ownerReferences = [], resourceVersion, uid } = object.metadata;
-    const kept = ownerReferences.filter((reference) => !uids.includes(reference.uid));
-    if (kept.length === ownerReferences.length) return;
-    const body = { metadata: { uid, resourceVersion, ownerReferences: kept.length > 0 ? kept : null } };
-    await this.#options.client.patch(type, key, { type: 'merge', body }).catch(ignoring('NotFound'));
-  }
-
-  async #dropFinalizer({ type, key, uid }: GraphNode, finalizer: string): Promise<void> {
-    const object = await this.#read(type, key);
-    if (object?.metadata.uid !== uid || !object.metadata.finalizers?.includes(finalizer)) return;
-    const finalizers = object.metadata.finalizers.filter((other) => other !== finalizer);
-    const { resourceVersion } = object.metadata;
-    const body = { metadata: { uid, resourceVersion, finalizers } };
-    await this.#options.client.patch(type, key, { type: 'merge', body }).catch(ignoring('NotFound'));
-  }
-
-  #read(type: ResourceType, key: GraphNode['key']): Promise<KubeObject | undefined> {
-    return this.#options.client.get(type, key).catch(ignoring('NotFound'));
+  #publish(uid: string, state: string): void {
+    if (state === 'solid' || state === 'gone' || this.#graph.get(uid) === undefined) this.#states.delete(uid);
+    else this.#states.set(uid, state);
   }
 }
 
-const groupOf = (apiVersion: string): string => apiVersion.split('/').slice(0, -1).join('/');
+/** It may have to go, or to be helped going. */
+function needsJudging(node: GraphNode, graph: OwnerGraph): boolean {
+  if (node.deleting) return node.finalizers.includes(ORPHAN) || node.finalizers.includes(FOREGROUND);
+  return node.owners.some(({ uid }) => graph.get(uid)?.deleting !== false);
+}
 
-const name = (node: GraphNode | undefined): string =>
-  node === undefined
-    ? ''
-    : `${apiVersionOf(node.type)} ${node.type.resource} ${node.key.namespace ?? ''}/${node.key.name}`;
-
-const ignoring =
-  (...reasons: readonly string[]) =>
-  (error: unknown): undefined => {
-    if (!isReason(error, ...reasons)) throw error;
-    return undefined;
-  };
+const describe = (node: GraphNode | undefined): object =>
+  node === undefined ? {} : { resource: node.type.resource, key: joinKey(node.key) };

@@ -65,13 +65,15 @@ export function deletionConditions(
   ];
 }
 
-/** Keeps the time of a condition that says what it said before. */
+/** Those before, with these set; the time of a condition that says what it said before is kept. */
 export function mergeConditions(
   before: readonly NamespaceCondition[],
   after: readonly NamespaceCondition[],
 ): readonly NamespaceCondition[] {
-  return after.map((next) => {
+  const set = after.map((next) => {
     const old = before.find(({ type }) => type === next.type);
     return old?.status === next.status && old.reason === next.reason && old.message === next.message ? old : next;
   });
+  const others = before.filter(({ type }) => !after.some((next) => next.type === type));
+  return [...others, ...set];
 }

@@ -40,7 +40,7 @@ int cgroup_limit(const char *path, const struct json *resources, struct error *e
 /* Deny all devices but the standard ones and those `resources.devices` allows. */
 int cgroup_devices(const char *path, const struct json *resources, struct error *error);
 int cgroup_devices_bpf(int group, const struct json *rules, struct error *error);
-/* Moves the calling process into the group; `except_v2` when clone3 has put it there. */
+/* Moves the calling process, which has one thread, into the group; `except_v2` when clone3 has put it there. */
 int cgroup_enter(const char *path, bool except_v2, struct error *error);
 /* Directory of the group in v2, for CLONE_INTO_CGROUP; -1 when there is no v2. */
 int cgroup_open_v2(const char *path);

@@ -7,6 +7,7 @@ import { newUid } from '../registry/names.js';
 import { commonHeaders, sendBytes, statusHeaders, statusOf, Warnings } from './answer.js';
 import { type Exchange, header } from './exchange.js';
 import { healthPaths, serveHealth } from './health.js';
+import { requestLabels } from './metrics.js';
 import type { Call, HttpParts } from './parts.js';
 import { servePath } from './paths.js';
 import { parseRequest, type RequestInfo } from './request-info.js';
@@ -26,8 +27,8 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
   const long = isLongRunning(info);
   let code = 200;
   let seated = false;
-  const { group = '', version = '', resource = '', subresource = '' } = info.resource ?? {};
-  if (long) parts.metrics.longRunning(info.verb, resource, 1);
+  const labels = requestLabels(parts.registry.kinds, info);
+  if (long) parts.metrics.longRunning(labels, 1);
   try {
     if (healthPaths.test(info.path)) {
       serveHealth(parts, exchange, info);
@@ -48,9 +49,8 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
     answerStatus(exchange, status, auditId, warnings);
   } finally {
     if (seated) parts.seats.release();
-    if (long) parts.metrics.longRunning(info.verb, resource, -1);
-    const labels = { verb: info.verb, group, version, resource, subresource, code: String(code) };
-    parts.metrics.request(labels, long ? undefined : (clock.now() - started) / 1000);
+    if (long) parts.metrics.longRunning(labels, -1);
+    parts.metrics.request(labels, code, long ? undefined : (clock.now() - started) / 1000);
   }
 }
 

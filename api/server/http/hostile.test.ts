@@ -41,8 +41,10 @@ async function guarded() {
   const root = server.localClient(componentUsers.apiServer);
   await bootstrapCluster({ client: root, reader: security.reader });
   const session = http2.connect(server.url, { rejectUnauthorized: false });
-  const as = (token: string, method: string, path: string, body?: object): Promise<Answer> =>
-    send(session, method, path, { headers: { authorization: `Bearer ${token}` }, body });
+  const ask = (token: string, method: string, path: string, body?: object | string): Promise<Answer> => {
+    const type: Record<string, string> = method === 'PATCH' ? { 'content-type': 'application/merge-patch+json' } : {};
+    return send(session, method, path, { headers: { authorization: `Bearer ${token}`, ...type }, body });
+  };
   /** A watch of one second, as text; the status where it is refused. */
   const watch = async (token: string, path: string): Promise<string | number> => {
     const separator = path.includes('?') ? '&' : '?';
@@ -63,7 +65,7 @@ async function guarded() {
   };
   return {
     server,
-    as,
+    as: ask,
     watch,
     close: async () => {
       session.destroy();
@@ -146,4 +148,37 @@ test('a write names its object in the body and the path alike', async () => {
   for (const method of ['PUT', 'PATCH'])
     expect((await api.as('root', method, secrets, { metadata: { generateName: 'x' } })).status).toBe(405);
   expect((await api.as('root', 'GET', `${secrets}/another`)).status).toBe(404);
+});
+
+test('figures grow with what is served, not with what is asked for', async () => {
+  const sizes: number[] = [];
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < 20; i++) {
+      const odd = `${round}-${i}`;
+      await api.as('nobody', 'GET', `/apis/g${odd}/v${odd}/r${odd}/n/s${odd}`);
+      await api.as('root', `M${odd}`, `/api/v1/namespaces/mine/secrets/open/s${odd}`);
+      await api.as('root', 'GET', `/apis/g${odd}/v1/watch/r${odd}`);
+    }
+    const text = (await api.as('root', 'GET', '/metrics')).text();
+    sizes.push(text.split('\n').filter((line) => line !== '').length);
+  }
+  expect(sizes[1]! - sizes[0]!).toBeLessThan(20);
+});
+
+test('names that every object has in JavaScript are names of nothing here', async () => {
+  for (const name of ['constructor', '__proto__', 'toString']) {
+    expect((await api.as('root', 'GET', `${secrets}/open/${name}`)).status).toBe(404);
+    expect((await api.as('root', 'GET', `/apis/${name}/v1/${name}`)).status).toBe(404);
+    expect((await api.as('root', name, secrets)).status).toBe(405);
+    const body = `{"metadata":{"name":"x-${name.length}","${name}":{"name":"y"}},"${name}":{"data":{}},"stringData":{}}`;
+    const made = await api.as('root', 'POST', `${secrets}?fieldValidation=Strict`, body);
+    expect([name, made.status, made.json().message]).toEqual([
+      name,
+      400,
+      expect.stringContaining(`unknown field "metadata.${name}", unknown field "${name}"`),
+    ]);
+    const merged = await api.as('root', 'PATCH', `${secrets}/open`, `{"metadata":{"labels":{"${name}":"a"}}}`);
+    expect([name, merged.status]).toEqual([name, name === '__proto__' ? 422 : 200]);
+  }
+  expect(({} as Record<string, unknown>).name).toBeUndefined();
 });

@@ -31,7 +31,16 @@ export interface Listener {
 
 const maxStreams = 1000;
 const nobody: Peer = { address: '' };
-const connectionHeaders = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade']);
+const connectionHeaders: ReadonlySet<string> = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
 
 /**
  * One TLS port for HTTP/2 and HTTP/1.1, told apart by ALPN. Rejects with an error that names the port when it is taken.
@@ -41,6 +50,8 @@ export function listen(options: ListenOptions): Promise<Listener> {
   const peers = new WeakMap<object, Peer>();
   const sockets = new Set<TLSSocket>();
   const h1 = http.createServer({ keepAliveTimeout: 120_000 });
+  // It never listens itself, and only what listens ends clients that do not finish their requests in time.
+  h1.emit('listening');
   const h2 = http2.createServer({
     settings: { maxConcurrentStreams: maxStreams, initialWindowSize: 1 << 20 },
     maxSessionMemory: 256,
@@ -96,6 +107,7 @@ export function listen(options: ListenOptions): Promise<Listener> {
         close: () =>
           new Promise((done) => {
             server.close(() => done());
+            h1.close();
             for (const socket of sockets) socket.destroy();
           }),
       });
@@ -224,5 +236,8 @@ class Http1Exchange implements Exchange {
 
 /** Headers that HTTP/2 has no place for are left out when an answer is passed on. */
 export function withoutConnectionHeaders(headers: http.IncomingHttpHeaders): OutgoingHttpHeaders {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !connectionHeaders.has(name)));
+  const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase());
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !connectionHeaders.has(name) && !named.includes(name)),
+  );
 }

@@ -1,4 +1,6 @@
 import type { Counter, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
+import type { KindTable } from '../registry/kind-table.js';
+import type { RequestInfo } from './request-info.js';
 import type { Seats } from './seats.js';
 
 /** What is told of one request when it is done. */
@@ -8,7 +10,23 @@ export interface RequestLabels {
   readonly version: string;
   readonly resource: string;
   readonly subresource: string;
-  readonly code: string;
+}
+
+const verbs: ReadonlySet<string> = new Set(
+  'get list watch create update patch delete deletecollection post put head options'.split(' '),
+);
+
+/**
+ * A request as the figures know it. Callers choose paths and methods, and every new set of labels is kept for ever: so what
+ * this server does not serve is all one.
+ */
+export function requestLabels(kinds: KindTable, { verb, resource }: RequestInfo): RequestLabels {
+  const kind = resource && kinds.find(resource.group, resource.version, resource.resource);
+  const known = verbs.has(verb) ? verb : 'other';
+  if (!kind) return { verb: known, group: '', version: '', resource: '', subresource: '' };
+  const { group, version } = kind;
+  const subresource = Object.hasOwn(kind.subresources, resource.subresource) ? resource.subresource : '';
+  return { verb: known, group, version, resource: kind.resource, subresource };
 }
 
 interface Instruments {
@@ -18,7 +36,7 @@ interface Instruments {
   readonly longRunning: Gauge;
 }
 
-const requestLabels = ['verb', 'group', 'version', 'resource', 'subresource', 'code'] as const;
+const labelNames = ['verb', 'group', 'version', 'resource', 'subresource', 'code'] as const;
 
 /**
  * The server's own figures, under the names Kubernetes' API server uses for the same things. The library is loaded after
@@ -33,15 +51,15 @@ export class Metrics {
     readonly revision: () => number,
   ) {}
 
-  request(labels: RequestLabels, seconds: number | undefined): void {
+  request(labels: RequestLabels, code: number, seconds: number | undefined): void {
     this.#note(({ requests, duration }) => {
-      requests.inc({ ...labels });
+      requests.inc({ ...labels, code: String(code) });
       if (seconds !== undefined) duration.observe({ verb: labels.verb, resource: labels.resource }, seconds);
     });
   }
 
   /** A watch or stream has begun (1) or ended (-1). */
-  longRunning(verb: string, resource: string, change: 1 | -1): void {
+  longRunning({ verb, resource }: RequestLabels, change: 1 | -1): void {
     this.#note(({ longRunning }) => longRunning.inc({ verb, resource }, change));
   }
 
@@ -56,7 +74,7 @@ export class Metrics {
       requests: new Counter({
         name: 'apiserver_request_total',
         help: 'Requests answered, by verb, resource and response code.',
-        labelNames: requestLabels,
+        labelNames,
         registers,
       }),
       duration: new Histogram({

@@ -57,7 +57,7 @@ export function negotiate(
   pretty: boolean,
 ): Representation {
   for (const { type, params } of parseAccept(accept)) {
-    const format = formats[type];
+    const format = Object.hasOwn(formats, type) ? formats[type] : undefined;
     if (!format || (format === 'protobuf' && !can.protobuf())) continue;
     if (params.as === undefined) return { format, version: 'v1', pretty };
     if (!can.convertible || format !== 'json' || params.g !== 'meta.k8s.io') continue;

@@ -59,7 +59,7 @@ export function parseRequest(method: string, url: string): RequestInfo {
   }
   const resource = rest[0]!;
   const name = rest[1] ?? '';
-  let verb = verbOf[method] ?? method.toLowerCase();
+  let verb = Object.hasOwn(verbOf, method) ? verbOf[method]! : method.toLowerCase();
   if (forcedWatch) verb = 'watch';
   else if (name === '') {
     if (verb === 'get') verb = isTrue(query.get('watch')) ? 'watch' : 'list';

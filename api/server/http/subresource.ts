@@ -22,7 +22,7 @@ const streaming = new Set(['exec', 'attach', 'portforward']);
 /** Answers a request for a subresource of a stored object. */
 export async function serveSubresource(parts: HttpParts, call: Call, target: Target): Promise<void> {
   const { kind, subresource: name } = target;
-  const sub = kind.subresources[name];
+  const sub = Object.hasOwn(kind.subresources, name) ? kind.subresources[name] : undefined;
   if (!sub) throw pathNotFound();
   const { verb } = call.info;
   if (!(sub.verbs as readonly string[]).includes(verb))

@@ -124,10 +124,9 @@ function numberOf(text: string): number | undefined {
   return /^\d+$/.test(text) && port > 0 && port < 65536 ? port : undefined;
 }
 
-/** The path up to and including `/proxy`. */
+/** The path up to and including `/proxy`: `/api/v1/namespaces/<namespace>/<resource>/<name>/proxy`. */
 function prefixOf(call: Call): string {
-  const at = call.info.path.indexOf('/proxy');
-  return call.info.path.slice(0, at + '/proxy'.length);
+  return /^\/*(?:[^/]+\/+){6}[^/]+/.exec(call.info.path)?.[0] ?? call.info.path;
 }
 
 /** The path and query the pod is asked for: as the client wrote it. */
@@ -148,7 +147,7 @@ async function ask(call: Call, { node, pod }: StreamTarget, port: number, path: 
   const { exchange } = call;
   const headers = Object.fromEntries(
     Object.entries(withoutConnectionHeaders(exchange.headers)).filter(
-      ([name]) => !name.startsWith(':') && name !== 'authorization' && name !== 'host',
+      ([name]) => !name.startsWith(':') && !name.startsWith('impersonate-') && !keptFromPods.has(name),
     ),
   );
   return new Promise((resolve, reject) => {
@@ -166,6 +165,9 @@ async function ask(call: Call, { node, pod }: StreamTarget, port: number, path: 
     exchange.body.pipe(request);
   });
 }
+
+/** Credentials are for this server, and who is asked is said anew. */
+const keptFromPods: ReadonlySet<string> = new Set(['authorization', 'sec-websocket-protocol', 'host', 'expect']);
 
 /** Redirects to the pod's own paths stay behind the proxy. */
 function rewritten(headers: http.OutgoingHttpHeaders, prefix: string): http.OutgoingHttpHeaders {

@@ -249,6 +249,14 @@ describe('proxy', () => {
     expect((await api.request('GET', `${pods}/web:81/proxy/`)).status).toBe(503);
     expect((await api.request('GET', `${pods}/https:web:80/proxy/`)).status).toBe(501);
 
+    await api.admin.create(Pods, pod('proxy-0', { spec }));
+    node.serve = () =>
+      'HTTP/1.1 200 OK\r\nProxy-Connection: close\r\nConnection: x-hop\r\nX-Hop: 1\r\nContent-Length: 2\r\n\r\nok';
+    const headers = { 'impersonate-group': 'system:masters', 'impersonate-user': 'root' };
+    expect((await api.request('GET', `${pods}/proxy-0/proxy/proxy/x`, { headers })).text()).toBe('ok');
+    expect(node.asked.at(-1)).toMatch(/^GET \/proxy\/x HTTP/);
+    expect(node.asked.at(-1)).not.toMatch(/impersonate/i);
+
     const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 's' }, spec: { ports: [{ port: 8080 }] } };
     const services = '/api/v1/namespaces/default/services';
     await api.request('POST', services, { body: service });

@@ -1,11 +1,12 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { AttachOptions, ExecOptions, ProcessStreams } from '@trimtab/client';
-import { badRequest, invalid, type KubeObject, StatusError } from '@trimtab/machinery';
+import { badRequest, invalid, type KubeObject, methodNotAllowed, StatusError } from '@trimtab/machinery';
 import { statusHeaders, statusOf, Warnings } from '../http/answer.js';
 import { pathNotFound } from '../http/answers.js';
 import type { Peer } from '../http/exchange.js';
 import { admitCaller } from '../http/handle.js';
+import { requestLabels } from '../http/metrics.js';
 import type { Call, HttpParts } from '../http/parts.js';
 import { isTrue, parseRequest } from '../http/request-info.js';
 import { validate } from '../registry/admit.js';
@@ -39,8 +40,8 @@ export async function handleUpgrade(
 ): Promise<void> {
   const info = parseRequest(request.method ?? 'GET', request.url ?? '/');
   const auditId = newUid(parts.registry.random);
-  const resource = info.resource?.resource ?? '';
-  parts.metrics.longRunning('connect', resource, 1);
+  const labels = { ...requestLabels(parts.registry.kinds, info), verb: 'connect' };
+  parts.metrics.longRunning(labels, 1);
   const stop = () => socket.destroy();
   parts.closing.addEventListener('abort', stop, { once: true });
   try {
@@ -55,6 +56,8 @@ export async function handleUpgrade(
       throw badRequest(
         `unable to upgrade to ${JSON.stringify(request.headers.upgrade)}: websocket and SPDY/3.1 are known`,
       );
+    if (!['GET', 'POST'].includes(request.method ?? '') || info.verb === 'watch')
+      throw methodNotAllowed({ group: '', resource: `pods/${path.subresource}` }, info.verb);
     if (path.subresource === 'portforward') await portForward(parts, call, target, upgrade);
     else if (path.subresource === 'exec' || path.subresource === 'attach')
       await runProcess(parts, call, target, upgrade);
@@ -65,7 +68,7 @@ export async function handleUpgrade(
     refuseUpgrade(socket, status, auditId);
   } finally {
     parts.closing.removeEventListener('abort', stop);
-    parts.metrics.longRunning('connect', resource, -1);
+    parts.metrics.longRunning(labels, -1);
   }
 }
 

@@ -46,75 +46,54 @@ function runtimes(directory) {
   return [ours, ...peers];
 }
 
-/** Interleaved, so that what else the machine does falls on all alike. */
-async function commandLines(room, view, rootfs) {
-  const errors = join(room.directory, 'errors');
-  const watch = new Stopwatch(view, errors);
-  const known = runtimes(room.directory);
-  const samples = new Map(known.map(({ name }) => [name, []]));
-  const floor = [];
-  const bundles = new Map(
-    known.map(({ name }) => [
-      name,
-      writeBundle(room.directory, `bundle-${name}`, configuration(['/bin/true'], `/${room.name}/${name}`, rootfs)),
-    ]),
+/** Times `run` of a bundle; undefined once a runtime has failed. */
+function commandLine({ name, program, root }, { room, rootfs, watch, errors }) {
+  const bundle = writeBundle(
+    room.directory,
+    `bundle-${name}`,
+    configuration(['/bin/true'], `/${room.name}/${name}`, rootfs),
   );
-  for (let round = -3; round < ROUNDS; round++) {
-    const { ms } = await watch.time('/bin/busybox true');
-    if (round >= 0) floor.push(ms);
-    for (const { name, program, root } of known) {
-      if (!samples.has(name)) continue;
-      const result = await watch.time(`${program} --root ${root} run --bundle ${bundles.get(name)} r${round + 3}`);
-      if (result.code !== 0) {
-        report.note(
-          `${name} run ended with ${result.code} and is left out: ${readFileSync(errors, 'utf8').trim().slice(0, 300)}`,
-        );
-        samples.delete(name);
-        continue;
-      }
-      // The first rounds are for caches.
-      if (round >= 0) samples.get(name).push(result.ms);
-      if (PAUSE_MS > 0) await sleep(PAUSE_MS);
-    }
-  }
-  const ours = samples.get('trimtab-core') ?? [];
-  const crun = samples.get('crun');
-  const rows = [...samples].map(([name, values]) => ({ what: `${name} run`, unit: 'ms', values }));
-  for (const [name, values] of samples)
-    if (name !== 'trimtab-core' && ours.length > 0)
-      rows.push({ what: `trimtab-core / ${name}`, unit: 'x', values: [median(ours) / median(values)] });
-  rows.push({ what: 'busybox true, no container', unit: 'ms', values: floor, note: 'what starting any program costs' });
-  report.section('Command line: start, /bin/true, exit, removed', rows);
-  report.extra('commandLines', Object.fromEntries(samples));
-  const execs = await execCommands(
-    room,
-    watch,
-    known.filter(({ name }) => samples.has(name)),
-    rootfs,
-  );
-  watch.close();
-  return { crun: crun && median(crun), execs };
+  let failed = false;
+  return async (round) => {
+    if (failed) return undefined;
+    const { ms, code } = await watch.time(`${program} --root ${root} run --bundle ${bundle} r${round}`);
+    if (code === 0) return { [name]: ms };
+    failed = true;
+    report.note(`${name} run ended with ${code} and is left out: ${readFileSync(errors, 'utf8').trim().slice(0, 300)}`);
+    return undefined;
+  };
 }
 
-/** exec into a container that runs, where the command line has it. */
-async function execCommands(room, watch, known, rootfs) {
-  const found = {};
-  for (const { name, program, root } of known) {
-    if (name === 'trimtab-core') continue;
-    const config = configuration(['/bin/sleep', '100000'], `/${room.name}/exec-${name}`, rootfs);
-    const bundle = writeBundle(room.directory, `exec-${name}`, config);
-    const run = `${program} --root ${root}`;
-    const { code } = await watch.time(`${run} create --bundle ${bundle} e && ${run} start e`);
-    if (code !== 0) continue;
-    found[name] = [];
-    for (let round = -3; round < ROUNDS; round++) {
-      const { ms } = await watch.time(`${run} exec e /bin/true`);
-      if (round >= 0) found[name].push(ms);
-    }
-    await watch.time(`${run} delete --force e`);
-  }
-  return found;
+/** Times exec into a container that runs, where the command line has it. */
+async function commandLineExec({ name, program, root }, { room, rootfs, watch }) {
+  if (name === 'trimtab-core') return undefined;
+  const config = configuration(['/bin/sleep', '100000'], `/${room.name}/exec-${name}`, rootfs);
+  const bundle = writeBundle(room.directory, `exec-${name}`, config);
+  const run = `${program} --root ${root}`;
+  const { code } = await watch.time(`${run} create --bundle ${bundle} e && ${run} start e`);
+  if (code !== 0) return undefined;
+  const time = async () => ({ [name]: (await watch.time(`${run} exec e /bin/true`)).ms });
+  return { time, end: () => watch.time(`${run} delete --force e`) };
 }
+
+/** Everyone takes a turn in every round, so that what else the machine does falls on all alike. The first rounds are for caches. */
+async function rounds(contestants) {
+  const samples = {};
+  for (let round = -3; round < ROUNDS; round++)
+    for (const contestant of contestants) {
+      const measured = await contestant(round + 3);
+      if (PAUSE_MS > 0) await sleep(PAUSE_MS);
+      if (round < 0) continue;
+      for (const [name, ms] of Object.entries(measured ?? {})) {
+        samples[name] ??= [];
+        samples[name].push(ms);
+      }
+    }
+  return samples;
+}
+
+/** The median of the ratios of each round, which holds when the whole machine becomes slower. */
+const ratio = (ours, theirs) => median(ours.map((ms, round) => ms / theirs[round]));
 
 /** The runtime as the kubelet uses it, over the sockets of node core and pod process. */
 class Sockets {
@@ -191,111 +170,82 @@ const lap = () => {
   };
 };
 
-async function sockets(room, rootfs, crun, peerExecs) {
-  const runtime = await nativeRuntime({
-    coreBinary,
-    runDir: join(room.directory, 'core'),
-    logger: silentLogger,
-    clock: systemClock,
-  });
-  const use = new Sockets(runtime, room, rootfs);
-  const steps = { sandbox: [], network: [], start: [], exit: [], remove: [], running: [], whole: [] };
-  for (let round = -3; round < ROUNDS; round++) {
-    const pod = `p${round + 3}`;
-    const took = lap();
-    const { netns } = await runtime.runSandbox(use.sandbox(pod));
-    const sandbox = took();
-    await use.attach(netns, round + 4);
-    const network = took();
-    const ended = use.ended(`${pod}-c`);
-    await runtime.startContainer(pod, use.container(pod, `${pod}-c`, ['/bin/true']));
-    const start = took();
-    await ended;
-    const exit = took();
-    await runtime.removeSandbox(pod);
-    const remove = took();
-    if (PAUSE_MS > 0) await sleep(PAUSE_MS);
-    if (round < 0) continue;
-    const running = sandbox + network + start;
-    for (const [name, value] of Object.entries({
-      sandbox,
-      network,
-      start,
-      exit,
-      remove,
-      running,
-      whole: running + exit + remove,
-    }))
-      steps[name].push(value);
-  }
-  report.section('Over the socket, as the kubelet asks: a pod of its own each time', [
-    {
-      what: 'sandbox + network + container running',
-      unit: 'ms',
-      values: steps.running,
-      target: { text: '<= 6', most: 6 },
-    },
-    { what: '  pod process, namespaces, cgroups', unit: 'ms', values: steps.sandbox },
-    { what: '  veth, address, routes', unit: 'ms', values: steps.network },
-    { what: '  container to execve', unit: 'ms', values: steps.start },
-    { what: 'until its exit is reported', unit: 'ms', values: steps.exit },
-    { what: 'sandbox removed', unit: 'ms', values: steps.remove },
-    {
-      what: 'all of it',
-      unit: 'ms',
-      values: steps.whole,
-      ...(crun ? { note: `${(median(steps.whole) / crun).toFixed(2)} x crun run` } : {}),
-    },
-  ]);
-  report.extra('pods', steps);
-  await withinOnePod(use, crun, peerExecs);
-  await runtime.core.request('core.exit', {}).catch(() => {});
-  runtime.close();
-}
-
-async function withinOnePod(use, crun, peerExecs) {
+/** A pod of its own for each container, as a pod of one container starts. */
+const ownPod = (use) => async (round) => {
   const { runtime } = use;
-  await runtime.runSandbox(use.sandbox('one'));
-  const whole = [];
-  const start = [];
-  for (let round = -3; round < ROUNDS; round++) {
-    const id = `one-c${round + 3}`;
-    const took = lap();
-    const ended = use.ended(id);
-    await runtime.startContainer('one', use.container('one', id, ['/bin/true']));
-    const started = took();
-    await ended;
-    await runtime.removeContainer(id);
-    const total = started + took();
-    if (PAUSE_MS > 0) await sleep(PAUSE_MS);
-    if (round < 0) continue;
-    start.push(started);
-    whole.push(total);
-  }
-  const owed = crun ? { target: { text: `<= ${(0.4 * crun).toFixed(1)} (0.4 x crun)`, most: 0.4 * crun } } : {};
+  const pod = `p${round}`;
+  const took = lap();
+  const { netns } = await runtime.runSandbox(use.sandbox(pod));
+  const sandbox = took();
+  await use.attach(netns, round + 1);
+  const network = took();
+  const ended = use.ended(`${pod}-c`);
+  await runtime.startContainer(pod, use.container(pod, `${pod}-c`, ['/bin/true']));
+  const start = took();
+  await ended;
+  const exit = took();
+  await runtime.removeSandbox(pod);
+  const remove = took();
+  const running = sandbox + network + start;
+  return { sandbox, network, start, exit, remove, running, whole: running + exit + remove };
+};
+
+/** Container after container in one pod, as a container that crashes starts again. */
+const samePod = (use) => async (round) => {
+  const { runtime } = use;
+  const id = `one-c${round}`;
+  const took = lap();
+  const ended = use.ended(id);
+  await runtime.startContainer('one', use.container('one', id, ['/bin/true']));
+  const inPod = took();
+  await ended;
+  await runtime.removeContainer(id);
+  return { inPod, inPodWhole: inPod + took() };
+};
+
+const execSync = (use) => async () => {
+  const took = lap();
+  const config = { command: ['/bin/true'], timeoutMs: 5_000, maxOutput: 100 };
+  const { exitCode } = await use.runtime.execSync('one-sleeper', config);
+  if (exitCode !== 0) throw new Error(`exec of true ended with ${exitCode}`);
+  return { 'over the socket': took() };
+};
+
+function tell(samples, names) {
+  const { crun } = samples;
+  const peers = names.filter((name) => samples[name]);
+  const against = (values) => (crun ? { note: `${ratio(values, crun).toFixed(2)} x crun run` } : {});
+  report.section('Command line: start, /bin/true, exit, removed', [
+    ...peers.map((name) => ({ what: `${name} run`, unit: 'ms', values: samples[name], ...against(samples[name]) })),
+    { what: 'busybox true, no container', unit: 'ms', values: samples.floor, note: 'what starting any program costs' },
+  ]);
+  const { running, sandbox, network, start, exit, remove, whole, inPod, inPodWhole } = samples;
+  report.section(
+    'Over the socket, as the kubelet asks: a pod of its own each time',
+    [
+      { what: 'sandbox + network + container running', values: running, target: { text: '<= 6', most: 6 } },
+      { what: '  pod process, namespaces, cgroups', values: sandbox },
+      { what: '  veth, address, routes', values: network },
+      { what: '  container to execve', values: start },
+      { what: 'until its exit is reported', values: exit },
+      { what: 'sandbox removed', values: remove },
+      { what: 'all of it', values: whole, ...against(whole) },
+    ].map((row) => ({ unit: 'ms', ...row })),
+  );
   report.section('Over the socket: container after container in one pod', [
-    { what: 'start, /bin/true, exit, removed', unit: 'ms', values: whole, ...owed },
-    { what: '  container to execve', unit: 'ms', values: start },
+    { what: 'start, /bin/true, exit, removed', unit: 'ms', values: inPodWhole, ...against(inPodWhole) },
+    { what: '  container to execve', unit: 'ms', values: inPod },
+    ...(crun
+      ? [
+          {
+            what: 'all of it / crun run, round by round',
+            unit: 'x',
+            values: inPodWhole.map((ms, i) => ms / crun[i]),
+            target: { text: '<= 0.4', most: 0.4 },
+          },
+        ]
+      : []),
   ]);
-  report.extra('containers', { start, whole });
-  await runtime.startContainer('one', use.container('one', 'one-sleeper', ['/bin/sleep', '100000']));
-  const execs = [];
-  for (let round = -3; round < ROUNDS; round++) {
-    const took = lap();
-    const { exitCode } = await runtime.execSync('one-sleeper', {
-      command: ['/bin/true'],
-      timeoutMs: 5_000,
-      maxOutput: 100,
-    });
-    if (exitCode !== 0) throw new Error(`exec of true ended with ${exitCode}`);
-    if (round >= 0) execs.push(took());
-  }
-  await runtime.removeSandbox('one');
-  report.section('exec of /bin/true in a running container', [
-    { what: 'execSync over the socket', unit: 'ms', values: execs, target: { text: '<= 1', most: 1 } },
-    ...Object.entries(peerExecs).map(([name, values]) => ({ what: `${name} exec`, unit: 'ms', values })),
-  ]);
-  report.extra('execs', { trimtab: execs, ...peerExecs });
 }
 
 /** The first move of a process into another v1 group after a quiet while waits for all processors, unless told not to. */
@@ -332,17 +282,58 @@ async function main(room) {
       'No default seccomp profile on this machine (package golang-github-containers-common): the command lines run without one',
     );
   const view = await PrivateView.open(room);
-  report.say('command lines');
-  const { crun, execs } = await commandLines(room, view, rootfs);
+  const errors = join(room.directory, 'errors');
+  const watch = new Stopwatch(view, errors);
+  const runtime = await nativeRuntime({
+    coreBinary,
+    runDir: join(room.directory, 'core'),
+    logger: silentLogger,
+    clock: systemClock,
+  });
+  const use = new Sockets(runtime, room, rootfs);
+  await runtime.runSandbox(use.sandbox('one'));
+  const known = runtimes(room.directory);
+  const stage = { room, rootfs, watch, errors };
+  report.say(`${ROUNDS} rounds`);
+  const samples = await rounds([
+    async () => ({ floor: (await watch.time('/bin/busybox true')).ms }),
+    ...known.map((runtime) => commandLine(runtime, stage)),
+    ownPod(use),
+    samePod(use),
+  ]);
+  tell(
+    samples,
+    known.map(({ name }) => name),
+  );
+  report.say('exec');
+  await runtime.startContainer('one', use.container('one', 'one-sleeper', ['/bin/sleep', '100000']));
+  const peers = [];
+  for (const runtime of known) peers.push(await commandLineExec(runtime, stage));
+  const present = peers.filter((peer) => peer !== undefined);
+  const execs = await rounds([execSync(use), ...present.map(({ time }) => time)]);
+  report.section('exec of /bin/true in a running container', [
+    ...Object.entries(execs).map(([name, values]) => ({
+      what: name === 'over the socket' ? 'trimtab, over the socket' : `${name} exec`,
+      unit: 'ms',
+      values,
+      ...(name === 'over the socket' ? { target: { text: '<= 1', most: 1 } } : {}),
+    })),
+  ]);
+  report.extra('samples', samples);
+  report.extra('execs', execs);
+  for (const { end } of present) await end();
+  await runtime.removeSandbox('one');
+  await runtime.core.request('core.exit', {}).catch(() => {});
+  runtime.close();
+  watch.close();
   view.close();
-  report.say('sockets');
-  await sockets(room, rootfs, crun, execs);
   report.note(
     'The command lines of all run in a mount namespace with a pure cgroup v1 view: crun and runc refuse a hybrid host.',
   );
   report.note(
     'crun and runc use the root file system as it is; over the socket each container also gets an overlay of its own.',
   );
+  report.note('Everyone takes a turn in every round; "x crun run" is the median of the ratios of each round.');
   report.finish(options.json);
 }
 

@@ -1,7 +1,7 @@
 /**
  * Puts the command line and everything below it into one file, and what V8 made of it into another: reading hundreds of small
- * modules, and compiling them, is most of what a start costs. `lmdb` brings native code and `prom-client` is loaded late: both
- * stay outside.
+ * modules, and compiling them, is most of what a start costs. Native code stays where it is; `prom-client`, which is loaded late,
+ * stays outside.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,6 +16,15 @@ import { build } from 'esbuild';
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const require = createRequire(import.meta.url);
 
+/** lmdb looks for its native code beside the file it believes to be in. */
+const nativeBesideItsPackage = {
+  name: 'native-beside-its-package',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\/lmdb\/dist\/index\.cjs$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replaceAll("'file:' + __filename", "__importMeta.resolve('lmdb')"),
+    })),
+};
+
 const bundle = here('./dist/bundle/main.cjs');
 rmSync(dirname(bundle), { recursive: true, force: true });
 await build({
@@ -25,9 +34,13 @@ await build({
   format: 'cjs',
   platform: 'node',
   target: 'node20',
-  external: ['lmdb', 'prom-client'],
-  // Its CommonJS form is two hundred modules that are put together at every start.
-  alias: { rxjs: join(dirname(require.resolve('rxjs/package.json')), 'dist/esm/index.js') },
+  external: ['prom-client', 'msgpackr-extract'],
+  plugins: [nativeBesideItsPackage],
+  alias: {
+    lmdb: require.resolve('lmdb'),
+    // Its CommonJS form is two hundred modules that are put together at every start.
+    rxjs: join(dirname(require.resolve('rxjs/package.json')), 'dist/esm/index.js'),
+  },
   sourcemap: 'linked',
   supported: { 'dynamic-import': false },
   define: { 'import.meta': '__importMeta' },

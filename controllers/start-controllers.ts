@@ -8,7 +8,7 @@ import { rootCaPublisher } from './cluster/root-ca/controller.js';
 import { serviceAccountController } from './cluster/serviceaccount/controller.js';
 import { endpointSliceController, endpointsController } from './network/index.js';
 import { Scheduler } from './scheduler/scheduler.js';
-import { deploymentController, replicaSetController } from './workloads/index.js';
+import { workloadControllers } from './workloads/index.js';
 
 export interface ControllersOptions {
   readonly client: Client;
@@ -31,8 +31,7 @@ export async function startControllers(options: ControllersOptions): Promise<Con
   const informers = new Informers({ client, clock, random, logger });
   const parts = { client, informers, clock, random, logger, ...(metrics ? { metrics } : {}) };
   const definitions = [
-    deploymentController,
-    replicaSetController,
+    ...workloadControllers,
     endpointSliceController,
     endpointsController,
     serviceAccountController,

@@ -1,2 +1,12 @@
-export { deploymentController } from './deployment/controller.js';
-export { replicaSetController } from './replicaset/controller.js';
+import type { ControllerDefinition } from '@trimtab/framework';
+import { daemonSetController } from './daemonset/controller.js';
+import { deploymentController } from './deployment/controller.js';
+import { replicaSetController } from './replicaset/controller.js';
+
+export { daemonSetController, deploymentController, replicaSetController };
+
+export const workloadControllers: readonly ControllerDefinition[] = [
+  deploymentController,
+  replicaSetController,
+  daemonSetController,
+];

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type KubeObject, VirtualClock } from '@trimtab/machinery';
@@ -9,6 +9,7 @@ import {
   CompactedError,
   ConflictError,
   DirectoryInUseError,
+  directoryHolder,
   FutureRevisionError,
   lmdbEngine,
   memoryEngine,
@@ -303,7 +304,14 @@ describe('the engine on disk', () => {
     const store = await open(await lmdbEngine(dir));
     await expect(lmdbEngine(dir)).rejects.toEqual(new DirectoryInUseError(dir, process.pid));
     await store.close();
-    writeFileSync(join(dir, 'lock'), '999999999 1\n');
-    await (await lmdbEngine(dir)).close();
+    // A dead process's, and one whose id is another process's by now.
+    for (const left of ['999999999 1\n', `${process.pid} 1\n`, '']) {
+      writeFileSync(join(dir, 'lock'), left);
+      expect(directoryHolder(dir)).toBeUndefined();
+      const engine = await lmdbEngine(dir);
+      expect(directoryHolder(dir)).toBe(process.pid);
+      await engine.close();
+      expect(readdirSync(dir).filter((name) => name.startsWith('lock') && !name.includes('mdb'))).toEqual([]);
+    }
   });
 });

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nativeRuntime, stopPods } from '@trimtab/kubelet-lite';
 import { silentLogger, systemClock } from '@trimtab/machinery';
 import { removeNetwork } from '@trimtab/net-plugin';
+import { directoryHolder } from '@trimtab/store';
 import { type ClusterFile, readClusterFile } from '../cluster-file.js';
 import { coreBinary } from '../core-binary.js';
 import { CliError } from '../errors.js';
@@ -15,10 +16,10 @@ const PATIENCE_MS = 60_000;
 /** Stops the cluster of a data directory, also when only its pods are left of it. */
 export async function down({ dataDir }: { readonly dataDir: string }): Promise<void> {
   const paths = pathsOf(resolve(dataDir));
-  const pid = holderOf(paths);
+  const pid = directoryHolder(paths.store);
   if (pid !== undefined) {
     process.kill(pid, 'SIGTERM');
-    if (!(await gone(pid))) throw new CliError(`process ${pid} does not stop; end it with: kill -9 ${pid}`);
+    if (!(await gone(paths, pid))) throw new CliError(`process ${pid} does not stop; end it with: kill -9 ${pid}`);
   }
   const file = readClusterFile(paths);
   if (file && existsSync(paths.run) && existsSync(coreBinary) && process.getuid?.() === 0) await sweep(paths, file);
@@ -37,24 +38,8 @@ async function sweep(paths: Paths, { podCidr }: ClusterFile): Promise<void> {
   }
 }
 
-/** The process that holds the store's lock, if it lives. */
-function holderOf(paths: Paths): number | undefined {
-  try {
-    const pid = Number(readFileSync(`${paths.store}/lock`, 'utf8').split(' ')[0]);
-    process.kill(pid, 0);
-    return pid;
-  } catch {
-    return undefined;
-  }
-}
-
-async function gone(pid: number): Promise<boolean> {
-  for (const end = performance.now() + PATIENCE_MS; performance.now() < end; await sleep(50)) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return true;
-    }
-  }
+async function gone(paths: Paths, pid: number): Promise<boolean> {
+  for (const end = performance.now() + PATIENCE_MS; performance.now() < end; await sleep(50))
+    if (directoryHolder(paths.store) !== pid) return true;
   return false;
 }

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Informers } from '@trimtab/client';
 import { type Controllers, startControllers } from '@trimtab/controllers';
@@ -7,6 +7,7 @@ import { type SimulatedNodes, startSimulatedNodes } from '@trimtab/kubelet-lite'
 import { type Node, Nodes } from '@trimtab/machinery';
 import { componentUsers, kubeconfig, publishKubernetesService } from '@trimtab/server';
 import { keepClusterFile } from '../cluster-file.js';
+import { allOf } from './all-of.js';
 import { type Ambient, type ControlPlane, localAddresses, startControlPlane } from './control-plane.js';
 import type { LocalNode } from './node.js';
 import type { UpOptions } from './options.js';
@@ -24,10 +25,14 @@ export interface Cluster {
 
 export type Milestone = 'api' | 'controllers' | 'network' | 'node';
 
-/** Resolves when every node is Ready and cluster DNS answers. What was started is stopped again when anything fails. */
+/**
+ * Resolves when every node is Ready and cluster DNS answers, or once the signal aborts and what has been started can be
+ * stopped. What was started is stopped again when anything fails.
+ */
 export async function startCluster(
   options: UpOptions,
   ambient: Ambient,
+  signal: AbortSignal,
   reached: (milestone: Milestone, fields: object) => void,
 ): Promise<Cluster> {
   let local: LocalNode | undefined;
@@ -39,12 +44,13 @@ export async function startCluster(
     nodeStreams: (name) => (name === options.nodeName ? local?.streams : simulated?.streams(name)),
     notReady: () => (starting ? ['cluster-start'] : []),
   });
-  const stop = async (): Promise<void> => {
-    await local?.shutDown();
-    await simulated?.stop();
-    await controllers?.stop();
-    await plane.close();
-  };
+  const stop = (): Promise<void> =>
+    allOf(
+      () => local?.shutDown(),
+      () => simulated?.stop(),
+      () => controllers?.stop(),
+      () => plane.close(),
+    );
   try {
     await writeKubeconfig(options, plane);
     reached('api', { server: plane.server.url });
@@ -63,9 +69,9 @@ export async function startCluster(
         count: options.simulatedNodes,
       });
     const expected = [...(options.node ? [options.nodeName] : []), ...(simulated?.names ?? [])];
-    await nodesReady(informers, expected);
-    reached('node', { nodes: expected.length });
-    starting = false;
+    await nodesReady(informers, expected, signal);
+    if (!signal.aborted) reached('node', { nodes: expected.length });
+    starting = signal.aborted;
     return { plane, informers, address: local?.address, stop };
   } catch (error) {
     await stop().catch(() => {});
@@ -87,12 +93,15 @@ async function publishService(options: UpOptions, plane: ControlPlane, address: 
 async function writeKubeconfig(options: UpOptions, { server, pki }: ControlPlane): Promise<void> {
   const text = kubeconfig({ server: server.url, caCertificate: pki.caCertificate, user: pki.admin });
   await mkdir(dirname(options.kubeconfig), { recursive: true });
-  await writeFile(options.kubeconfig, text, { mode: 0o600 });
+  // A new file, for one that is there keeps its mode, and this one holds a key.
+  const made = `${options.kubeconfig}.${process.pid}`;
+  await writeFile(made, text, { mode: 0o600 });
+  await rename(made, options.kubeconfig);
 }
 
-function nodesReady(informers: Informers, names: readonly string[]): Promise<void> {
+function nodesReady(informers: Informers, names: readonly string[], signal: AbortSignal): Promise<void> {
   const nodes = informers.get(Nodes);
   const isReady = (node: Node | undefined): boolean =>
     node?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
-  return watchUntil([nodes], () => names.every((name) => isReady(nodes.get({ name }))));
+  return watchUntil([nodes], () => signal.aborted || names.every((name) => isReady(nodes.get({ name }))), signal);
 }

@@ -17,6 +17,7 @@ import {
 import { lmdbEngine, openStore, type Store } from '@trimtab/store';
 import { CliError } from '../errors.js';
 import { portHolder } from '../port-holder.js';
+import { allOf } from './all-of.js';
 import type { UpOptions } from './options.js';
 
 export interface Ambient {
@@ -43,6 +44,14 @@ export interface Hooks {
 export async function startControlPlane(options: UpOptions, ambient: Ambient, hooks: Hooks): Promise<ControlPlane> {
   const { clock, random } = ambient;
   const store = await openStore({ engine: await lmdbEngine(options.paths.store), clock });
+  let server: ApiServer | undefined;
+  let security: ClusterSecurity | undefined;
+  const close = (): Promise<void> =>
+    allOf(
+      () => server?.close(),
+      () => security?.close(),
+      () => store.close(),
+    );
   try {
     const pki = ensurePki(options.paths.pki, {
       names: [options.nodeName],
@@ -50,7 +59,7 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
       dnsDomain: options.dnsDomain,
       clock,
     });
-    const security = createClusterSecurity({
+    security = createClusterSecurity({
       store,
       clock,
       random,
@@ -58,22 +67,14 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
       serviceCIDR: options.serviceCidr,
       issuer: `https://kubernetes.default.svc.${options.dnsDomain}`,
     });
-    const server = await serve(options, ambient, hooks, { store, pki, security }).catch(explainPort(options.port));
-    const client = (user: UserInfo): Client => server.localClient(user);
+    server = await serve(options, ambient, hooks, { store, pki, security }).catch(explainPort(options.port));
+    const served = server;
+    const client = (user: UserInfo): Client => served.localClient(user);
     await bootstrapCluster({ client: client(componentUsers.apiServer), reader: security.reader });
     security.keepWritten(client(componentUsers.apiServer), ambient.logger);
-    return {
-      server,
-      pki,
-      client,
-      async close() {
-        await server.close();
-        security.close();
-        await store.close();
-      },
-    };
+    return { server, pki, client, close };
   } catch (error) {
-    await store.close();
+    await close().catch(() => {});
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import { type Network, removeNetwork, startNetwork } from '@trimtab/net-plugin';
 import { componentUsers } from '@trimtab/server';
 import { architecture } from '../commands/image.js';
 import { coreBinary } from '../core-binary.js';
+import { allOf } from './all-of.js';
 import type { Ambient, ControlPlane } from './control-plane.js';
 import type { UpOptions } from './options.js';
 
@@ -42,14 +43,15 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
   };
   let network: Network | undefined;
   let kubelet: Kubelet | undefined;
-  const shutDown = async (): Promise<void> => {
-    await kubelet?.stop();
-    await stopPods(runtime, clock, GRACE_MS);
-    await network?.stop();
-    if (network) await removeNetwork(networkOptions);
-    await runtime.core.request('core.exit', {}).catch(() => {});
-    await runtime.close();
-  };
+  const shutDown = (): Promise<void> =>
+    allOf(
+      () => kubelet?.stop(),
+      () => stopPods(runtime, clock, GRACE_MS),
+      () => network?.stop(),
+      () => (network ? removeNetwork(networkOptions) : undefined),
+      () => runtime.core.request('core.exit', {}).catch(() => {}),
+      () => runtime.close(),
+    );
   try {
     network = await startNetwork(networkOptions);
     const images = await directoryImageStore({ directory: paths.images, architecture: architecture(), random, logger });

@@ -14,18 +14,20 @@ export async function up(raw: RawUpOptions): Promise<void> {
   const ambient = { clock: systemClock, random: systemRandom, logger };
   const stopping = new AbortController();
   const stopped = untilSignalled(stopping);
-  const cluster = await startCluster(options, ambient, (milestone, fields) =>
+  const cluster = await startCluster(options, ambient, stopping.signal, (milestone, fields) =>
     output.event(milestone, { ms: sinceStart(), ...fields }),
   );
   const { server } = cluster.plane;
   const seconds = (sinceStart() / 1000).toFixed(2);
-  output.event(
-    'ready',
-    { ms: sinceStart(), kubeconfig: options.kubeconfig, server: server.url },
-    `ready in ${seconds} s: ${server.url}, kubeconfig ${options.kubeconfig}`,
-  );
   try {
-    if (options.chart !== undefined) await install(options, output, cluster, stopping.signal);
+    if (!stopping.signal.aborted) {
+      output.event(
+        'ready',
+        { ms: sinceStart(), kubeconfig: options.kubeconfig, server: server.url },
+        `ready in ${seconds} s: ${server.url}, kubeconfig ${options.kubeconfig}`,
+      );
+      if (options.chart !== undefined) await install(options, output, cluster, stopping.signal);
+    }
     await stopped;
   } finally {
     output.event('stopping', {}, 'stopping');

@@ -47,6 +47,8 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
     }
     if (out.destroyed || out.writableEnded) return;
     if (out.writableLength > maxBehind) {
+      // Not ended but torn down: what it has not read would be kept until it does.
+      out.destroy();
       finish();
       return;
     }

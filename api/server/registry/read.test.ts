@@ -1,5 +1,6 @@
 import { ConfigMaps, type KubeObject, type StatusError } from '@trimtab/machinery';
 import { failure, key, map, record, type TestCluster, testCluster } from './testing.js';
+import { watchObjects } from './watch.js';
 
 let cluster: TestCluster;
 beforeEach(async () => {
@@ -105,6 +106,23 @@ describe('watch', () => {
     expect(watch.ended()).toBeUndefined();
     await cluster.clock.advance(1000);
     expect(watch.ended()).toBe('complete');
+  });
+
+  test('an object that a watcher cannot take ends that watch and no other', async () => {
+    const kind = cluster.registry.kinds.find('', 'v1', 'configmaps')!;
+    const ends: (string | undefined)[] = [];
+    const next = () => {
+      throw new Error('cannot be written');
+    };
+    const sink = { next, end: (error?: StatusError) => ends.push(error?.message) };
+    await cluster.client.create(ConfigMaps, map('before'));
+    const other = record(cluster.client, ConfigMaps, { resourceVersion: '1' });
+    await watchObjects(cluster.registry, kind, '', { resourceVersion: '1' }, sink);
+    await cluster.client.create(ConfigMaps, map('a'));
+    await cluster.clock.advance(0);
+    expect(ends.at(-1)).toContain('cannot be written');
+    expect(other.seen).toEqual(['ADDED a']);
+    other.stop();
   });
 
   test('a revision that is gone is refused before anything is sent', async () => {

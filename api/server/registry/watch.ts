@@ -116,8 +116,13 @@ class WatchSession {
 
   #deliver(event: StoreEvent): void {
     if (this.#stopped) return;
-    const notice = noticeOf(this.kind, this.selection, event);
-    if (notice) this.sink.next(notice);
+    // Whatever an object does to a watcher is that watcher's end: thrown from here, it would be the process's.
+    try {
+      const notice = noticeOf(this.kind, this.selection, event);
+      if (notice) this.sink.next(notice);
+    } catch (error) {
+      this.#finish(asStatus(error));
+    }
   }
 
   #scheduleBookmarks(timeout: number): void {

@@ -1,4 +1,4 @@
-import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 
 /** The data directory belongs to another living process. */
 export class DirectoryInUseError extends Error {
@@ -27,13 +27,45 @@ export function lockDirectory(directory: string): () => void {
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
-      const [pid, started] = readFileSync(file, 'utf8').trim().split(' ');
-      if (startTime(Number(pid)) === started) throw new DirectoryInUseError(directory, Number(pid));
-      unlinkSync(file);
+      const holder = directoryHolder(directory);
+      if (holder !== undefined) throw new DirectoryInUseError(directory, holder);
+      clearAway(file, `${mine}.stale`);
     }
   } finally {
     unlinkSync(mine);
   }
+}
+
+/** Takes a dead process's lock away; one that somebody was quicker to take, and lives, is put back. */
+function clearAway(file: string, aside: string): void {
+  try {
+    renameSync(file, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  try {
+    if (holderIn(aside) !== undefined) linkSync(aside, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    unlinkSync(aside);
+  }
+}
+
+/** The living process that has the directory; undefined where there is none, also when its id is another process's now. */
+export const directoryHolder = (directory: string): number | undefined => holderIn(`${directory}/lock`);
+
+function holderIn(file: string): number | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+  const [id, started] = text.trim().split(' ');
+  const pid = Number(id);
+  return started !== undefined && startTime(pid) === started ? pid : undefined;
 }
 
 /** Clock ticks after boot at which the process started (proc(5), stat field 22); undefined when it is gone. */

@@ -10,7 +10,7 @@ import {
   type ResourceType,
 } from '@trimtab/machinery';
 import { FollowedKinds } from '../followed-kinds.js';
-import { FOREGROUND, ORPHAN } from './facts.js';
+import { FOREGROUND, ORPHAN, ownerState } from './facts.js';
 import { type GraphNode, graphNode, OwnerGraph } from './graph.js';
 import { collectionMachine } from './machine.js';
 import { Observer } from './observer.js';
@@ -65,7 +65,7 @@ export class GarbageCollector {
     this.#queue.close();
   }
 
-  /** By uid, the state of every object there is that was judged and is not simply there to stay. */
+  /** By uid, the state of every object that is there and not simply to stay or on its way out by itself. */
   get states(): ReadonlyMap<string, string> {
     return this.#states;
   }
@@ -81,6 +81,7 @@ export class GarbageCollector {
     } else {
       this.#graph.put(node);
       if (needsJudging(node, this.#graph)) this.#queue.add(node.uid);
+      else this.#states.delete(node.uid);
       if (node.deleting && node.finalizers.includes(FOREGROUND)) this.#judge(this.#graph.dependents(node.uid));
     }
     // An owner in foreground deletion may have waited for this one to go, or to let go of it.
@@ -104,7 +105,8 @@ export class GarbageCollector {
   async #process(uid: string): Promise<void> {
     const node = this.#graph.get(uid);
     try {
-      if (node !== undefined) await this.#collect(node);
+      // What the first lists brought before its owner has one by now: that needs no question.
+      if (node !== undefined && needsJudging(node, this.#graph)) await this.#collect(node);
       this.#queue.forget(uid);
     } catch (error) {
       // Conflict: somebody changed it meanwhile, and that change will bring it here again; but it may not be a cause to.
@@ -132,7 +134,10 @@ export class GarbageCollector {
 /** It may have to go, or to be helped going. */
 function needsJudging(node: GraphNode, graph: OwnerGraph): boolean {
   if (node.deleting) return node.finalizers.includes(ORPHAN) || node.finalizers.includes(FOREGROUND);
-  return node.owners.some(({ uid }) => graph.get(uid)?.deleting !== false);
+  return node.owners.some(({ uid }) => {
+    const owner = graph.get(uid);
+    return owner?.deleting === true || ownerState(owner, node.key.namespace) !== 'solid';
+  });
 }
 
 const describe = (node: GraphNode | undefined): object =>

@@ -47,19 +47,25 @@ void stream_close(struct stream *s)
     s->closed(s);
 }
 
-static void flush(struct stream *s)
+/* False when the connection is gone; the caller may have to close it. */
+static bool send_queued(struct stream *s)
 {
     while (s->out.length) {
         ssize_t n = send(s->socket.fd, s->out.data, s->out.length, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && errno == EAGAIN)
-            break;
-        if (n < 0) {
-            stream_close(s);
-            return;
-        }
+        if (n < 0)
+            return errno == EAGAIN;
         buffer_consume(&s->out, (size_t)n);
+    }
+    return true;
+}
+
+static void flush(struct stream *s)
+{
+    if (!send_queued(s)) {
+        stream_close(s);
+        return;
     }
     if (!s->out.length) {
         buffer_free(&s->out);
@@ -74,15 +80,20 @@ static void flush(struct stream *s)
         s->drained(s);
 }
 
-void stream_send(struct stream *s, int channel, const char *data, size_t length)
+static bool queue(struct stream *s, int channel, const char *data, size_t length)
 {
-    if (s->socket.fd < 0 || s->ending)
-        return;
     size_t start = frame_begin(&s->out);
     buffer_append(&s->out, (char[]){(char)channel}, 1);
     buffer_append(&s->out, data, length);
     frame_end(&s->out, start);
-    if (s->out.failed)
+    return !s->out.failed;
+}
+
+void stream_send(struct stream *s, int channel, const char *data, size_t length)
+{
+    if (s->socket.fd < 0 || s->ending)
+        return;
+    if (!queue(s, channel, data, length))
         stream_close(s);
     else
         /* Not flush(): it may free the stream, and our caller still holds it. The loop sends at once. */
@@ -93,13 +104,18 @@ void stream_end(struct stream *s, int exit_code)
 {
     char text[40];
     int n = snprintf(text, sizeof text, "{\"exitCode\":%d}", exit_code);
+    if (!queue(s, STREAM_EXIT, text, (size_t)n)) {
+        stream_close(s);
+        return;
+    }
     loop_forget(&s->input);
     if (s->input.fd >= 0)
         close(s->input.fd);
     s->input.fd = s->terminal = -1;
     buffer_free(&s->pending);
-    stream_send(s, STREAM_EXIT, text, (size_t)n);
     s->ending = true;
+    /* At once: when the container's exit is known the whole pod may be killed, and what waits here with it. */
+    send_queued(s);
     watch(s);
 }
 

@@ -169,7 +169,9 @@ static int create_in(const struct hierarchy *h, const char *path, struct error *
     char dir[PATH_MAX], parent[PATH_MAX];
     size_t length = strlen(h->mount);
     cgroup_file(dir, sizeof dir, h, path, "");
-    /* Most starts make one group under parents that exist. */
+    /* Most starts make one group under parents that exist; a v1 group without cpuset needs nothing else. */
+    if (!h->v2 && !(h->controllers >> CG_CPUSET & 1) && mkdir(dir, 0755) == 0)
+        return 0;
     for (size_t i = length + 1;; i++) {
         if (dir[i] != '/' && dir[i] != 0)
             continue;
@@ -216,20 +218,46 @@ int cgroup_create_v2(const char *path, struct error *error)
     return h ? create_in(h, path, error) : 0;
 }
 
+int cgroup_open(const char *path, struct cgroup_door *door, struct error *error)
+{
+    char name[PATH_MAX];
+    door->count = 0;
+    for (int i = 0; i < count; i++) {
+        cgroup_file(name, sizeof name, &all[i], path, all[i].v2 ? "" : "tasks");
+        int fd = openat(AT_FDCWD, name, all[i].v2 ? O_RDONLY | O_DIRECTORY | O_CLOEXEC : O_WRONLY | O_CLOEXEC);
+        if (fd < 0) {
+            int saved = errno;
+            cgroup_close(door);
+            return fail(error, "cgroup", saved, "%s", name);
+        }
+        if (all[i].v2)
+            door->v2 = fd;
+        else
+            door->v1[door->count++] = fd;
+    }
+    return 0;
+}
+
 /*
  * v1's `tasks` moves one thread where `cgroup.procs` moves a process: the same for a process of one thread, but for the
  * caller itself the kernel (since 5.5) then skips the lock behind which `cgroup.procs` waits 4 to 8 ms for an RCU grace
  * period on a quiet machine.
  */
-int cgroup_enter(const char *path, bool except_v2, struct error *error)
+int cgroup_enter(const struct cgroup_door *door, struct error *error)
 {
-    for (int i = 0; i < count; i++) {
-        if (except_v2 && all[i].v2)
-            continue;
-        if (cgroup_write(&all[i], path, all[i].v2 ? "cgroup.procs" : "tasks", "0", error) < 0)
-            return -1;
-    }
+    for (int i = 0; i < door->count; i++)
+        if (write(door->v1[i], "0", 1) < 0)
+            return fail(error, "cgroup", errno, "tasks of hierarchy %d", i);
     return 0;
+}
+
+void cgroup_close(struct cgroup_door *door)
+{
+    while (door->count > 0)
+        close(door->v1[--door->count]);
+    if (door->v2 >= 0)
+        close(door->v2);
+    door->v2 = -1;
 }
 
 int cgroup_open_v2(const char *path)

@@ -40,8 +40,18 @@ int cgroup_limit(const char *path, const struct json *resources, struct error *e
 /* Deny all devices but the standard ones and those `resources.devices` allows. */
 int cgroup_devices(const char *path, const struct json *resources, struct error *error);
 int cgroup_devices_bpf(int group, const struct json *rules, struct error *error);
-/* Moves the calling process, which has one thread, into the group; `except_v2` when clone3 has put it there. */
-int cgroup_enter(const char *path, bool except_v2, struct error *error);
+/*
+ * The open way into a group for processes made later: in v1 the caller moves itself, in v2 clone3 makes it there. Costs
+ * a descriptor for each hierarchy. Zero-initialise with `v2` -1.
+ */
+struct cgroup_door {
+    int v1[16], count;
+    int v2; /* directory, for CLONE_INTO_CGROUP; -1 without v2 */
+};
+int cgroup_open(const char *path, struct cgroup_door *door, struct error *error);
+/* Moves the calling process, which has one thread, into the v1 groups. */
+int cgroup_enter(const struct cgroup_door *door, struct error *error);
+void cgroup_close(struct cgroup_door *door);
 /* Directory of the group in v2, for CLONE_INTO_CGROUP; -1 when there is no v2. */
 int cgroup_open_v2(const char *path);
 /* SIGKILL to everything in the group and below; what is forked meanwhile is caught by calling again. */

@@ -203,7 +203,7 @@ static int prepare(struct child *child, struct plan *plan, struct rootfs *fs, st
     fs->terminal = -1;
     if (setsid() < 0)
         return fail(error, "session", errno, "setsid");
-    if (child->cgroup_path && cgroup_enter(child->cgroup_path, child->in_v2, error) < 0)
+    if (cgroup_enter(child->door, error) < 0)
         return -1;
     if (join_namespaces(plan, error) < 0 || set_oom_score(child, &plan->process, error) < 0 ||
         rootfs_open_sources(fs, plan, arena, error) < 0)
@@ -242,8 +242,9 @@ void child_exec(struct child *child, struct plan_process *plan, int pidfd, uint6
     begin(child);
     /* Joining makes us visible inside: nothing of us may be read or traced from there (we run from a sealed copy). */
     prctl(PR_SET_DUMPABLE, 0);
-    if (setsid() < 0 || (child->cgroup_path && cgroup_enter(child->cgroup_path, child->in_v2, &error) < 0) ||
-        set_oom_score(child, plan, &error) < 0)
+    if (setsid() < 0)
+        fail(&error, "session", errno, "setsid");
+    if (error.stage || cgroup_enter(child->door, &error) < 0 || set_oom_score(child, plan, &error) < 0)
         die(child->channel, &error);
     if (setns(pidfd, (int)namespaces) < 0) {
         fail(&error, "namespace", errno, "the container's");

@@ -1,6 +1,7 @@
 #ifndef TRIMTAB_CHILD_H
 #define TRIMTAB_CHILD_H
 
+#include "cgroup.h"
 #include "plan.h"
 #include "rootfs.h"
 
@@ -19,8 +20,7 @@ struct child_message {
 struct child {
     int channel;
     int stdio[3]; /* -1: /dev/null, or the terminal when the plan has one */
-    const char *cgroup_path;
-    bool in_v2;      /* clone3 has put us into the v2 group */
+    const struct cgroup_door *door; /* to its v1 groups; clone3 has put it into the v2 group */
     bool keep_stdio; /* of the caller (command line) */
     int null;        /* the host's /dev/null, opened before anything of the container's can be in the way */
     int exec_gate;   /* >= 0: wait for one byte before execve (OCI create/start) */

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "cgroup.h"
@@ -71,8 +70,9 @@ void container_free(struct container *c)
         close(c->input);
     if (c->log.file >= 0)
         close(c->log.file);
-    if (c->config >= 0)
-        close(c->config);
+    if (c->exec_image >= 0)
+        close(c->exec_image);
+    cgroup_close(&c->door);
     free(c->id);
     free(c->name);
     free(c->log_path);
@@ -85,6 +85,8 @@ void container_free(struct container *c)
 /* Its layer and groups; what the kernel still holds on to for a moment is tried again at removal. */
 static void container_clean(struct container *c)
 {
+    if (!c->own_groups)
+        return;
     cgroup_kill(c->cgroup);
     cgroup_remove(c->cgroup);
     if (*c->directory)
@@ -179,27 +181,6 @@ static void container_exited(struct process *p, int status)
     pod_broadcast_exit(c);
 }
 
-/* exec takes credentials, environment and profile from the container; they wait outside this small process's memory. */
-static int keep_config(const struct json *spec, struct error *error)
-{
-    struct buffer text = {0};
-    struct json_writer w = {.out = &text};
-    int fd = memfd_create("config", MFD_CLOEXEC);
-    json_open(&w, NULL, '{');
-    json_value(&w, "process", json_get(spec, "process"));
-    json_value(&w, "seccomp", json_get(json_get(spec, "linux"), "seccomp"));
-    json_close(&w, '}');
-    ssize_t n = fd < 0 || text.failed ? -1 : write(fd, text.data, text.length);
-    bool whole = n == (ssize_t)text.length;
-    buffer_free(&text);
-    if (!whole) {
-        if (fd >= 0)
-            close(fd);
-        return fail(error, "start", errno, "keeping the configuration");
-    }
-    return fd;
-}
-
 /* Which PID namespace the container is born in: the node's, the pod's, a named one, or its own. */
 static int choose_pid_namespace(struct container *c, const struct json *spec, struct birth *where,
                                 struct error *error)
@@ -223,31 +204,19 @@ static int choose_pid_namespace(struct container *c, const struct json *spec, st
     return 0;
 }
 
-static void run_child(struct container *c, struct child *child, const struct json *params, const struct error *early)
-    __attribute__((noreturn));
-static void run_child(struct container *c, struct child *child, const struct json *params, const struct error *early)
+/* Network, IPC and UTS are the pod's, and children are in them already; PID is settled by clone. */
+static int plan_for_pod(const struct container *c, struct plan *plan, struct arena *arena, const struct json *spec,
+                        struct error *error)
 {
-    /* Everything below is this child's own memory: the pod process stays as small as it was. */
-    struct arena arena = {0};
-    struct plan plan = {0};
-    struct rootfs fs = {.directory = c->directory, .cgroup_path = c->cgroup};
-    struct error error = *early;
-    fs.layers = (const char *const *)plan_strings(&arena, json_get(params, "layers"), "layers", &error);
-    if (!fs.layers || plan_container(&plan, &arena, json_get(params, "spec"), &error) < 0) {
-        struct child_message m = {.kind = CHILD_FAILED, .err = error.err};
-        snprintf(m.stage, sizeof m.stage, "%s", error.stage);
-        snprintf(m.object, sizeof m.object, "%s", error.object);
-        (void)!write(child->channel, &m, sizeof m);
-        _exit(127);
-    }
-    /* Network, IPC and UTS are the pod's, and we are in them. PID was settled by clone. */
     uint64_t private = (pod.host_network ? 0 : CLONE_NEWNET) | (pod.host_ipc ? 0 : CLONE_NEWIPC);
-    plan.new_namespaces = (plan.new_namespaces & CLONE_NEWCGROUP) | private;
-    plan.join_count = 0;
-    plan.hostname = NULL;
-    plan.process.terminal = c->tty;
-    plan.process.die_with_parent = true;
-    child_container(child, &plan, &fs, &arena);
+    if (plan_container(plan, arena, spec, error) < 0)
+        return -1;
+    plan->new_namespaces = (plan->new_namespaces & CLONE_NEWCGROUP) | private;
+    plan->join_count = 0;
+    plan->hostname = NULL;
+    plan->process.terminal = c->tty;
+    plan->process.die_with_parent = true;
+    return 0;
 }
 
 static int open_pipes(struct container *c, const struct json *params, int child_ends[3], struct error *error)
@@ -292,46 +261,46 @@ static struct container *container_new(const struct json *params)
     c->log = (struct log){.file = -1, .path = c->log_path};
     c->lines[0].name = "stdout";
     c->lines[1].name = "stderr";
-    c->output[0].fd = c->output[1].fd = c->input = c->config = -1;
+    c->output[0].fd = c->output[1].fd = c->input = c->exec_image = c->door.v2 = -1;
     c->next = containers;
     containers = c;
     return c;
 }
 
-static int container_launch(struct container *c, const struct json *params, struct error *error)
+/* The plan is made here, where the filter of an earlier start is still known, and carried out in the child. */
+static int container_launch(struct container *c, const struct json *params, struct arena *arena, struct error *error)
 {
-    const struct json *spec = json_get(params, "spec"), *resources = json_get(json_get(spec, "linux"), "resources");
+    const struct json *spec = json_get(params, "spec");
     struct birth where = {.pid_namespace = -1, .v2_group = -1};
     int ends[3] = {-1, -1, -1};
-    struct child child = {.exec_gate = -1};
-    struct error early = {0};
-    if ((c->config = keep_config(spec, error)) < 0)
+    struct plan plan = {0};
+    struct rootfs fs = {.directory = c->directory, .cgroup_path = c->cgroup};
+    fs.layers = (const char *const *)plan_strings(arena, json_get(params, "layers"), "layers", error);
+    if (!fs.layers || plan_for_pod(c, &plan, arena, spec, error) < 0 ||
+        (c->exec_image = exec_image_write(json_get(spec, "process"), &plan.process, error)) < 0)
         return -1;
     if (*c->log_path && log_open(&c->log, error) < 0)
         return -1;
-    if (cgroup_create(c->cgroup, false, error) < 0 || cgroup_limit(c->cgroup, resources, error) < 0 ||
-        cgroup_devices(c->cgroup, resources, error) < 0)
+    int created = cgroup_create(c->cgroup, false, error);
+    /* A busy group is somebody else's: leave it alone. */
+    c->own_groups = created == 0 || error->err != EBUSY;
+    if (created < 0 || cgroup_limit(c->cgroup, plan.resources, error) < 0 ||
+        cgroup_devices(c->cgroup, plan.resources, error) < 0 || cgroup_open(c->cgroup, &c->door, error) < 0)
         return -1;
     if (choose_pid_namespace(c, spec, &where, error) < 0 || open_pipes(c, params, ends, error) < 0)
         return -1;
-    where.v2_group = cgroup_open_v2(c->cgroup);
-    c->in_v2 = where.v2_group >= 0;
-    child = (struct child){.stdio = {ends[0], ends[1], ends[2]}, .cgroup_path = c->cgroup, .in_v2 = c->in_v2, .exec_gate = -1};
+    c->namespaces = CLONE_NEWNS | (plan.new_namespaces & CLONE_NEWCGROUP);
+    where.v2_group = c->door.v2;
+    struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .door = &c->door, .exec_gate = -1};
     pid_t pid = process_clone(&c->process, &where, &child, error);
     if (pid == 0)
-        run_child(c, &child, params, &early);
+        child_container(&child, &plan, &fs, arena);
     for (int i = 0; i < 3; i++)
         if (ends[i] >= 0)
             close(ends[i]);
-    if (where.v2_group >= 0)
-        close(where.v2_group);
     if (where.pid_namespace >= 0)
         close(where.pid_namespace);
     c->pid = pid;
-    c->namespaces = CLONE_NEWNS;
-    json_each(item, json_get(json_get(spec, "linux"), "namespaces"))
-        if (strcmp(json_get_string(item, "type", ""), "cgroup") == 0)
-            c->namespaces |= CLONE_NEWCGROUP;
     return pid < 0 ? -1 : 0;
 }
 
@@ -357,10 +326,11 @@ static int container_start(struct request *request, const struct json *params, s
     (void)ok;
     if (!(c = container_new(params)))
         return fail(error, "start", ENOMEM, "%s", id);
-    if (container_launch(c, params, error) < 0) {
-        /* A busy group is somebody else's: leave it alone. */
-        if (error->err != EBUSY)
-            container_clean(c);
+    struct arena arena = {0};
+    int launched = container_launch(c, params, &arena, error);
+    arena_free(&arena);
+    if (launched < 0) {
+        container_clean(c);
         container_free(c);
         return OP_FAILED;
     }

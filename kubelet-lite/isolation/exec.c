@@ -209,43 +209,25 @@ static void sync_late(struct timer *timer)
     process_signal(&e->process, SIGKILL, true);
 }
 
-static void run_child(struct container *c, struct child *child, const struct exec *e, const struct json *params)
-    __attribute__((noreturn));
-static void run_child(struct container *c, struct child *child, const struct exec *e, const struct json *params)
+static int plan_exec(const struct container *c, const struct exec *e, const struct json *params, struct plan_process *plan,
+                     struct arena *arena, struct error *error)
 {
-    struct arena arena = {0};
-    struct plan_process plan = {0};
-    struct error error = {0};
-    size_t fault;
-    const char *why;
-    off_t size = lseek(c->config, 0, SEEK_END);
-    char *text = arena_alloc(&arena, (size_t)size + 1);
-    struct json *config = NULL;
-    if (pread(c->config, text, (size_t)size, 0) == size)
-        config = json_parse(&arena, text, (size_t)size, &fault, &why);
-    /* The same parser and the same credentials code as for the container's first process (CVE-2022-27650). */
-    if (!config)
-        fail(&error, "exec", EINVAL, "the container's configuration");
-    else if (plan_process(&plan, &arena, json_get(config, "process"), config, &error) == 0) {
-        plan.args = plan_strings(&arena, json_get(params, "command"), "command", &error);
-        plan.terminal = e->tty;
-        plan.die_with_parent = true;
-        if (plan.args && !plan.args[0])
-            fail(&error, "exec", EINVAL, "command is empty");
-        else if (plan.args)
-            child_exec(child, &plan, c->process.pidfd, c->namespaces);
-    }
-    struct child_message m = {.kind = CHILD_FAILED, .err = error.err};
-    snprintf(m.stage, sizeof m.stage, "%s", error.stage);
-    snprintf(m.object, sizeof m.object, "%s", error.object);
-    (void)!write(child->channel, &m, sizeof m);
-    _exit(127);
+    if (exec_image_read(c->exec_image, plan, arena, error) < 0 ||
+        !(plan->args = plan_strings(arena, json_get(params, "command"), "command", error)))
+        return -1;
+    plan->terminal = e->tty;
+    plan->die_with_parent = true;
+    return plan->args[0] ? 0 : fail(error, "exec", EINVAL, "command is empty");
 }
 
-static int exec_launch(struct exec *e, struct container *c, const struct json *params, struct error *error)
+static int exec_launch(struct exec *e, struct container *c, const struct json *params, struct arena *arena,
+                       struct error *error)
 {
     int pair[2], ends[3] = {-1, -1, -1};
-    struct birth where = {.pid_namespace = c->process.pidfd, .v2_group = -1};
+    struct birth where = {.pid_namespace = c->process.pidfd, .v2_group = c->door.v2};
+    struct plan_process plan = {0};
+    if (plan_exec(c, e, params, &plan, arena, error) < 0)
+        return -1;
     for (int i = 0; i < 3 && !e->tty; i++) {
         if (!e->want[i])
             continue;
@@ -259,17 +241,13 @@ static int exec_launch(struct exec *e, struct container *c, const struct json *p
             output_open(e, i - 1, pair[0]);
         }
     }
-    if (c->in_v2)
-        where.v2_group = cgroup_open_v2(c->cgroup);
-    struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .cgroup_path = c->cgroup, .in_v2 = where.v2_group >= 0, .exec_gate = -1};
+    struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .door = &c->door, .exec_gate = -1};
     pid_t pid = process_clone(&e->process, &where, &child, error);
     if (pid == 0)
-        run_child(c, &child, e, params);
+        child_exec(&child, &plan, c->process.pidfd, c->namespaces);
     for (int i = 0; i < 3; i++)
         if (ends[i] >= 0)
             close(ends[i]);
-    if (where.v2_group >= 0)
-        close(where.v2_group);
     return pid < 0 ? -1 : 0;
 }
 
@@ -295,7 +273,10 @@ static int exec_begin(struct request *request, const struct json *params, struct
         e->limit = (size_t)1 << 20;
     e->command = strdup(json_text(json_first(json_get(params, "command")), ""));
     e->timer.fire = sync_late;
-    if (exec_launch(e, c, params, error) < 0) {
+    struct arena arena = {0};
+    int launched = exec_launch(e, c, params, &arena, error);
+    arena_free(&arena);
+    if (launched < 0) {
         exec_free(e);
         return OP_FAILED;
     }

@@ -22,11 +22,11 @@ static int make_gate(const struct oci *oci, struct error *error)
     return gate < 0 ? fail(error, "start", errno, "%s", path) : gate;
 }
 
-static int open_birth(const struct plan *plan, const char *cgroup, struct birth *birth, struct error *error)
+static int open_birth(const struct plan *plan, const struct cgroup_door *door, struct birth *birth, struct error *error)
 {
     *birth = (struct birth){.flags = plan->new_namespaces & ~(uint64_t)(CLONE_NEWNS | CLONE_NEWCGROUP),
                             .pid_namespace = -1,
-                            .v2_group = cgroup_open_v2(cgroup)};
+                            .v2_group = door->v2};
     for (size_t i = 0; i < plan->join_count; i++) {
         if (plan->join[i].type != CLONE_NEWPID)
             continue;
@@ -97,7 +97,8 @@ int oci_launch(struct oci *oci, bool gate, struct oci_state *state, struct error
     struct plan plan = {0};
     struct rootfs fs = {.layers = no_layers};
     struct birth birth;
-    struct child child = {.stdio = {-1, -1, -1}, .keep_stdio = true, .exec_gate = -1};
+    struct cgroup_door door = {.v2 = -1};
+    struct child child = {.stdio = {-1, -1, -1}, .door = &door, .keep_stdio = true, .exec_gate = -1};
     int pidfd, channel;
     if (make_directories(oci->root, 0700) < 0)
         return fail(error, "state", errno, "%s", oci->root);
@@ -107,12 +108,11 @@ int oci_launch(struct oci *oci, bool gate, struct oci_state *state, struct error
         oci_forget(oci);
         return -1;
     }
-    fs.cgroup_path = child.cgroup_path = state->cgroup;
+    fs.cgroup_path = state->cgroup;
     pid_t pid = -1;
-    if ((!gate || (child.exec_gate = make_gate(oci, error)) >= 0) && open_birth(&plan, state->cgroup, &birth, error) == 0) {
-        child.in_v2 = birth.v2_group >= 0;
+    if ((!gate || (child.exec_gate = make_gate(oci, error)) >= 0) && cgroup_open(state->cgroup, &door, error) == 0 &&
+        open_birth(&plan, &door, &birth, error) == 0)
         pid = child_clone(&birth, &child, &pidfd, &channel, error);
-    }
     if (pid == 0)
         child_container(&child, &plan, &fs, &arena);
     if (pid < 0 || await_child(channel, error) < 0) {

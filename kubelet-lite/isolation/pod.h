@@ -47,9 +47,10 @@ struct container {
     struct process process; /* first */
     char *id, *name, *log_path, *directory, *cgroup, *annotations;
     enum { CONTAINER_STARTING, CONTAINER_RUNNING, CONTAINER_EXITED } state;
-    bool tty, takes_input, stdin_once, own_pid, in_v2;
+    bool tty, takes_input, stdin_once, own_pid, own_groups;
     uint64_t namespaces;   /* to join for exec */
-    int config;            /* memfd of {"process", "seccomp"}, for exec */
+    int exec_image;        /* exec_image.c, -1 */
+    struct cgroup_door door;
     pid_t pid;
     int64_t started, finished;
     int exit_code, signal;
@@ -70,6 +71,10 @@ void container_write(const struct container *c, struct json_writer *w, const cha
 /* Attached streams that cannot take more stop the pump, so a slow reader slows the container, as a terminal does. */
 void container_pump(struct container *c, bool run);
 void container_kill_all(void);
+
+/* exec_image.c */
+int exec_image_write(const struct json *process, const struct plan_process *plan, struct error *error);
+int exec_image_read(int fd, struct plan_process *plan, struct arena *arena, struct error *error);
 
 /* stream.c */
 void stream_output(struct container *c, int channel, const char *data, size_t length);

@@ -141,30 +141,53 @@ static int flags_of(const struct json *profile, unsigned *flags, struct error *e
     return 0;
 }
 
-int seccomp_compile(struct plan_process *plan, struct arena *arena, const struct json *profile, struct error *error)
+static int compile(const struct json *profile, uint64_t capabilities, struct buffer *program, struct error *error)
 {
     struct seccomp_rules rules = {0};
-    struct buffer program = {0};
     int result = 0;
+    if (json_get_string(profile, "profile", NULL))
+        seccomp_default_profile(&rules, capabilities);
+    else
+        result = rules_of(profile, &rules, error);
+    if (result == 0)
+        result = seccomp_assemble(&rules, program, error);
+    free(rules.rules);
+    return result;
+}
+
+static void point_at(struct plan_process *plan, const struct buffer *program, void *instructions)
+{
+    plan->filter.len = (unsigned short)(program->length / sizeof(struct sock_filter));
+    plan->filter.filter = instructions;
+}
+
+int seccomp_compile(struct plan_process *plan, struct arena *arena, const struct json *profile, struct error *error)
+{
+    /* The built-in profile depends on nothing but capabilities, and nearly all containers ask for the same. */
+    static struct buffer latest;
+    static uint64_t latest_capabilities;
+    uint64_t capabilities = plan->capabilities[CAP_BOUNDING];
     if (!json_is(profile, JSON_OBJECT))
         return 0;
     const char *builtin = json_get_string(profile, "profile", NULL);
     if (builtin && strcmp(builtin, "runtime/default") != 0)
-        result = fail(error, "seccomp", ENOTSUP, "profile %s", builtin);
-    else if (builtin)
-        seccomp_default_profile(&rules, plan->capabilities[CAP_BOUNDING]);
-    else
-        result = rules_of(profile, &rules, error);
-    if (result == 0)
-        result = flags_of(profile, &plan->filter_flags, error);
-    if (result == 0)
-        result = seccomp_assemble(&rules, &program, error);
-    if (result == 0) {
-        plan->filter.len = (unsigned short)(program.length / sizeof(struct sock_filter));
-        plan->filter.filter = arena_alloc(arena, program.length);
-        memcpy(plan->filter.filter, program.data, program.length);
+        return fail(error, "seccomp", ENOTSUP, "profile %s", builtin);
+    if (flags_of(profile, &plan->filter_flags, error) < 0)
+        return -1;
+    struct buffer program = {0};
+    if (builtin && latest.length && latest_capabilities == capabilities) {
+        point_at(plan, &latest, latest.data);
+    } else if (compile(profile, capabilities, &program, error) < 0) {
+        buffer_free(&program);
+        return -1;
+    } else if (builtin) {
+        buffer_free(&latest);
+        latest = program;
+        latest_capabilities = capabilities;
+        point_at(plan, &latest, latest.data);
+    } else {
+        point_at(plan, &program, memcpy(arena_alloc(arena, program.length), program.data, program.length));
+        buffer_free(&program);
     }
-    buffer_free(&program);
-    free(rules.rules);
-    return result;
+    return 0;
 }

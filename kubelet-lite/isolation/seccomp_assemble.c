@@ -25,7 +25,7 @@ struct range {
 
 struct assembler {
     struct buffer *out;
-    const struct seccomp_rule *rules;
+    const struct seccomp_rule **rules; /* by number */
     uint32_t default_action;
 };
 
@@ -117,8 +117,8 @@ static void assemble_ranges(struct assembler *a, const struct range *r, size_t c
     if (count == 1) {
         bool decided = false;
         for (size_t i = r->from; i < r->to && !decided; i++) {
-            assemble_rule(a, &a->rules[i]);
-            decided = a->rules[i].condition_count == 0;
+            assemble_rule(a, a->rules[i]);
+            decided = a->rules[i]->condition_count == 0;
         }
         if (!decided)
             RETURN(r->action);
@@ -144,35 +144,30 @@ static void assemble_ranges(struct assembler *a, const struct range *r, size_t c
     assemble_ranges(a, r + half, count - half);
 }
 
-/* Merge sort, because it is stable: among rules of one number the first written decides. */
-static int sort_rules(struct seccomp_rule *rules, size_t count)
+/* Merge sort, because it is stable: among rules of one number the first written decides. `spare` is as long. */
+static void sort_rules(const struct seccomp_rule **rules, const struct seccomp_rule **spare, size_t count)
 {
-    struct seccomp_rule *copy = malloc((count + 1) * sizeof *copy);
-    if (!copy)
-        return -1;
     for (size_t width = 1; width < count; width *= 2) {
         for (size_t low = 0; low < count; low += 2 * width) {
             size_t mid = low + width < count ? low + width : count, high = mid + width < count ? mid + width : count;
             size_t i = low, j = mid, k = low;
             while (i < mid || j < high)
-                copy[k++] = j >= high || (i < mid && rules[i].number <= rules[j].number) ? rules[i++] : rules[j++];
+                spare[k++] = j >= high || (i < mid && rules[i]->number <= rules[j]->number) ? rules[i++] : rules[j++];
         }
-        memcpy(rules, copy, count * sizeof *rules);
+        memcpy(rules, spare, count * sizeof *rules);
     }
-    free(copy);
-    return 0;
 }
 
-static size_t make_ranges(struct seccomp_rules *set, struct range *ranges)
+static size_t make_ranges(const struct seccomp_rules *set, const struct seccomp_rule **rules, struct range *ranges)
 {
     size_t n = 0;
     uint32_t expected = 0;
     ranges[n++] = (struct range){.first = 0, .action = set->default_action};
     for (size_t i = 0; i < set->count;) {
-        const struct seccomp_rule *rule = &set->rules[i];
+        const struct seccomp_rule *rule = rules[i];
         uint32_t number = (uint32_t)rule->number;
         size_t end = i + 1;
-        while (end < set->count && set->rules[end].number == rule->number)
+        while (end < set->count && rules[end]->number == rule->number)
             end++;
         struct range next = {.first = number, .action = set->default_action};
         if (rule->condition_count == 0)
@@ -203,23 +198,19 @@ static size_t make_ranges(struct seccomp_rules *set, struct range *ranges)
 
 int seccomp_assemble(const struct seccomp_rules *rules, struct buffer *out, struct error *error)
 {
-    struct seccomp_rules sorted = *rules;
-    struct range *ranges = calloc(2 * rules->count + 4, sizeof *ranges);
     struct assembler assembler = {.out = out, .default_action = rules->default_action}, *a = &assembler;
-    sorted.rules = malloc((rules->count + 1) * sizeof *sorted.rules);
-    if (!ranges || !sorted.rules) {
+    size_t count = rules->count;
+    struct range *ranges = calloc(2 * count + 4, sizeof *ranges);
+    const struct seccomp_rule **order = malloc((2 * count + 1) * sizeof *order);
+    if (!ranges || !order) {
         free(ranges);
-        free(sorted.rules);
+        free(order);
         return fail(error, "seccomp", ENOMEM, "%s", "filter");
     }
-    if (rules->count)
-        memcpy(sorted.rules, rules->rules, rules->count * sizeof *sorted.rules);
-    if (sort_rules(sorted.rules, sorted.count) < 0) {
-        free(ranges);
-        free(sorted.rules);
-        return fail(error, "seccomp", ENOMEM, "%s", "filter");
-    }
-    a->rules = sorted.rules;
+    for (size_t i = 0; i < count; i++)
+        order[i] = &rules->rules[i];
+    sort_rules(order, order + count, count);
+    a->rules = order;
     LOAD(offsetof(struct seccomp_data, arch));
     put(a, BPF_JMP | BPF_JEQ | BPF_K, NATIVE, 1, 0);
     RETURN(SECCOMP_RET_ERRNO | ENOSYS);
@@ -229,9 +220,9 @@ int seccomp_assemble(const struct seccomp_rules *rules, struct buffer *out, stru
     put(a, BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1);
     RETURN(SECCOMP_RET_ERRNO | ENOSYS);
 #endif
-    assemble_ranges(a, ranges, make_ranges(&sorted, ranges));
+    assemble_ranges(a, ranges, make_ranges(rules, order, ranges));
     free(ranges);
-    free(sorted.rules);
+    free(order);
     if (out->failed || position(a) > BPF_MAXINSNS)
         return fail(error, "seccomp", E2BIG, "%zu instructions", position(a));
     return 0;

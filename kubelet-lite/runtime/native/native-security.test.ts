@@ -210,6 +210,52 @@ describePods(`confinement${reason ? ` (skipped: ${reason})` : ''}`, () => {
       await expect(pods.runtime.runSandbox({ ...config, cgroupPath })).rejects.toMatchObject({ errno: 'EINVAL' });
   });
 
+  test('exec is under the very filter of its container, in containers of one pod with different ones', async () => {
+    const filter = (names: string[]) => (spec: OciSpec) => ({
+      ...spec,
+      linux: {
+        ...spec.linux,
+        seccomp: { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names, action: 'SCMP_ACT_ERRNO', errnoRet: 95 }] },
+      },
+    });
+    await start('no-mkdir', ['sleep', '1000'], undefined, filter(['mkdir', 'mkdirat']));
+    await start('no-link', ['sleep', '1000'], undefined, filter(['symlink', 'symlinkat']));
+    const tried = 'mkdir /made 2>&1; ln -s a /linked 2>&1; mount -t tmpfs x /tmp 2>&1; true';
+    expect((await sh(tried, 'no-mkdir')).stdout).toMatch(
+      /^mkdir: .*Operation not supported\nmount: .*(denied|permitted)/,
+    );
+    expect((await sh(tried, 'no-link')).stdout).toMatch(/^ln: .*Operation not supported\nmount: /);
+    expect((await sh(tried)).stdout).toMatch(/^mount: /);
+    for (const id of ['no-mkdir', 'no-link']) await pods.runtime.removeContainer(id);
+  });
+
+  test('first process and exec are in the groups of the container in every hierarchy', async () => {
+    const { pid } = await start('grouped', ['sleep', '1000']);
+    const counted = (line: string) =>
+      /:(|name=systemd|.*\b(cpu|cpuset|memory|pids|devices|freezer|blkio)\b.*):/.test(line);
+    const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n').filter(counted);
+    expect(groups.filter((line) => !line.endsWith('/pod/grouped'))).toEqual([]);
+    // Seen from the container's own cgroup namespace anything else is a path that leads out of it.
+    const own = (await sh('cat /proc/self/cgroup', 'grouped')).stdout.trim().split('\n').filter(counted);
+    expect(own).toHaveLength(groups.length);
+    expect(own.filter((line) => !line.endsWith(':/'))).toEqual([]);
+    await pods.runtime.removeContainer('grouped');
+  });
+
+  test('a start that is refused leaves the container alone whose group it names', async () => {
+    const clash = pods.container('clash', ['true'], {}, (spec) => ({
+      ...spec,
+      linux: { ...spec.linux, cgroupsPath: 'x/idle', uidMappings: [{ containerID: 0, hostID: 1, size: 1 }] },
+    }));
+    await expect(pods.runtime.startContainer('pod', clash)).rejects.toMatchObject({ errno: 'EOPNOTSUPP' });
+    const busy = pods.container('busy', ['true'], {}, (spec) => ({
+      ...spec,
+      linux: { ...spec.linux, cgroupsPath: 'x/idle' },
+    }));
+    await expect(pods.runtime.startContainer('pod', busy)).rejects.toMatchObject({ stage: 'cgroup', errno: 'EBUSY' });
+    expect((await sh('echo alive')).stdout).toBe('alive\n');
+  });
+
   test('a read-only root is one; what is not supported is refused by name', async () => {
     const text = await said('ro', 'touch /x 2>&1; touch /dev/x && echo fine', (s) => ({
       ...s,

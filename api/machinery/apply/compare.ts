@@ -1,7 +1,15 @@
 import { equalJson, isRecord, type JsonRecord } from '../patch/structure.js';
 import { canonicalQuantity, isQuantity } from '../quantity/quantity.js';
 import type { Schema } from '../schema/schema.js';
-import { emptyFieldSet, type FieldSet, FieldSetBuilder, isEmptySet, unionSets, withoutPrefixes } from './field-set.js';
+import {
+  emptyFieldSet,
+  type FieldSet,
+  FieldSetBuilder,
+  isEmptySet,
+  memberSet,
+  unionSets,
+  withoutPrefixes,
+} from './field-set.js';
 import { fieldElement } from './path-element.js';
 import { childSchema, isHollow, itemElement, presentField, shapeOf } from './shape.js';
 
@@ -18,7 +26,7 @@ const same: Comparison = { added: emptyFieldSet, removed: emptyFieldSet, modifie
 export function compareObjects(before: unknown, after: unknown, schema: Schema | undefined): Comparison {
   if (before === after) return same;
   const walk = new Walk();
-  walk.compare(before, after, schema, []);
+  walk.compare(before, after, schema);
   return { added: walk.added.build(), removed: walk.removed.build(), modified: walk.modified.build() };
 }
 
@@ -41,61 +49,89 @@ class Walk {
   readonly removed = new FieldSetBuilder();
   readonly modified = new FieldSetBuilder();
 
-  compare(before: unknown, after: unknown, schema: Schema | undefined, path: readonly string[]): void {
+  /** Of what is being compared. */
+  readonly #path: string[] = [];
+
+  compare(before: unknown, after: unknown, schema: Schema | undefined): void {
     if (before === after) return;
+    if (before === undefined) this.added.insertSet(this.#path, allOf(after, schema));
+    else if (after === undefined) this.removed.insertSet(this.#path, allOf(before, schema));
+    else this.#compareBoth(before, after, schema);
+  }
+
+  #compareBoth(before: unknown, after: unknown, schema: Schema | undefined): void {
     const shape = shapeOf(schema, isHollow(after) ? before : after);
     if (!isHollow(before) && !isHollow(after) && shapeOf(schema, before) !== shape) {
       // The value turned from a map into a scalar, say: everything in the old one is gone, the new one is new.
-      this.compare(before, undefined, schema, path);
-      this.compare(undefined, after, schema, path);
-      return;
-    }
-    if (shape === 'leaf' || (isHollow(before) && isHollow(after))) {
-      if (before === undefined) this.added.insert(path);
-      else if (after === undefined) this.removed.insert(path);
-      else if (!equalLeaves(before, after, schema)) this.modified.insert(path);
-      return;
-    }
-    if (shape === 'map') this.#compareMaps(record(before), record(after), schema, path);
-    else this.#compareLists(list(before), list(after), schema!, path);
-    if (before === undefined) this.added.insert(path);
-    else if (after === undefined) this.removed.insert(path);
+      this.compare(before, undefined, schema);
+      this.compare(undefined, after, schema);
+    } else if (shape === 'leaf' || (isHollow(before) && isHollow(after))) {
+      if (!equalLeaves(before, after, schema)) this.modified.insert(this.#path);
+    } else if (shape === 'map') this.#compareMaps(record(before), record(after), schema);
+    else this.#compareLists(list(before), list(after), schema!);
   }
 
-  #compareMaps(
+  #compareMaps(before: JsonRecord | undefined, after: JsonRecord | undefined, schema: Schema | undefined): void {
+    for (const field in before) if (Object.hasOwn(before, field)) this.#compareField(before, after, schema, field);
+    for (const field in after)
+      if (Object.hasOwn(after, field) && !(before && Object.hasOwn(before, field)))
+        this.#compareField(before, after, schema, field);
+  }
+
+  #compareField(
     before: JsonRecord | undefined,
     after: JsonRecord | undefined,
     schema: Schema | undefined,
-    path: readonly string[],
+    field: string,
   ): void {
-    const fields = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})]);
-    for (const field of fields) {
-      const old = presentField(schema, before, field);
-      const next = presentField(schema, after, field);
-      if (old !== next) this.compare(old, next, childSchema(schema, field), [...path, fieldElement(field)]);
-    }
+    const old = presentField(schema, before, field);
+    const next = presentField(schema, after, field);
+    if (old === next) return;
+    this.#path.push(fieldElement(field));
+    this.compare(old, next, childSchema(schema, field));
+    this.#path.pop();
   }
 
-  #compareLists(before: readonly unknown[], after: readonly unknown[], schema: Schema, path: readonly string[]): void {
+  #compareLists(before: readonly unknown[], after: readonly unknown[], schema: Schema): void {
     const old = grouped(before, schema);
     const next = grouped(after, schema);
     for (const element of new Set([...old.keys(), ...next.keys()])) {
-      const at = [...path, element];
-      const was = old.get(element) ?? [];
-      const is = next.get(element) ?? [];
-      // An element that stands more than once is compared as a whole; see fieldsOf.
-      if (was.length <= 1 && is.length <= 1) this.compare(was[0], is[0], schema.items, at);
-      else if (was.length > 1 && is.length > 1) {
-        if (!equalJson(was, is)) this.modified.insert(at);
-      } else if (was.length > 1) {
-        if (is.length > 0) this.compare(undefined, is[0], schema.items, at);
-        else this.removed.insert(at);
-      } else {
-        if (was.length > 0) this.compare(was[0], undefined, schema.items, at);
-        this.added.insert(at);
-      }
+      this.#path.push(element);
+      this.#compareItems(old.get(element) ?? [], next.get(element) ?? [], schema.items);
+      this.#path.pop();
     }
   }
+
+  /** An element that stands more than once is compared as a whole; see fieldsOf. */
+  #compareItems(was: readonly unknown[], is: readonly unknown[], schema: Schema | undefined): void {
+    if (was.length <= 1 && is.length <= 1) this.compare(was[0], is[0], schema);
+    else if (was.length > 1 && is.length > 1) {
+      if (!equalJson(was, is)) this.modified.insert(this.#path);
+    } else if (was.length > 1) {
+      if (is.length > 0) this.compare(undefined, is[0], schema);
+      else this.removed.insert(this.#path);
+    } else {
+      if (was.length > 0) this.compare(was[0], undefined, schema);
+      this.added.insert(this.#path);
+    }
+  }
+}
+
+/** Every field of a value that has no counterpart, itself included. */
+function allOf(value: unknown, schema: Schema | undefined): FieldSet {
+  const children = new Map<string, FieldSet>();
+  if (isHollow(value)) return memberSet(children);
+  const shape = shapeOf(schema, value);
+  if (shape === 'map') {
+    for (const field of Object.keys(value as JsonRecord)) {
+      const child = presentField(schema, value as JsonRecord, field);
+      if (child !== undefined) children.set(fieldElement(field), allOf(child, childSchema(schema, field)));
+    }
+  } else if (shape === 'list') {
+    for (const [element, items] of grouped(value as readonly unknown[], schema!))
+      children.set(element, items.length > 1 ? memberSet(new Map()) : allOf(items[0], schema!.items));
+  }
+  return memberSet(children);
 }
 
 const record = (value: unknown): JsonRecord | undefined => (isRecord(value) ? value : undefined);

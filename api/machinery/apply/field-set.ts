@@ -22,14 +22,36 @@ export const isEmptySet = (set: FieldSet): boolean => !set.member && set.childre
 const node = (member: boolean, children: ReadonlyMap<string, FieldSet>): FieldSet =>
   children.size === 0 ? (member ? leaf : emptyFieldSet) : { member, children };
 
+/** A node whose own path is in the set, with these below it. */
+export const memberSet = (children: ReadonlyMap<string, FieldSet>): FieldSet => node(true, children);
+
 /** Collects paths into a set; the only mutable thing here. */
 export class FieldSetBuilder {
   #member = false;
-  readonly #children = new Map<string, FieldSetBuilder>();
+  #whole: FieldSet | undefined;
+  #children: Map<string, FieldSetBuilder> | undefined;
 
   insert(path: readonly string[]): void {
+    this.#at(path).#member = true;
+  }
+
+  /** Puts a whole set where the path leads; nothing else may be inserted there or below. */
+  insertSet(path: readonly string[], set: FieldSet): void {
+    this.#at(path).#whole = set;
+  }
+
+  build(): FieldSet {
+    if (this.#whole) return this.#whole;
+    if (!this.#children) return this.#member ? leaf : emptyFieldSet;
+    const children = new Map<string, FieldSet>();
+    for (const [element, child] of this.#children) children.set(element, child.build());
+    return node(this.#member, children);
+  }
+
+  #at(path: readonly string[]): FieldSetBuilder {
     let at: FieldSetBuilder = this;
     for (const element of path) {
+      at.#children ??= new Map();
       let child = at.#children.get(element);
       if (!child) {
         child = new FieldSetBuilder();
@@ -37,13 +59,7 @@ export class FieldSetBuilder {
       }
       at = child;
     }
-    at.#member = true;
-  }
-
-  build(): FieldSet {
-    const children = new Map<string, FieldSet>();
-    for (const [element, child] of this.#children) children.set(element, child.build());
-    return node(this.#member, children);
+    return at;
   }
 }
 
@@ -96,6 +112,8 @@ function subtract(a: FieldSet, b: FieldSet, inner: (a: FieldSet, b: FieldSet) =>
 }
 
 export function intersectSets(a: FieldSet, b: FieldSet): FieldSet {
+  if (a.children.size > b.children.size) return intersectSets(b, a);
+  if (a.children.size === 0) return a.member && b.member ? leaf : emptyFieldSet;
   const children = new Map<string, FieldSet>();
   for (const [element, child] of a.children) {
     const theirs = b.children.get(element);
@@ -123,19 +141,55 @@ export function pathsOf(set: FieldSet, prefix: readonly string[] = []): readonly
   return paths;
 }
 
-const sortedElements = (set: FieldSet): string[] => [...set.children.keys()].sort(compareElements);
+/** Plain text order is the order of elements, but for positions, which come last. */
+const sortedElements = (set: FieldSet): string[] => {
+  const elements: string[] = [];
+  let positions = false;
+  for (const element of set.children.keys()) {
+    elements.push(element);
+    positions ||= element.charCodeAt(0) === POSITION;
+  }
+  return elements.length < 2 ? elements : positions ? elements.sort(compareElements) : elements.sort();
+};
 
-/** The FieldsV1 form: `{}` is a member, `.` marks a member that has children. */
-export function encodeFieldSet(set: FieldSet): FieldsV1 {
-  const entries = sortedElements(set).map((element) => {
-    const child = set.children.get(element)!;
-    const below = encodeFieldSet(child);
-    return [element, child.member && child.children.size > 0 ? { '.': {}, ...below } : below] as const;
-  });
-  return Object.fromEntries(entries);
-}
+const POSITION = 'i'.charCodeAt(0);
 
 const decoded = new WeakMap<object, FieldSet>();
+
+/**
+ * The FieldsV1 form: `{}` is a member, `.` marks a member that has children. Objects made from one template get the same
+ * FieldsV1, which is the larger part of most of them.
+ */
+export function encodeFieldSet(set: FieldSet): FieldsV1 {
+  const fields = encodeChildren(set, false);
+  const text = JSON.stringify(fields);
+  const known = recent.get(text) ?? older.get(text);
+  if (!known && recent.size >= RECENT) {
+    older = recent;
+    recent = new Map();
+  }
+  const shared = known ?? fields;
+  if (text.length <= SHARED_LENGTH) recent.set(text, shared);
+  // What is a member itself is not said at the root, so that set would be read back as another.
+  if (!known && !set.member) decoded.set(fields, set);
+  return shared;
+}
+
+/** Texts met lately, in two generations; longer ones are hardly ever met again. */
+let recent = new Map<string, FieldsV1>();
+let older: ReadonlyMap<string, FieldsV1> = new Map();
+const RECENT = 128;
+const SHARED_LENGTH = 8 * 1024;
+
+function encodeChildren(set: FieldSet, dot: boolean): FieldsV1 {
+  const fields: Record<string, FieldsV1> = {};
+  if (dot) fields['.'] = {};
+  for (const element of sortedElements(set)) {
+    const child = set.children.get(element)!;
+    fields[element] = encodeChildren(child, child.member && child.children.size > 0);
+  }
+  return fields;
+}
 
 /** Reads FieldsV1; elements of an unknown kind are dropped, as Kubernetes does. The result is remembered per object. */
 export function decodeFieldSet(fields: unknown): FieldSet {
@@ -149,8 +203,9 @@ export function decodeFieldSet(fields: unknown): FieldSet {
 
 function decodeChildren(fields: Readonly<Record<string, unknown>>): ReadonlyMap<string, FieldSet> {
   const children = new Map<string, FieldSet>();
-  for (const [key, value] of Object.entries(fields)) {
+  for (const key of Object.keys(fields)) {
     const element = normalizeElement(key);
+    const value = fields[key];
     if (element === undefined || typeof value !== 'object' || value === null) continue;
     const below = decodeChildren(value as Readonly<Record<string, unknown>>);
     children.set(element, node(Object.hasOwn(value, '.') || below.size === 0, below));

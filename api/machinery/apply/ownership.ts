@@ -1,6 +1,6 @@
 import type { KubeObject, UnknownObject } from '../object.js';
 import type { Schema } from '../schema/schema.js';
-import { type Comparison, changedFields, compareObjects, ignoringFields } from './compare.js';
+import { type Comparison, changedFields, compareObjects, ignoringFields, isSame } from './compare.js';
 import type { Conflict } from './conflict.js';
 import {
   differenceSets,
@@ -85,6 +85,10 @@ export function disownChanged(
     }
     const changes = compareAt(manager.apiVersion);
     if (!changes) continue;
+    if (isSame(changes)) {
+      result.set(key, manager);
+      continue;
+    }
     const taken = intersectSets(manager.set, changedFields(changes));
     for (const path of pathsOf(taken)) conflicts.push({ manager, path });
     const set = differenceSets(differenceSets(manager.set, taken), changes.removed);

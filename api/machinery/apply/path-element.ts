@@ -3,7 +3,19 @@
  * `v:"x"` for an element of a set, `i:0` for a position (kubernetes-sigs/structured-merge-diff fieldpath).
  */
 
-export const fieldElement = (name: string): string => `f:${name}`;
+export function fieldElement(name: string): string {
+  let element = elements.get(name);
+  if (element === undefined) {
+    element = `f:${name}`;
+    if (name.length <= LONGEST_NAME && elements.size < MOST_ELEMENTS) elements.set(name, element);
+  }
+  return element;
+}
+
+/** The same few names occur in object after object. */
+const elements = new Map<string, string>();
+const MOST_ELEMENTS = 8192;
+const LONGEST_NAME = 64;
 
 /** The element of a keyed list with these key values, names sorted. */
 export function keyElement(keys: Readonly<Record<string, unknown>>): string {

@@ -119,5 +119,7 @@ export function presentField(schema: Schema | undefined, parent: JsonRecord | un
 export function isHollow(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   if (Array.isArray(value)) return value.length === 0;
-  return isRecord(value) && Object.keys(value).length === 0;
+  if (!isRecord(value)) return false;
+  for (const field in value) if (Object.hasOwn(value, field)) return false;
+  return true;
 }

@@ -9,7 +9,7 @@ export const concerns = (
   { type, subresource, operation }: AdmissionAttributes,
   resource: `${string}/${string}`,
   ...operations: readonly Operation[]
-): boolean => `${type.group}/${type.resource}` === resource && subresource === '' && operations.includes(operation);
+): boolean => subresource === '' && operations.includes(operation) && `${type.group}/${type.resource}` === resource;
 
 /** 403 in Kubernetes' words, about the object of the request. */
 export const refuse = ({ type, name }: AdmissionAttributes, why: string): StatusError =>

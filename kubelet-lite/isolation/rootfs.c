@@ -1,7 +1,7 @@
 #include "rootfs.h"
 
-
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +24,33 @@ static int set_attributes(int tree, uint64_t set, uint64_t clear, uint64_t propa
     return 0;
 }
 
+/*
+ * A source pinned by another process' descriptor (/proc/PID/fd/N) lies in that process' mount namespace, and only its own
+ * can be cloned from. Where ours is another (cgroup_mount_own), the name it has is looked up in ours, and taken if it leads
+ * to the very object that was pinned.
+ */
+static int open_source(const char *source, unsigned flags)
+{
+    struct stat pinned, found;
+    char path[PATH_MAX];
+    int tree = sys_open_tree(AT_FDCWD, source, flags), saved = errno;
+    ssize_t length = tree < 0 && saved == EINVAL ? readlink(source, path, sizeof path - 1) : -1;
+    if (length < 0 || stat(source, &pinned) < 0) {
+        errno = saved;
+        return tree;
+    }
+    path[length] = 0;
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    bool same = fstat(fd, &found) == 0 && found.st_dev == pinned.st_dev && found.st_ino == pinned.st_ino;
+    tree = same ? sys_open_tree(fd, "", flags | AT_EMPTY_PATH) : -1;
+    saved = same ? errno : ESTALE;
+    close(fd);
+    errno = saved;
+    return tree;
+}
+
 int rootfs_open_sources(struct rootfs *fs, const struct plan *plan, struct arena *arena, struct error *error)
 {
     fs->sources = arena_alloc(arena, (plan->mount_count + 1) * sizeof *fs->sources);
@@ -32,7 +59,7 @@ int rootfs_open_sources(struct rootfs *fs, const struct plan *plan, struct arena
         if (!m->bind)
             continue;
         unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0u);
-        if ((fs->sources[i] = sys_open_tree(AT_FDCWD, m->source, flags)) < 0)
+        if ((fs->sources[i] = open_source(m->source, flags)) < 0)
             return fail(error, "mount", errno, "source %s", m->source);
     }
     return 0;

@@ -1,4 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { firstValueFrom } from 'rxjs';
@@ -317,5 +319,31 @@ describePods(`native runtime${reason ? ` (skipped: ${reason})` : ''}`, () => {
         })),
       ),
     ).rejects.toMatchObject({ stage: 'mount', errno: 'ENOENT', object: 'source /no/such/place' });
+  });
+
+  test('what a process of another mount namespace has pinned is mounted, and nothing in its place', async () => {
+    const { runtime } = pods;
+    const host = join(pods.dir, 'pinned');
+    mkdirSync(host);
+    writeFileSync(join(host, 'file'), 'data');
+    const holder = spawn('unshare', ['--mount', 'sh', '-c', `exec 3<${host}; echo held; exec sleep 1000`]);
+    await once(holder.stdout, 'data');
+    const pinned = (spec: ReturnType<typeof pods.container>['spec']) => ({
+      ...spec,
+      mounts: [
+        ...spec.mounts,
+        { destination: '/pinned', type: 'bind', source: `/proc/${holder.pid}/fd/3`, options: ['rbind', 'ro'] },
+      ],
+    });
+    try {
+      await runtime.startContainer('pod', pods.container('pinned', ['sleep', '1000'], {}, pinned));
+      expect((await sh('cat /pinned/file', 'pinned')).stdout).toBe('data');
+      renameSync(host, `${host}.gone`);
+      symlinkSync('/etc', host);
+      await runtime.startContainer('pod', pods.container('pinned-2', ['sleep', '1000'], {}, pinned));
+      expect((await sh('ls /pinned', 'pinned-2')).stdout).toBe('file\n');
+    } finally {
+      holder.kill();
+    }
   });
 });

@@ -8,6 +8,7 @@ import { rootCaPublisher } from './cluster/root-ca/controller.js';
 import { serviceAccountController } from './cluster/serviceaccount/controller.js';
 import { endpointSliceController, endpointsController } from './network/index.js';
 import { Scheduler } from './scheduler/scheduler.js';
+import { storageControllers } from './storage/index.js';
 import { workloadControllers } from './workloads/index.js';
 
 export interface ControllersOptions {
@@ -34,6 +35,7 @@ export async function startControllers(options: ControllersOptions): Promise<Con
     ...workloadControllers,
     endpointSliceController,
     endpointsController,
+    ...storageControllers,
     serviceAccountController,
     rootCaPublisher(options.caCertificate),
     nodeLifecycleController({ startedAt: clock.now() }),

@@ -6,6 +6,7 @@ import type { EventRecord } from './effects.js';
 const REMEMBERED = 4096;
 const BURST = 25;
 const REFILL_MS = 300_000;
+const NAME_ATTEMPTS = 8;
 
 interface Remembered {
   readonly namespace: string;
@@ -54,7 +55,7 @@ export class EventRecorder {
     return tokens >= 1;
   }
 
-  async #write(event: EventRecord, at: number): Promise<void> {
+  async #write(event: EventRecord, at: number, attempt = 1): Promise<void> {
     const { regarding, type, reason, message } = event;
     const time = timestamp(at);
     const id = [regarding.metadata.uid, type, reason, message].join('\0');
@@ -74,7 +75,6 @@ export class EventRecorder {
     }
     const namespace = regarding.metadata.namespace ?? 'default';
     const name = `${regarding.metadata.name}.${(at * 1000 + (this.#sequence++ % 1000)).toString(16)}`;
-    remember(this.#seen, id, { namespace, name, count: 1 });
     const { apiVersion, kind, metadata } = regarding;
     const object: Event = {
       apiVersion: 'v1',
@@ -98,7 +98,14 @@ export class EventRecorder {
       lastTimestamp: time,
       count: 1,
     };
-    await this.#client.create(Events, object);
+    try {
+      await this.#client.create(Events, object);
+      remember(this.#seen, id, { namespace, name, count: 1 });
+    } catch (error) {
+      // Another recorder wrote about the same object in the same instant.
+      if (!isReason(error, 'AlreadyExists') || attempt >= NAME_ATTEMPTS) throw error;
+      await this.#write(event, at, attempt + 1);
+    }
   }
 
   #failed(event: EventRecord, error: unknown): void {

@@ -1,6 +1,7 @@
 import {
   matchesRequirement,
   type Node,
+  type NodeSelector,
   type NodeSelectorRequirement,
   type NodeSelectorTerm,
   type Pod,
@@ -22,8 +23,12 @@ export function matchesNodeAffinity(pod: Pod, node: Node): boolean {
   const labels = node.metadata.labels ?? {};
   for (const [key, value] of Object.entries(pod.spec?.nodeSelector ?? {})) if (labels[key] !== value) return false;
   const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  return required === undefined || required.nodeSelectorTerms.some((term) => matchesTerm(term, node));
+  return required === undefined || matchesNodeSelector(required, node);
 }
+
+/** Whether any of the selector's terms holds for the node. */
+export const matchesNodeSelector = (selector: NodeSelector, node: Node): boolean =>
+  selector.nodeSelectorTerms.some((term) => matchesTerm(term, node));
 
 /** Sum of the weights of preferred terms the node satisfies. */
 export function preferredNodeAffinity(pod: Pod, node: Node): number {

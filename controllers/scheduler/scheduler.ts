@@ -14,8 +14,11 @@ import {
   type Random,
   timestamp,
 } from '@trimtab/machinery';
+import { claimsOf } from '../storage/names.js';
 import { isTerminal, type NodeState, nodeState, withoutPod, withPod } from './node-state.js';
 import { schedule } from './schedule.js';
+import { VolumeBinder } from './volume-binder.js';
+import type { VolumePlan } from './volumes.js';
 
 export interface SchedulerOptions {
   readonly client: Client;
@@ -38,6 +41,7 @@ export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #name: string;
   readonly #events: EventRecorder;
+  readonly #volumes: VolumeBinder;
   readonly #nodes = new Map<string, NodeState>();
   /** Pods counted in `#nodes`, by uid: bound ones as the cache shows them, and own decisions not yet seen there. */
   readonly #counted = new Map<string, { readonly pod: Pod; readonly node: string }>();
@@ -51,6 +55,7 @@ export class Scheduler {
     this.#options = options;
     this.#name = options.name ?? 'default-scheduler';
     this.#events = new EventRecorder({ ...options, source: this.#name });
+    this.#volumes = new VolumeBinder({ ...options, fieldManager: this.#name });
   }
 
   /** Begins once nodes and pods are known. */
@@ -62,7 +67,8 @@ export class Scheduler {
       nodes.addHandler((change) => this.#onNode(change)).remove,
       pods.addHandler((change) => this.#onPod(change)).remove,
     );
-    await Promise.all([nodes.whenSynced(), pods.whenSynced()]);
+    const volumes = this.#volumes.start(() => this.#retryUnschedulable((pod) => claimsOf(pod).length > 0));
+    await Promise.all([nodes.whenSynced(), pods.whenSynced(), volumes]);
     this.#running = true;
     this.#work();
   }
@@ -70,6 +76,7 @@ export class Scheduler {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const stop of this.#stops) stop();
+    this.#volumes.stop();
     for (const { cancel } of this.#unschedulable.values()) cancel();
     await this.#events.flushed();
   }
@@ -89,7 +96,10 @@ export class Scheduler {
     const uid = pod.metadata.uid!;
     const node = pod.spec?.nodeName;
     const gone = change.type === 'deleted' || isTerminal(pod);
-    if (gone || node || pod.metadata.deletionTimestamp) this.#forget(uid);
+    if (gone || node || pod.metadata.deletionTimestamp) {
+      this.#forget(uid);
+      this.#volumes.cancel(uid);
+    }
     if (gone) this.#release(uid);
     else if (node) this.#count(pod, node);
     else if (!pod.metadata.deletionTimestamp && pod.spec?.schedulerName === this.#name) this.#enqueue(uid, pod);
@@ -135,8 +145,9 @@ export class Scheduler {
     this.#unschedulable.delete(uid);
   }
 
-  #retryUnschedulable(): void {
+  #retryUnschedulable(concerned: (pod: Pod) => boolean = () => true): void {
     for (const [uid, { pod, cancel }] of this.#unschedulable) {
+      if (!concerned(pod)) continue;
       cancel();
       this.#waiting.set(uid, pod);
     }
@@ -149,15 +160,15 @@ export class Scheduler {
     const order = [...this.#waiting].sort(([, a], [, b]) => priority(b) - priority(a));
     this.#waiting.clear();
     for (const [uid, pod] of order) {
-      const placement = schedule(pod, [...this.#nodes.values()], this.#options.random.next());
+      const placement = schedule(pod, [...this.#nodes.values()], this.#options.random.next(), this.#volumes);
       if ('node' in placement) {
         this.#count(pod, placement.node);
-        void this.#bind(uid, pod, placement.node);
+        void this.#bind(uid, pod, placement.node, placement.volumes);
       } else this.#park(uid, pod, placement.unschedulable);
     }
   }
 
-  async #bind(uid: string, pod: Pod, node: string): Promise<void> {
+  async #bind(uid: string, pod: Pod, node: string, volumes: VolumePlan | undefined): Promise<void> {
     const { client, logger } = this.#options;
     const key = { namespace: pod.metadata.namespace, name: pod.metadata.name! };
     const binding: Binding = {
@@ -167,16 +178,22 @@ export class Scheduler {
       target: { apiVersion: 'v1', kind: 'Node', name: node },
     };
     try {
+      if (volumes) await this.#volumes.bind(uid, volumes);
       await client.subresource(Pods, key, 'binding', 'create', binding);
       this.#unschedulable.delete(uid);
       const message = `Successfully assigned ${keyOf(pod)} to ${node}`;
       this.#events.record({ regarding: pod, type: 'Normal', reason: 'Scheduled', message });
     } catch (error) {
       this.#uncount(uid);
-      if (isReason(error, 'NotFound', 'Conflict') || this.#stopped) return;
+      if (isReason(error, 'NotFound', 'Conflict') || this.#stopped || !this.#isPending(pod)) return;
       logger.warn({ pod: keyOf(pod), node, error: String(error) }, 'binding failed');
       this.#park(uid, pod, `binding rejected: ${error instanceof Error ? error.message : error}`);
     }
+  }
+
+  #isPending(pod: Pod): boolean {
+    const known = this.#options.informers.get(Pods).get(keyOf(pod));
+    return known?.metadata.uid === pod.metadata.uid && !known?.spec?.nodeName && !known?.metadata.deletionTimestamp;
   }
 
   #park(uid: string, pod: Pod, message: string): void {

@@ -10,7 +10,7 @@ import {
 import { uncovered } from '../authorization/escalation.js';
 import type { Binding, Role, Subject } from '../authorization/rbac-types.js';
 import type { ObjectReader } from '../contracts.js';
-import { mandatoryFlowControl, systemNamespaces, systemPriorityClasses } from './cluster-objects.js';
+import { localStorageClass, mandatoryFlowControl, systemNamespaces, systemPriorityClasses } from './cluster-objects.js';
 import {
   bootstrapClusterRoleBindings,
   bootstrapClusterRoles,
@@ -29,8 +29,9 @@ const autoUpdate = 'rbac.authorization.kubernetes.io/autoupdate';
 
 /**
  * Makes what every cluster has: the four system namespaces, bootstrap roles and bindings, system priority classes, mandatory
- * flow control. Existing objects are left alone, but for roles and bindings annotated `autoupdate: "true"`, which get rules
- * and subjects they lack; nothing is taken away. Safe to run at every start and from several servers at once.
+ * flow control, the default storage class. Existing objects are left alone, but for roles and bindings annotated
+ * `autoupdate: "true"`, which get rules and subjects they lack; nothing is taken away. Safe to run at every start and from
+ * several servers at once.
  */
 export async function bootstrapCluster(options: BootstrapOptions): Promise<void> {
   await ensureAll(options, systemNamespaces);
@@ -41,6 +42,7 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<void>
     ...bootstrapRoleBindings(),
     ...systemPriorityClasses,
     ...mandatoryFlowControl,
+    localStorageClass,
   ]);
 }
 

@@ -23,6 +23,16 @@ export const systemPriorityClasses = [
   priorityClass('system-node-critical', 2_000_001_000, 'For pods a node cannot do without; they cannot move.'),
 ] as readonly KubeObject[];
 
+/** Claims that name no class get a directory of the node their first pod runs on. */
+export const localStorageClass = {
+  apiVersion: 'storage.k8s.io/v1',
+  kind: 'StorageClass',
+  metadata: { name: 'local', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+  provisioner: 'trimtab.dev/local',
+  reclaimPolicy: 'Delete',
+  volumeBindingMode: 'WaitForFirstConsumer',
+} as KubeObject;
+
 const flowApi = 'flowcontrol.apiserver.k8s.io/v1';
 const everyRequest = {
   resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'], clusterScope: true, namespaces: ['*'] }],

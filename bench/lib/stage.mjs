@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync }
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { family } from './processes.mjs';
 
 /**
  * A benchmark runs twice: first as the stage hand, who makes network namespaces and a directory, starts the benchmark inside
@@ -31,7 +32,14 @@ const PATIENCE_MS = 20_000;
 export async function onStage(script, seconds, main) {
   const room = process.env[ROOM];
   if (room !== undefined) {
-    process.on('SIGTERM', () => process.exit(143));
+    const hand = process.ppid;
+    process.on('SIGTERM', () => {
+      // Where the stage hand was killed itself nobody else clears up; its threads end one by one, so this shows a moment later.
+      setTimeout(() => {
+        if (process.ppid !== hand) strikeWithout(room);
+        process.exit(143);
+      }, 200);
+    });
     await main(JSON.parse(room));
     process.exit(0);
   }
@@ -91,8 +99,14 @@ function must(program, ...args) {
   if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${error?.message ?? stderr}`);
 }
 
+/** Has a process of its own take down what is left: who has started the parts cannot wait for their end while ending. */
+function strikeWithout(room) {
+  const script = 'import(process.argv[1]).then(({ strike }) => strike(JSON.parse(process.argv[2])))';
+  spawn(process.execPath, ['-e', script, import.meta.url, room], { stdio: 'ignore', detached: true });
+}
+
 /** Takes down what is left, from the inside out; never fails. @param {Room} room */
-function strike({ directory, name, peers }) {
+export function strike({ directory, name, peers }) {
   const quietly = (program, ...args) => spawnSync(program, args, { encoding: 'utf8', timeout: 60_000 });
   for (const entry of readdirSync(directory))
     if (existsSync(join(directory, entry, 'cluster.json')))
@@ -107,13 +121,29 @@ function strike({ directory, name, peers }) {
         join(directory, entry),
       );
   for (const namespace of [name, peers]) {
+    // Containers are in namespaces of their own, and found as what these processes have started.
     const pids = quietly('ip', 'netns', 'pids', namespace).stdout.split('\n').map(Number);
-    for (const pid of pids) if (pid > 1) kill(pid);
+    for (const pid of new Set(pids.filter((pid) => pid > 1).flatMap(family))) if (pid !== process.pid) end(pid);
   }
   for (const [, target] of mounts()) if (target.startsWith(`${directory}/`)) quietly('umount', '-l', target);
   for (const group of groupsNamed(name)) removeGroup(group);
+  if (existsSync(join(directory, 'podman'))) for (const group of groupsNamed('libpod_parent')) removeEmptyGroup(group);
   for (const namespace of [name, peers]) quietly('ip', 'netns', 'del', namespace);
   rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+}
+
+/** A group can only go when what was in it has. */
+function end(pid) {
+  kill(pid);
+  for (let i = 0; i < 40 && lives(pid); i++) spawnSync('sleep', ['0.025']);
+}
+
+function lives(pid) {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 function kill(pid) {
@@ -140,6 +170,17 @@ const groupsNamed = (name) =>
     .filter(([type]) => type === 'cgroup' || type === 'cgroup2')
     .map(([, target]) => join(target, name))
     .filter(existsSync);
+
+/** podman leaves its pods' groups behind; those of another podman that have processes stay. */
+function removeEmptyGroup(path) {
+  for (const entry of readdirSync(path, { withFileTypes: true }))
+    if (entry.isDirectory()) removeEmptyGroup(join(path, entry.name));
+  try {
+    rmdirSync(path);
+  } catch {
+    // It is in use.
+  }
+}
 
 function removeGroup(path) {
   for (const entry of readdirSync(path, { withFileTypes: true }))

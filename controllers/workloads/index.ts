@@ -1,12 +1,14 @@
 import type { ControllerDefinition } from '@trimtab/framework';
 import { daemonSetController } from './daemonset/controller.js';
 import { deploymentController } from './deployment/controller.js';
+import { jobController } from './job/controller.js';
 import { replicaSetController } from './replicaset/controller.js';
 
-export { daemonSetController, deploymentController, replicaSetController };
+export { daemonSetController, deploymentController, jobController, replicaSetController };
 
 export const workloadControllers: readonly ControllerDefinition[] = [
   deploymentController,
   replicaSetController,
   daemonSetController,
+  jobController,
 ];

@@ -35,7 +35,12 @@ export function simulatedNode(
       if (isDeleting(pod)) {
         const grace = (pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000;
         const left = Date.parse(pod.metadata.deletionTimestamp!) - grace + stopsAfterMs - now;
-        return left > 0 ? [requeueAfter(left)] : [remove(Pods, pod, { gracePeriodSeconds: 0 })];
+        if (left > 0) return [requeueAfter(left)];
+        // Who holds a pod back wants to see how it ended.
+        const ended = { ...pod, status: { ...pod.status, phase: 'Failed' } };
+        return pod.metadata.finalizers?.length && !isTerminal(pod)
+          ? changeTo(Pods, pod, ended, { subresource: 'status' })
+          : [remove(Pods, pod, { gracePeriodSeconds: 0 })];
       }
       if (isTerminal(pod)) return [];
       const end = ends?.(pod);

@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,27 +42,56 @@ static int parse_rule(const struct json *json, struct rule *out, struct error *e
     return 0;
 }
 
-static int write_v1(const struct hierarchy *h, const char *path, const struct rule *rule, struct error *error)
+/* devices.deny and devices.allow of a group: the kernel takes one rule a write. */
+struct device_files {
+    int deny, allow;
+};
+
+static int put_v1(const struct device_files *files, bool allow, const char *text, struct error *error)
+{
+    if (write(allow ? files->allow : files->deny, text, strlen(text)) < 0)
+        return fail(error, "devices", errno, "devices.%s = %s", allow ? "allow" : "deny", text);
+    return 0;
+}
+
+static int write_v1(const struct device_files *files, const struct rule *rule, struct error *error)
 {
     char text[64], major[16] = "*", minor[16] = "*";
-    const char *file = rule->allow ? "devices.allow" : "devices.deny";
     /* "a" alone is every device with every access; with less it must be spelled for both kinds. */
     if (rule->type == 'a') {
         if (rule->major < 0 && rule->minor < 0 && strlen(rule->access) == 3)
-            return cgroup_write(h, path, file, "a", error);
+            return put_v1(files, rule->allow, "a", error);
         struct rule one = *rule;
         one.type = 'b';
-        if (write_v1(h, path, &one, error) < 0)
+        if (write_v1(files, &one, error) < 0)
             return -1;
         one.type = 'c';
-        return write_v1(h, path, &one, error);
+        return write_v1(files, &one, error);
     }
     if (rule->major >= 0)
         snprintf(major, sizeof major, "%ld", rule->major);
     if (rule->minor >= 0)
         snprintf(minor, sizeof minor, "%ld", rule->minor);
     snprintf(text, sizeof text, "%c %s:%s %s", rule->type, major, minor, rule->access);
-    return cgroup_write(h, path, file, text, error);
+    return put_v1(files, rule->allow, text, error);
+}
+
+static int limit_v1(const struct device_files *files, const struct json *rules, struct error *error)
+{
+    bool all = false;
+    if (put_v1(files, false, "a", error) < 0)
+        return -1;
+    json_each(item, rules) {
+        struct rule rule;
+        if (parse_rule(item, &rule, error) < 0 || write_v1(files, &rule, error) < 0)
+            return -1;
+        if (rule.type == 'a' && rule.major < 0 && rule.minor < 0 && strlen(rule.access) == 3)
+            all = rule.allow;
+    }
+    for (size_t i = 0; i < STANDARD && !all; i++)
+        if (write_v1(files, &standard[i], error) < 0)
+            return -1;
+    return 0;
 }
 
 int cgroup_devices(const char *path, const struct json *resources, struct error *error)
@@ -75,20 +106,17 @@ int cgroup_devices(const char *path, const struct json *resources, struct error 
         close(group);
         return result;
     }
-    bool all = false;
-    if (cgroup_write(h, path, "devices.deny", "a", error) < 0)
-        return -1;
-    json_each(item, rules) {
-        struct rule rule;
-        if (parse_rule(item, &rule, error) < 0 || write_v1(h, path, &rule, error) < 0)
-            return -1;
-        if (rule.type == 'a' && rule.major < 0 && rule.minor < 0 && strlen(rule.access) == 3)
-            all = rule.allow;
-    }
-    for (size_t i = 0; i < STANDARD && !all; i++)
-        if (write_v1(h, path, &standard[i], error) < 0)
-            return -1;
-    return 0;
+    char name[PATH_MAX];
+    struct device_files files;
+    files.deny = openat(AT_FDCWD, cgroup_file(name, sizeof name, h, path, "devices.deny"), O_WRONLY | O_CLOEXEC);
+    if (files.deny < 0)
+        return fail(error, "devices", errno, "%s", name);
+    files.allow = openat(AT_FDCWD, cgroup_file(name, sizeof name, h, path, "devices.allow"), O_WRONLY | O_CLOEXEC);
+    int result = files.allow < 0 ? fail(error, "devices", errno, "%s", name) : limit_v1(&files, rules, error);
+    if (files.allow >= 0)
+        close(files.allow);
+    close(files.deny);
+    return result;
 }
 
 struct program {

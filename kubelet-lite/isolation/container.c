@@ -128,7 +128,7 @@ void container_pump(struct container *c, bool run)
 
 static void output_open(struct container *c, int i, int fd)
 {
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
     c->output[i] = (struct source){.fd = fd, .ready = output_ready};
     loop_watch(&c->output[i], EPOLLIN);
 }

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
@@ -74,11 +73,12 @@ static int set_user(const struct plan_process *plan, struct error *error)
 {
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return fail(error, "user", errno, "keepcaps");
-    if (setgroups(plan->group_count, plan->groups) < 0)
+    /* By number: the C library's own would first stop all threads of a process that has one. */
+    if (syscall(SYS_setgroups, plan->group_count, plan->groups) < 0)
         return fail(error, "user", errno, "additionalGids");
-    if (setresgid(plan->gid, plan->gid, plan->gid) < 0)
+    if (syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0)
         return fail(error, "user", errno, "gid %u", plan->gid);
-    if (setresuid(plan->uid, plan->uid, plan->uid) < 0)
+    if (syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid) < 0)
         return fail(error, "user", errno, "uid %u", plan->uid);
     return 0;
 }

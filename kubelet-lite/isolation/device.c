@@ -7,7 +7,8 @@
 #include "rootfs.h"
 #include "sys.h"
 
-static int make_device(int root, const struct plan_device *d, struct error *error)
+/* `dev` is open already, because most devices stand there. */
+static int make_device(int root, int dev, const struct plan_device *d, struct error *error)
 {
     char parent[PATH_MAX];
     struct stat st;
@@ -17,7 +18,8 @@ static int make_device(int root, const struct plan_device *d, struct error *erro
         return fail(error, "device", EINVAL, "%s", d->path);
     memcpy(parent, d->path, n);
     parent[n] = 0;
-    int dir = path_make(root, parent, PATH_DIRECTORY, error);
+    bool usual = strcmp(parent, "/dev/") == 0;
+    int dir = usual ? dev : path_make(root, parent, PATH_DIRECTORY, error);
     if (dir < 0)
         return -1;
     if (mknodat(dir, name, d->mode, d->device) < 0) {
@@ -30,7 +32,8 @@ static int make_device(int root, const struct plan_device *d, struct error *erro
     } else if ((d->uid || d->gid) && fchownat(dir, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0) {
         return fail(error, "device", errno, "%s", d->path);
     }
-    close(dir);
+    if (!usual)
+        close(dir);
     return 0;
 }
 
@@ -41,12 +44,12 @@ int devices_make(int root, const struct plan *plan, struct error *error)
                                            {"/proc/self/fd/1", "stdout"},
                                            {"/proc/self/fd/2", "stderr"},
                                            {"pts/ptmx", "ptmx"}};
-    for (size_t i = 0; i < plan->device_count; i++)
-        if (make_device(root, &plan->devices[i], error) < 0)
-            return -1;
-    int dev = path_in_root(root, "/dev", O_DIRECTORY);
+    int dev = path_make(root, "/dev", PATH_DIRECTORY, error);
     if (dev < 0)
-        return fail(error, "device", errno, "/dev");
+        return -1;
+    for (size_t i = 0; i < plan->device_count; i++)
+        if (make_device(root, dev, &plan->devices[i], error) < 0)
+            return -1;
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         if (symlinkat(links[i][0], dev, links[i][1]) < 0 && errno != EEXIST)
             return fail(error, "device", errno, "/dev/%s", links[i][1]);

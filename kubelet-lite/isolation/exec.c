@@ -85,7 +85,7 @@ static void stderr_ready(struct source *source, uint32_t events)
 
 static void output_open(struct exec *e, int i, int fd)
 {
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
     e->output[i] = (struct source){.fd = fd, .ready = i ? stderr_ready : stdout_ready};
     loop_watch(&e->output[i], EPOLLIN);
 }

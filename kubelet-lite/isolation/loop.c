@@ -88,6 +88,13 @@ void loop_stop(void)
 void loop_run(void)
 {
     while (!stopped) {
+        /* Before waiting, so that no event in hand can belong to what a timer has freed. */
+        while (timers && timers->due <= loop_now()) {
+            struct timer *t = timers;
+            timers = t->next;
+            t->armed = false;
+            t->fire(t);
+        }
         int wait = -1;
         if (timers) {
             int64_t left = timers->due - loop_now();
@@ -97,14 +104,6 @@ void loop_run(void)
         int n = epoll_wait(epoll, &e, 1, wait);
         if (n < 0 && errno != EINTR)
             return;
-        while (timers && timers->due <= loop_now()) {
-            struct timer *t = timers;
-            timers = t->next;
-            t->armed = false;
-            t->fire(t);
-            /* The event in hand may belong to what the timer freed: level triggering brings it again. */
-            n = 0;
-        }
         if (n == 1) {
             struct source *s = e.data.ptr;
             s->ready(s, e.events);

@@ -93,14 +93,14 @@ static int overlay_tree(struct rootfs *fs, const char *upper, const char *work, 
  */
 int mount_overlay(struct rootfs *fs, struct error *error)
 {
-    char upper[PATH_MAX], work[PATH_MAX], root[PATH_MAX];
-    static const char *const parts[] = {"upper", "work", "root"};
+    char upper[PATH_MAX], work[PATH_MAX];
+    static const char *const parts[] = {"upper", "work"};
     if (make_directories(fs->directory, 0700) < 0)
         return fail(error, "rootfs", errno, "%s", fs->directory);
     int dir = open(fs->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return fail(error, "rootfs", errno, "%s", fs->directory);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 2; i++) {
         int made = mkdirat(dir, parts[i], 0755);
         if (made < 0 && errno == EEXIST && remove_tree(dir, parts[i]) == 0)
             made = mkdirat(dir, parts[i], 0755);
@@ -109,76 +109,73 @@ int mount_overlay(struct rootfs *fs, struct error *error)
     }
     snprintf(upper, sizeof upper, "%s/upper", fs->directory);
     snprintf(work, sizeof work, "%s/work", fs->directory);
-    snprintf(root, sizeof root, "%s/root", fs->directory);
-    int target = open(root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (target < 0)
-        return fail(error, "rootfs", errno, "%s", root);
+    /* It stands on the directory that holds its parts: in this mount namespace nobody looks for them any more. */
     int tree = overlay_tree(fs, upper, work, error);
     if (tree < 0 && error->err == EINVAL) {
-        if (overlay_by_string(fs, target, upper, work, error) < 0)
+        if (overlay_by_string(fs, dir, upper, work, error) < 0)
             return -1;
-        close(target);
-        return (fs->root = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0 ? fail(error, "rootfs", errno, "%s", root) : 0;
+        close(dir);
+        fs->root = open(fs->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return fs->root < 0 ? fail(error, "rootfs", errno, "%s", fs->directory) : 0;
     }
-    if (tree < 0 || mount_attach(tree, target, root, error) < 0)
+    if (tree < 0 || mount_attach(tree, dir, fs->directory, error) < 0)
         return -1;
-    close(target);
     close(dir);
     fs->root = tree;
+    return 0;
+}
+
+/* What the container sees of a hierarchy: its own group as the root, whether or not it has a cgroup namespace. */
+static int cgroup_view(const struct rootfs *fs, const struct hierarchy *h, bool private, struct error *error)
+{
+    char path[PATH_MAX];
+    cgroup_file(path, sizeof path, h, private || fs->cgroup_path ? fs->cgroup_path : "", "");
+    int tree = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    return tree < 0 ? fail(error, "mount", errno, "%s", path) : tree;
+}
+
+/* All v1 hierarchies, and v2 beside them, below the small file system at `views`; nobody but us is in here yet. */
+static int cgroup_views(const struct rootfs *fs, int views, bool private, const char *what, struct error *error)
+{
+    int count;
+    const struct hierarchy *all = cgroup_hierarchies(&count);
+    for (int i = 0; i < count; i++) {
+        const char *name = strrchr(all[i].mount, '/') + 1;
+        if (!all[i].v2 && !all[i].controllers)
+            continue;
+        int tree = cgroup_view(fs, &all[i], private, error);
+        if (tree < 0)
+            return -1;
+        if (mkdirat(views, name, 0755) < 0 || sys_move_mount(tree, "", views, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+            return fail(error, "mount", errno, "%s/%s", what, name);
+        close(tree);
+    }
     return 0;
 }
 
 /* The container sees its own groups only: as roots of its cgroup namespace, or bound from the host's mounts. */
 int mount_cgroup(struct rootfs *fs, const struct plan *plan, const struct plan_mount *m, struct error *error)
 {
-    char path[PATH_MAX];
-    int count, target = path_make(fs->root, m->destination, PATH_DIRECTORY, error);
+    static const char *const small[] = {"mode=755", "size=64k", NULL};
+    int count, tree, target = path_make(fs->root, m->destination, PATH_DIRECTORY, error);
     const struct hierarchy *all = cgroup_hierarchies(&count);
     bool private = plan->new_namespaces & CLONE_NEWCGROUP, only_v2 = count == 1 && all[0].v2;
-    unsigned attributes = (unsigned)(m->set | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    struct mount_attr attr = {.attr_set = m->set | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+                              .propagation = MS_PRIVATE};
     if (target < 0)
         return -1;
-    if (!only_v2) {
-        static const char *const size[] = {"mode=755", "size=64k", NULL};
-        int tree = mount_new("tmpfs", size, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error);
-        if (tree < 0 || mount_attach(tree, target, m->destination, error) < 0)
-            return -1;
-        close(target);
-        target = tree;
-    }
-    for (int i = 0; i < count; i++) {
-        int tree, where = target;
-        const char *name = strrchr(all[i].mount, '/') + 1;
-        if (!all[i].v2 && !all[i].controllers)
-            continue;
-        if (only_v2 && private) {
-            tree = mount_new("cgroup2", NULL, attributes, error);
-        } else {
-            cgroup_file(path, sizeof path, &all[i], private || fs->cgroup_path ? fs->cgroup_path : "", "");
-            tree = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-            struct mount_attr attr = {.attr_set = attributes, .propagation = MS_PRIVATE};
-            if (tree < 0 || sys_mount_setattr(tree, "", AT_EMPTY_PATH, &attr) < 0)
-                return fail(error, "mount", errno, "%s", path);
-        }
-        if (tree < 0)
-            return -1;
-        if (!only_v2) {
-            if (mkdirat(target, name, 0755) < 0)
-                return fail(error, "mount", errno, "%s/%s", m->destination, name);
-            if ((where = path_in_root_strict(target, name, O_DIRECTORY)) < 0)
-                return fail(error, "mount", errno, "%s/%s", m->destination, name);
-        }
-        if (mount_attach(tree, where, m->destination, error) < 0)
-            return -1;
-        close(tree);
-        if (where != target)
-            close(where);
-    }
-    if (!only_v2 && m->set & MOUNT_ATTR_RDONLY) {
-        struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
-        if (sys_mount_setattr(target, "", AT_EMPTY_PATH, &attr) < 0)
-            return fail(error, "mount", errno, "%s", m->destination);
-    }
+    if (!only_v2)
+        tree = mount_new("tmpfs", small, 0, error);
+    else if (private)
+        tree = mount_new("cgroup2", NULL, 0, error);
+    else
+        tree = cgroup_view(fs, &all[0], private, error);
+    if (tree < 0 || mount_attach(tree, target, m->destination, error) < 0 ||
+        (!only_v2 && cgroup_views(fs, tree, private, m->destination, error) < 0))
+        return -1;
+    if (sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) < 0)
+        return fail(error, "mount", errno, "%s", m->destination);
+    close(tree);
     close(target);
     return 0;
 }

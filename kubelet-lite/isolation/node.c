@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,9 +69,24 @@ static int core_info(struct request *request, const struct json *params, struct 
 }
 NODE_OP(core_info, "core.info");
 
+/* Only empty groups can be removed: what other nodes of this machine use stays. */
+static void remove_empty_groups(const struct json *paths)
+{
+    int count;
+    char dir[PATH_MAX];
+    const struct hierarchy *all = cgroup_hierarchies(&count);
+    json_each(path, paths) {
+        const char *name = json_text(path, "");
+        for (int i = 0; *name && !strstr(name, "..") && i < count; i++)
+            if (snprintf(dir, sizeof dir, "%s/%s", all[i].mount, name) < (int)sizeof dir)
+                rmdir(dir);
+    }
+}
+
 static int core_exit(struct request *request, const struct json *params, struct json_writer *ok, struct error *error)
 {
-    (void)request, (void)params, (void)ok, (void)error;
+    (void)request, (void)ok, (void)error;
+    remove_empty_groups(json_get(params, "emptyGroups"));
     loop_stop();
     return OP_DONE;
 }

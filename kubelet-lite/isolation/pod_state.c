@@ -55,9 +55,9 @@ void pod_write_status(struct json_writer *w)
     write_pod(w, false);
 }
 
-/* What the node core needs when this process is dead; by rename, so it is never half. */
-void pod_save(void)
+static void write_state(struct timer *timer)
 {
+    (void)timer;
     struct buffer text = {0};
     struct error error;
     struct json_writer w = {.out = &text};
@@ -67,6 +67,16 @@ void pod_save(void)
     if (text.failed || file_replace(pod.state_path, text.data, text.length, 0600, &error) < 0)
         fprintf(stderr, "warning: %s cannot be written\n", pod.state_path);
     buffer_free(&text);
+}
+
+/*
+ * What the node core needs when this process is dead; by rename, so it is never half. Written as soon as whoever waits
+ * for an answer has it, and once for all that changed until then.
+ */
+void pod_save(void)
+{
+    static struct timer soon = {.fire = write_state};
+    timer_start(&soon, 0);
 }
 
 void pod_broadcast_exit(const struct container *c)

@@ -103,14 +103,18 @@ static int mount_bind(struct rootfs *fs, const struct plan_mount *m, int source,
 static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, struct error *error)
 {
     bool kernel = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0;
-    int target = path_make(fs->root, m->destination, PATH_DIRECTORY, error);
-    if (target < 0)
-        return -1;
-    if (kernel) {
-        /* An image whose /proc is a link must not move it away from the names that get masked. */
-        close(target);
-        if ((target = path_in_root_strict(fs->root, m->destination, O_DIRECTORY)) < 0)
-            return fail(error, "mount", errno, "%s: a link is on the way", m->destination);
+    /* An image whose /proc is a link must not move it away from the names that get masked. */
+    int target = kernel ? path_in_root_strict(fs->root, m->destination, O_DIRECTORY) : -1;
+    if (kernel && target < 0 && errno != ENOENT)
+        return fail(error, "mount", errno, "%s: a link is on the way", m->destination);
+    if (target < 0) {
+        if ((target = path_make(fs->root, m->destination, PATH_DIRECTORY, error)) < 0)
+            return -1;
+        if (kernel) {
+            close(target);
+            if ((target = path_in_root_strict(fs->root, m->destination, O_DIRECTORY)) < 0)
+                return fail(error, "mount", errno, "%s: a link is on the way", m->destination);
+        }
     }
     int tree = mount_new(m->type, m->data, (unsigned)m->set, error);
     if (tree < 0) {

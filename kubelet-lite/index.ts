@@ -1,9 +1,11 @@
+export { podCgroupRoots } from './container/cgroup.js';
 export { type BackOff, DEFAULT_RESTART_BACK_OFF, KUBERNETES_BACK_OFF } from './container/restart.js';
 export { assembleImage, type ImageRecipe, resolveRecipe } from './images/assemble.js';
 export { directoryImageStore } from './images/directory-store.js';
 export * from './images/image-store.js';
 export { type Kubelet, type KubeletOptions, startKubelet } from './kubelet.js';
 export { type MachineInfo, readMachine } from './node/machine-info.js';
+export { releaseMemory } from './node/memory-dir.js';
 export * from './node/pod-network.js';
 export type { NodeOptions } from './node/start-node.js';
 export { stopPods } from './node/stop-pods.js';

@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { Informers, type NodeStreams } from '@trimtab/client';
 import { Services } from '@trimtab/machinery';
 import { NodeFiles } from './container/node-files.js';
 import { podLayout } from './container/pod-layout.js';
 import { ApiEventRecorder } from './node/event-recorder.js';
 import { readMachine } from './node/machine-info.js';
+import { ownMemoryDir } from './node/memory-dir.js';
 import { nodeAllocatable } from './node/node-status.js';
 import { podsOf } from './node/pod-source.js';
 import { type NodeOptions, nodeFacts, startNode } from './node/start-node.js';
@@ -40,8 +40,6 @@ export interface Kubelet {
   stop(): Promise<void>;
 }
 
-const TMPFS_MAGIC = 0x01021994;
-
 /**
  * Runs this machine as a node: registers it, adopts pods that an earlier kubelet left running, and from then on keeps the pods
  * bound to the node as their objects say. Resolves once the node is registered and every living pod is adopted. Rejects when the
@@ -51,7 +49,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const { client, clock, random, logger, rootDir, nodeName, runtime } = options;
   await fs.mkdir(join(rootDir, 'pods'), { recursive: true, mode: 0o750 });
   const machine = options.machine ?? (await readMachine(rootDir));
-  const memoryDir = options.memoryDir ?? (await defaultMemoryDir(rootDir));
+  const memoryDir = options.memoryDir ?? (await ownMemoryDir(rootDir));
   const layout = podLayout(rootDir, options.logDir ?? join(rootDir, 'logs'), memoryDir);
   const tracker = new ObjectTracker({ client, clock, random, logger });
   const allocatable = nodeAllocatable(nodeFacts(options, machine));
@@ -114,12 +112,4 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       tracker.stop();
     },
   };
-}
-
-/** One for each root directory: several nodes may live on a machine, and each tidies its own. */
-async function defaultMemoryDir(rootDir: string): Promise<string | undefined> {
-  const directory = '/dev/shm';
-  const { type } = await fs.statfs(directory).catch(() => ({ type: 0 }));
-  const name = createHash('sha256').update(resolve(rootDir)).digest('hex').slice(0, 16);
-  return type === TMPFS_MAGIC ? join(directory, 'trimtab', name) : undefined;
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nativeRuntime, stopPods } from '@trimtab/kubelet-lite';
+import { nativeRuntime, podCgroupRoots, releaseMemory, stopPods } from '@trimtab/kubelet-lite';
 import { silentLogger, systemClock } from '@trimtab/machinery';
 import { removeNetwork } from '@trimtab/net-plugin';
 import { directoryHolder } from '@trimtab/store';
@@ -32,7 +32,8 @@ async function sweep(paths: Paths, { podCidr }: ClusterFile): Promise<void> {
   try {
     await stopPods(runtime, systemClock, 3_000);
     await removeNetwork({ kernel: runtime.core, stateDir: paths.network, podCidr });
-    await runtime.core.request('core.exit', {}).catch(() => {});
+    await releaseMemory(paths.pods);
+    await runtime.core.request('core.exit', { emptyGroups: podCgroupRoots }).catch(() => {});
   } finally {
     await runtime.close();
   }

@@ -1,7 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeStreams } from '@trimtab/client';
-import { directoryImageStore, type Kubelet, nativeRuntime, startKubelet, stopPods } from '@trimtab/kubelet-lite';
+import {
+  directoryImageStore,
+  type Kubelet,
+  nativeRuntime,
+  podCgroupRoots,
+  releaseMemory,
+  startKubelet,
+  stopPods,
+} from '@trimtab/kubelet-lite';
 import { type Network, removeNetwork, startNetwork } from '@trimtab/net-plugin';
 import { componentUsers } from '@trimtab/server';
 import { architecture } from '../commands/image.js';
@@ -46,10 +54,13 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
   const shutDown = (): Promise<void> =>
     allOf(
       () => kubelet?.stop(),
-      () => stopPods(runtime, clock, GRACE_MS),
+      async () => {
+        await stopPods(runtime, clock, GRACE_MS);
+        await releaseMemory(paths.pods);
+      },
       () => network?.stop(),
       () => (network ? removeNetwork(networkOptions) : undefined),
-      () => runtime.core.request('core.exit', {}).catch(() => {}),
+      () => runtime.core.request('core.exit', { emptyGroups: podCgroupRoots }).catch(() => {}),
       () => runtime.close(),
     );
   try {

@@ -28,6 +28,9 @@ function resources(
   };
 }
 
+/** The groups that pods' groups stand in, from the inside out. */
+export const podCgroupRoots: readonly string[] = ['kubepods/burstable', 'kubepods/besteffort', 'kubepods'];
+
 /** `kubepods[/<qos>]/pod<uid>`; Guaranteed pods stand directly below kubepods. */
 export function podCgroupPath(spec: PodSpec, uid: string): string {
   const qos = qosClass(spec);

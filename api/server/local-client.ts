@@ -25,7 +25,7 @@ import { refusal } from './authorization/refusal.js';
 import type { AccessAttributes, Authorizer, UserInfo } from './contracts.js';
 import { mutate, validate } from './registry/admit.js';
 import { bindPod } from './registry/binding.js';
-import { type Registry, type RequestContext, resourceName, type Target } from './registry/context.js';
+import { type Registry, type RequestContext, resourceName, storeKey, type Target } from './registry/context.js';
 import { createObject } from './registry/create.js';
 import { acceptDecoded } from './registry/decoding.js';
 import { deleteCollection, deletedStatus, deleteObject } from './registry/delete.js';
@@ -113,7 +113,10 @@ export class LocalClient implements Client {
     const key = { namespace: object.metadata.namespace, name: object.metadata.name ?? '' };
     const target = this.#target(type, key, options.subresource);
     this.#authorize('update', target);
-    const decoded = this.#decode(target.kind, object);
+    const { kind } = target;
+    const stored = this.parts.registry.store.pending(storeKey(kind, target.namespace, target.name));
+    // Clients in process mostly write what they were given, with a part of it changed.
+    const decoded = this.#decode(kind, object, stored && kind.storage.fromStorage(stored.object));
     return (await updateObject(this.parts.registry, this.#context(target), target, () => decoded, options)).object as T;
   }
 
@@ -241,9 +244,9 @@ export class LocalClient implements Client {
     };
   }
 
-  #decode(kind: ServedKind, object: KubeObject): KubeObject {
+  #decode(kind: ServedKind, object: KubeObject, known?: KubeObject): KubeObject {
     const context = { user: this.parts.user, fieldManager: this.parts.fieldManager, warn: () => {} };
-    return acceptDecoded(kind, kind.decode(object), [], 'Ignore', context);
+    return acceptDecoded(kind, kind.decode(object, { known }), [], 'Ignore', context);
   }
 
   async #admit(target: Target, object: KubeObject, dryRun: boolean): Promise<KubeObject> {

@@ -110,7 +110,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     registry,
     authenticator,
     authorizer,
-    encoder: new ObjectEncoder(),
+    encoder: new ObjectEncoder((object) => options.store.text?.(object)),
     seats,
     metrics: new Metrics(seats, () => options.store.revision),
     nodeStreams: options.nodeStreams ?? (() => undefined),

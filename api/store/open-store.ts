@@ -33,6 +33,10 @@ export async function openStore({ engine, clock, retention = defaultRetention }:
   return store;
 }
 
+/** In each of two generations. */
+const TEXTS = 128;
+const LONGEST_TEXT = 64 * 1024;
+
 /** A commit accepted but not yet durable. */
 interface Accepted {
   readonly commit: Commit;
@@ -53,6 +57,9 @@ class RevisionStore implements Store {
   #queue: Accepted[] = [];
   #flushing: Promise<void> | undefined;
   #closed = false;
+  /** Answers and watch events follow a commit closely, and far fewer of them are under way at once than this. */
+  #texts = new Map<KubeObject, string>();
+  #olderTexts: ReadonlyMap<KubeObject, string> = new Map();
 
   constructor(
     readonly engine: Engine,
@@ -106,6 +113,18 @@ class RevisionStore implements Store {
 
   pending(key: StoreKey): Entry | undefined {
     return find(this.#accepted, key);
+  }
+
+  text(object: KubeObject): string | undefined {
+    return this.#texts.get(object) ?? this.#olderTexts.get(object);
+  }
+
+  #remember(object: KubeObject, text: string): void {
+    if (this.#texts.size >= TEXTS) {
+      this.#olderTexts = this.#texts;
+      this.#texts = new Map();
+    }
+    if (text.length <= LONGEST_TEXT) this.#texts.set(object, text);
   }
 
   commit(operations: readonly Operation[]): Promise<Commit> {
@@ -189,11 +208,9 @@ class RevisionStore implements Store {
       const source = operation.type === 'put' ? operation.object : before!.object;
       const object = stamp(source, revision);
       const number = recordNumber(revision, index);
-      const record = {
-        number,
-        key: formatKey(operation.key),
-        value: operation.type === 'put' ? JSON.stringify(object) : undefined,
-      };
+      const value = operation.type === 'put' ? JSON.stringify(object) : undefined;
+      if (value !== undefined) this.#remember(object, value);
+      const record = { number, key: formatKey(operation.key), value };
       const entry: StoredEntry = { key: operation.key, object, revision, record: number };
       state = operation.type === 'put' ? withEntry(state, entry) : withoutEntry(state, operation.key);
       records.push(record);

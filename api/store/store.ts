@@ -29,6 +29,8 @@ export interface Store {
    * throw; it does its own bounded buffering.
    */
   watch(scope: Scope, from: number): Observable<StoreEvent>;
+  /** The JSON of an object of a commit not long ago, as it was written down; for those who send the same text on. */
+  text?(object: KubeObject): string | undefined;
   /** Forgets history before `revision`; the current state stays. */
   compact(revision: number): Promise<void>;
   close(): Promise<void>;

@@ -9,10 +9,13 @@ import type { Schema } from './schema.js';
  * Reads JSON as Go reads it into a built-in type and writes it back: wrong types are errors, unknown fields are pruned and
  * reported, nulls and what `omitempty` leaves out disappear, what Go always writes (`resources: {}`) appears, quantities, times and base64 take their canonical form.
  * Two objects that mean the same to Kubernetes come out equal. Linear in the data, never in the schema.
+ *
+ * `known` is an outcome of this schema, decoded or made, that is taken to be right: what `value` shares with it in the same
+ * place, by identity, is not looked at again.
  */
-export function decodeTyped<T = Json>(schema: Schema, value: unknown): Decoded<T> {
+export function decodeTyped<T = Json>(schema: Schema, value: unknown, known?: unknown): Decoded<T> {
   const walk = new TypedWalk();
-  const out = walk.value(schema, value as Json);
+  const out = walk.value(schema, value as Json, known as Json);
   return { value: out as T, unknown: walk.unknown, errors: walk.errors };
 }
 
@@ -22,15 +25,21 @@ export class TypedWalk extends Walk {
   /** The steps of `path` that are keys of a map, which Go does not name. */
   readonly #mapSteps: number[] = [];
 
-  value(schema: Schema, value: Json): Json | undefined {
+  value(schema: Schema, value: Json, known?: Json): Json | undefined {
     switch (schema.type) {
       case 'object':
         if (value === null) return undefined;
         if (typeof value !== 'object' || Array.isArray(value)) return this.#wrong(schema, value);
-        return schema.values ? this.#map(schema.values, value as Mutable) : this.#struct(schema, value as Mutable);
+        if (value === known) return value;
+        return schema.values
+          ? this.#map(schema.values, value as Mutable)
+          : this.#struct(schema, value as Mutable, fieldsOf(known));
       case 'array':
         if (value === null) return undefined;
-        return Array.isArray(value) ? this.#list(schema.items!, value) : this.#wrong(schema, value);
+        if (value === known) return value;
+        return Array.isArray(value)
+          ? this.#list(schema.items!, value, Array.isArray(known) ? known : NOTHING)
+          : this.#wrong(schema, value);
       case 'string':
         if (typeof value !== 'string') return value === null ? undefined : this.#wrong(schema, value);
         return schema.format === undefined ? value : this.#formatted(schema, value);
@@ -56,7 +65,7 @@ export class TypedWalk extends Walk {
     }
   }
 
-  #struct(schema: Schema, value: Mutable): Json {
+  #struct(schema: Schema, value: Mutable, known: Mutable | undefined): Json {
     const properties = schema.properties;
     if (!properties) return value;
     this.#owners.push(schema.name ?? '');
@@ -70,7 +79,7 @@ export class TypedWalk extends Walk {
       if (field === undefined) this.unknownField(key);
       else if (before !== undefined) {
         this.path.push(key);
-        after = this.value(field, before);
+        after = this.value(field, before, known?.[key]);
         this.path.pop();
         if (field.omitZero && isZero(after)) after = undefined;
       }
@@ -100,11 +109,11 @@ export class TypedWalk extends Walk {
     return out ?? value;
   }
 
-  #list(items: Schema, value: readonly Json[]): Json {
+  #list(items: Schema, value: readonly Json[], known: readonly Json[]): Json {
     let out: Json[] | undefined;
     for (let i = 0; i < value.length; i++) {
       this.path.push(i);
-      const after = this.value(items, value[i]!) ?? this.value(items, zeroOf(items)) ?? null;
+      const after = this.value(items, value[i]!, known[i]) ?? this.value(items, zeroOf(items)) ?? null;
       this.path.pop();
       if (out) out.push(after);
       else if (after !== value[i]) out = [...value.slice(0, i), after];
@@ -152,6 +161,10 @@ export class TypedWalk extends Walk {
 const recentQuantities = new Map<string | number, string>();
 
 const NONE: readonly string[] = [];
+const NOTHING: readonly Json[] = [];
+
+const fieldsOf = (known: Json | undefined): Mutable | undefined =>
+  typeof known === 'object' && known !== null && !Array.isArray(known) ? (known as Mutable) : undefined;
 
 /** What Go has in a list or map where the JSON had null. */
 function zeroOf(schema: Schema): Json {

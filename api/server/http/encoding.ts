@@ -43,15 +43,23 @@ export class ObjectEncoder {
   readonly #messages = new RecentCache<KubeObject, Uint8Array>(2048);
   readonly #lines = new RecentCache<KubeObject, Map<string, Buffer>>(512);
 
+  /** `written` gives the JSON of an object where somebody has made it already. */
+  constructor(readonly written: (object: KubeObject) => string | undefined = () => undefined) {}
+
   /** The object without its type: `{"metadata":…}`. `keep: false` leaves what is remembered alone. */
   body(object: KubeObject, keep = true): Buffer {
     let bytes = this.#bodies.get(object);
     if (!bytes) {
-      const { apiVersion: _, kind: __, ...rest } = object;
-      bytes = Buffer.from(JSON.stringify(rest));
+      bytes = Buffer.from(this.#written(object) ?? bodyOf(object));
       if (keep) this.#bodies.set(object, bytes);
     }
     return bytes;
+  }
+
+  #written(object: KubeObject): string | undefined {
+    const text = this.written(object);
+    const head = text && `{"apiVersion":${JSON.stringify(object.apiVersion)},"kind":${JSON.stringify(object.kind)},`;
+    return head && text.startsWith(head) ? `{${text.slice(head.length)}` : undefined;
   }
 
   /** The whole object, its own type first. */
@@ -90,6 +98,11 @@ export class ObjectEncoder {
     }
     return bytes;
   }
+}
+
+function bodyOf(object: KubeObject): string {
+  const { apiVersion: _, kind: __, ...rest } = object;
+  return JSON.stringify(rest);
 }
 
 export interface ListHead {

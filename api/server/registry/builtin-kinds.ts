@@ -102,7 +102,7 @@ function servedKind(info: ResourceInfo, parts: BuiltinParts): ServedKind {
     listKind: `${type.kind}List`,
     verbs: info.verbs as readonly Verb[],
     schema: schemaOfKind,
-    decode: (value) => decodeTyped<KubeObject>(schemaOfKind, value),
+    decode: (value, options) => decodeTyped<KubeObject>(schemaOfKind, value, options?.known),
     storage: storageOf(info),
     strategy: { ...own[stored], ...parts.strategies?.[stored] },
     subresources: Object.fromEntries(info.subresources.map((s) => [s.name, subresource(s)])),

@@ -42,10 +42,11 @@ export async function patchObject(
         now: registry.clock.now(),
         subresource,
       });
-      return merged === old ? old : acceptPatched(kind, name, kind.decode(merged), patch.body, 'Ignore', context);
+      if (merged === old) return old;
+      return acceptPatched(kind, name, kind.decode(merged, { known: old }), patch.body, 'Ignore', context);
     }
     const patched = applyPatch(kind, old!, patch);
-    return acceptPatched(kind, name, kind.decode(patched), patch.body, validation, context);
+    return acceptPatched(kind, name, kind.decode(patched, { known: old }), patch.body, validation, context);
   };
   return updateObject(registry, context, target, compute, { ...options, applied, createMissing: applied });
 }

@@ -25,9 +25,9 @@ export interface ServedKind extends ResourceType {
   readonly schema: Schema;
   /**
    * Reads a body: prunes and reports unknown fields, fills in the schema's defaults, reports wrong types. `defaults: false`
-   * is asked for custom kinds only.
+   * is asked for custom kinds only. What the body shares with `known`, an object stored before, need not be read again.
    */
-  decode(value: unknown, options?: { readonly defaults?: boolean }): Decoded<KubeObject>;
+  decode(value: unknown, options?: { readonly defaults?: boolean; readonly known?: KubeObject }): Decoded<KubeObject>;
   readonly storage: KindStorage;
   readonly strategy: Strategy;
   readonly subresources: Readonly<Record<string, Subresource>>;

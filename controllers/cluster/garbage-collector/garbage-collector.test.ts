@@ -1,7 +1,16 @@
-import { ConfigMaps, type KubeObject, type OwnerReference } from '@trimtab/machinery';
+import {
+  ConfigMaps,
+  type KubeObject,
+  type OwnerReference,
+  type ResourceType,
+  serviceUnavailable,
+} from '@trimtab/machinery';
 import { type World, world } from '@trimtab/testing';
+import { FollowedKinds } from '../followed-kinds.js';
 import { everyDeath, live, type Parts } from '../mortal.js';
 import { GarbageCollector } from './garbage-collector.js';
+import { graphNode, OwnerGraph } from './graph.js';
+import { Observer } from './observer.js';
 
 const configMap = (name: string, ...ownerReferences: OwnerReference[]): KubeObject => ({
   apiVersion: 'v1',
@@ -157,6 +166,40 @@ test('what gets another owner between judgement and deletion is kept', async () 
   await w.pass(1000);
   expect((await find('dependent'))?.metadata.ownerReferences).toEqual([refTo(saviour)]);
   await life.end();
+});
+
+test('a deletion the server refuses is tried again', async () => {
+  const owner = await put(configMap('owner'));
+  await put(configMap('dependent', refTo(owner)));
+  let refusals = 3;
+  const life = await live(w, ({ client, ...parts }) =>
+    start({
+      ...parts,
+      client: {
+        ...client,
+        delete: async (type, k, options) => {
+          if (refusals-- > 0) throw serviceUnavailable('not now');
+          return client.delete(type, k, options);
+        },
+      },
+    }),
+  );
+  await destroy('owner');
+  await w.pass(1000);
+  expect(await names()).toEqual([]);
+  await life.end();
+});
+
+test('another object of the same name is not taken for the one that is known', async () => {
+  const informers = w.informers;
+  const [graph, kinds] = [new OwnerGraph(), new FollowedKinds(informers, { changed: () => {}, complete: () => {} })];
+  const observer = new Observer({ client: w.client, informers, graph, kinds });
+  const old = graphNode(ConfigMaps as ResourceType, await put(configMap('x')));
+  expect((await observer.observe(old)).object).toBeDefined();
+  await destroy('x');
+  expect((await observer.observe(old)).object).toBeUndefined();
+  await put(configMap('x'));
+  expect((await observer.observe(old)).object).toBeUndefined();
 });
 
 test('a thousand dependents go, or are let go, with two requests each and few questions', async () => {

@@ -20,6 +20,8 @@ export interface NamespaceFacts {
   readonly pods: readonly HeldKind[];
   readonly rest: readonly HeldKind[];
   readonly remainder: Remainder;
+  /** Every kind whose turn it was has been listed. */
+  readonly complete: boolean;
   /** The last attempt to delete something failed. */
   readonly failed: boolean;
   readonly lookAgainInMs: number;
@@ -47,6 +49,7 @@ export function namespaceFacts(view: View<Namespace>, content: Content | undefin
     namespace,
     pods: held.filter(({ type }) => isPods(type)),
     rest: held.filter(({ type }) => !isPods(type)),
+    complete: content !== undefined && content.failures.size === 0,
     remainder: { content: counts(held), finalizers: finalizers(held), failures },
     failed: refused.size > 0,
     lookAgainInMs: Math.max(AGAIN.leastMs, Math.min(share, AGAIN.mostMs)),

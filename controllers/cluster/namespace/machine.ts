@@ -34,7 +34,7 @@ export const namespaceMachine = setup({
     hasUntoldPods: given(({ pods }) => untold(pods).length > 0),
     hasRest: given(({ rest }) => rest.length > 0),
     hasUntoldRest: given(({ rest }) => untold(rest).length > 0),
-    unknown: given(({ remainder }) => remainder.failures.size > 0),
+    unknown: given(({ complete }) => !complete),
   },
   actions: {
     close: given(close),

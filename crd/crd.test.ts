@@ -161,6 +161,21 @@ describe('a custom resource definition', () => {
     ]);
   });
 
+  test.each([
+    ['nothing', {}, 'spec.versions[0].schema.openAPIV3Schema.type: Required value: must not be empty at the root'],
+    ['an array', { type: 'array', items: { type: 'string' } }, 'Invalid value: "array": must be object at the root'],
+    ['an object', { type: 'object' }, undefined],
+    ['anything at all', { 'x-kubernetes-preserve-unknown-fields': true }, undefined],
+  ])('whose schema is %s at the root', async (_what, openAPIV3Schema, refusal) => {
+    const { client } = await cluster();
+    const versions = [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema } }];
+    const said = await client.create(CustomResourceDefinitions, definition({ versions })).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    expect(said).toEqual(refusal === undefined ? undefined : expect.stringContaining(refusal));
+  });
+
   test('takes its objects with it when it goes, and waits for those that are held', async () => {
     const { client, pass } = await define();
     const held = widget({ size: 1 });

@@ -48,9 +48,9 @@ export function validateDefinition({ metadata, spec }: CustomResourceDefinition)
       found.push(causes.required(here.child('schema', 'openAPIV3Schema'), 'schemas are required'));
     else {
       const root = here.child('schema', 'openAPIV3Schema');
-      if (schema.type !== 'object')
+      if (schema.type && schema.type !== 'object')
         found.push(causes.invalid(root.child('type'), schema.type, 'must be object at the root'));
-      structural(schema, root, found, true);
+      structural(schema, root, found, 'at the root');
     }
     for (const column of version.additionalPrinterColumns ?? [])
       if (!column.jsonPath) found.push(causes.required(here.child('additionalPrinterColumns').child('jsonPath')));
@@ -58,13 +58,13 @@ export function validateDefinition({ metadata, spec }: CustomResourceDefinition)
   return found;
 }
 
+const FIELD = 'for specified object fields';
 const COMBINATIONS = ['allOf', 'anyOf', 'oneOf'] as const;
 
 /** The rules of structural schemas (KEP-1002): a type everywhere, no new shape inside logical combinations, no `$ref`. */
-function structural(props: JSONSchemaProps, at: FieldPath, found: StatusCause[], needsType: boolean): void {
+function structural(props: JSONSchemaProps, at: FieldPath, found: StatusCause[], place: string): void {
   const free = props['x-kubernetes-int-or-string'] || props['x-kubernetes-preserve-unknown-fields'];
-  if (needsType && !props.type && !free)
-    found.push(causes.required(at.child('type'), 'must not be empty for specified object fields'));
+  if (!props.type && !free) found.push(causes.required(at.child('type'), `must not be empty ${place}`));
   if (props.$ref) found.push(causes.forbidden(at.child('$ref'), '$ref is not supported'));
   if (props.uniqueItems)
     found.push(
@@ -86,10 +86,10 @@ function structural(props: JSONSchemaProps, at: FieldPath, found: StatusCause[],
   if (props.pattern !== undefined && !compiles(props.pattern))
     found.push(causes.invalid(at.child('pattern'), props.pattern, "must be a valid regular expression, but isn't"));
   for (const [name, child] of Object.entries(props.properties ?? {}))
-    structural(child, at.child('properties').key(name), found, needsType);
-  if (isSchema(props.items)) structural(props.items, at.child('items'), found, needsType);
+    structural(child, at.child('properties').key(name), found, FIELD);
+  if (isSchema(props.items)) structural(props.items, at.child('items'), found, 'for specified array items');
   if (isSchema(props.additionalProperties))
-    structural(props.additionalProperties, at.child('additionalProperties'), found, needsType);
+    structural(props.additionalProperties, at.child('additionalProperties'), found, FIELD);
   for (const key of COMBINATIONS)
     for (const [index, schema] of (props[key] ?? []).entries())
       combined(schema, at.child(key).index(index), found, Boolean(props['x-kubernetes-int-or-string']));

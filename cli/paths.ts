@@ -8,6 +8,8 @@ export interface Paths {
   readonly images: string;
   /** Volumes, logs and other files of pods. */
   readonly pods: string;
+  /** Persistent volumes of the local node. */
+  readonly volumes: string;
   /** The network plugin's address reservations. */
   readonly network: string;
   /** Sockets and state of running pods; survives `trimtab`, not the machine. */
@@ -22,6 +24,7 @@ export function pathsOf(dataDir: string): Paths {
     pki: join(dataDir, 'pki'),
     images: join(dataDir, 'images'),
     pods: join(dataDir, 'pods'),
+    volumes: join(dataDir, 'volumes'),
     network: join(dataDir, 'network'),
     run: join(dataDir, 'run'),
     kubeconfig: join(dataDir, 'kubeconfig'),

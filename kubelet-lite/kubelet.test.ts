@@ -332,11 +332,11 @@ describe('startKubelet', () => {
       spec: {
         nodeName: 'n1',
         containers: [{ name: 'main', image: 'web:1' }],
-        volumes: [{ name: 'disk', persistentVolumeClaim: { claimName: 'c' } }],
+        volumes: [{ name: 'disk', nfs: { server: 's', path: '/' } }],
       },
     });
     expect(await fixture.event('web', 'FailedMount')).toBe(
-      'MountVolume.SetUp failed for volume "disk" : volumes of type persistentVolumeClaim are not supported by this node; it offers emptyDir, hostPath, configMap, secret, downwardAPI and projected',
+      'MountVolume.SetUp failed for volume "disk" : volumes of type nfs are not supported by this node; it offers emptyDir, hostPath, persistentVolumeClaim, ephemeral, configMap, secret, downwardAPI and projected',
     );
   });
 });

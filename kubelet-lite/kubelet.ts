@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Informers, type NodeStreams } from '@trimtab/client';
-import { Services } from '@trimtab/machinery';
+import { PersistentVolumes, Services } from '@trimtab/machinery';
 import { NodeFiles } from './container/node-files.js';
 import { podLayout } from './container/pod-layout.js';
 import { ApiEventRecorder } from './node/event-recorder.js';
@@ -14,8 +14,11 @@ import { PODS, type Pod } from './pod/api.js';
 import { NodeProber } from './probes/node-prober.js';
 import { rotateLogs } from './streams/log-rotation.js';
 import { PodStreams } from './streams/node-streams.js';
+import { LOCAL_VOLUMES_DIR } from './volumes/claim-volumes.js';
 import { DirectoryVolumes } from './volumes/directory-volumes.js';
+import { LocalVolumeRemover } from './volumes/local-volume-remover.js';
 import { ObjectTracker } from './volumes/object-tracker.js';
+import { PersistentVolumeMounter } from './volumes/persistent-volumes.js';
 
 export interface KubeletOptions extends NodeOptions {
   /** Pods' files: volumes, `/etc` files, writable layers. Must be the same after a restart. */
@@ -27,6 +30,8 @@ export interface KubeletOptions extends NodeOptions {
    * one. Without any, such emptyDirs are refused and each container has a `/dev/shm` of its own.
    */
   readonly memoryDir?: string;
+  /** Persistent volumes of this node, one directory each; default `<rootDir>/volumes`. Must be the same after a restart. */
+  readonly volumesDir?: string;
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
   /** Processes and threads a pod may have; default no limit of its own. */
@@ -55,6 +60,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const allocatable = nodeAllocatable(nodeFacts(options, machine));
   // Volumes cannot show addresses; where the environment does, it is given those the sandbox has.
   const downward = (pod: Pod) => ({ pod, nodeName, hostIP: options.nodeIP, podIPs: [], allocatable });
+  const volumesDir = resolve(options.volumesDir ?? join(rootDir, 'volumes'));
+  const persistent = new PersistentVolumeMounter({ client, nodeName, volumesDir, podsDir: layout.podsDir });
   const volumes = new DirectoryVolumes({
     client,
     clock,
@@ -62,6 +69,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     logger,
     tracker,
     podsDir: layout.podsDir,
+    persistent,
     ...(memoryDir ? { memoryDir } : {}),
     downward,
   });
@@ -82,14 +90,28 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ...(options.podPidsLimit ? { podPidsLimit: options.podPidsLimit } : {}),
     downward,
   });
-  const node = await startNode(options, {
-    machine,
-    pods: podsOf(pods),
-    volumes,
-    files,
-    prober: new NodeProber(runtime, clock),
-    recorder: new ApiEventRecorder({ client, clock, random, logger, nodeName }),
+  const annotations = { ...options.annotations, [LOCAL_VOLUMES_DIR]: volumesDir };
+  const node = await startNode(
+    { ...options, annotations },
+    {
+      machine,
+      pods: podsOf(pods),
+      volumes,
+      files,
+      prober: new NodeProber(runtime, clock),
+      recorder: new ApiEventRecorder({ client, clock, random, logger, nodeName }),
+    },
+  );
+  const remover = new LocalVolumeRemover({
+    client,
+    clock,
+    logger,
+    nodeName,
+    volumesDir,
+    volumes: informers.get(PersistentVolumes),
+    usersOf: (volume) => persistent.usersOf(volume),
   });
+  remover.start();
   const stopRotation = rotateLogs({
     clock,
     logger,
@@ -107,6 +129,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     stop: async () => {
       stopRotation();
       volumes.stop();
+      remover.stop();
       await node.stop();
       informers.stop();
       tracker.stop();

@@ -76,6 +76,7 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
       podCIDR: podCidr,
       rootDir: paths.pods,
       logDir: join(paths.pods, 'logs'),
+      volumesDir: paths.volumes,
       clusterDns: [dnsIP],
       clusterDomain: dnsDomain,
       clock,

@@ -5,6 +5,7 @@ import { type Pod, uidOf } from '../pod/api.js';
 import type { OciMount } from '../runtime/oci.js';
 import type { SandboxConfig } from '../runtime/runtime.js';
 import { logTail } from '../streams/log-reader.js';
+import { isReadOnly } from '../volumes/claim-volumes.js';
 import type { ObjectTracker } from '../volumes/object-tracker.js';
 import { pinSubPath } from '../volumes/pinned-path.js';
 import type { VolumeManager } from '../volumes/volume-manager.js';
@@ -203,7 +204,8 @@ export class NodeFiles implements ContainerFiles {
       for (const one of held.splice(0)) await one();
     };
     try {
-      for (const mount of container.volumeMounts ?? []) {
+      for (const asked of container.volumeMounts ?? []) {
+        const mount = isReadOnly(pod, asked.name) ? { ...asked, readOnly: true } : asked;
         const root = this.#options.volumes.pathOf(pod, mount.name);
         const volume = pod.spec.volumes?.find(({ name }) => name === mount.name);
         const subPath = subPathOf(container, mount, env);

@@ -16,6 +16,7 @@ export interface NodeReporterOptions {
   readonly images: ImageStore;
   readonly facts: NodeFacts;
   readonly labels: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly taints?: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
   readonly podCIDR?: string;
 }
@@ -43,12 +44,12 @@ export class NodeReporter {
 
   /** Resolves when the API server knows the node and its first status. */
   async register(): Promise<void> {
-    const { client, facts, labels, taints, podCIDR, clock } = this.#options;
+    const { client, facts, labels, annotations = {}, taints, podCIDR, clock } = this.#options;
     const status = await this.#observe([]);
     const node: Node = {
       apiVersion: 'v1',
       kind: 'Node',
-      metadata: { name: facts.nodeName, labels },
+      metadata: { name: facts.nodeName, labels, ...(Object.keys(annotations).length > 0 ? { annotations } : {}) },
       spec: {
         ...(podCIDR ? { podCIDR, podCIDRs: [podCIDR] } : {}),
         ...(taints?.length ? { taints } : {}),
@@ -61,8 +62,9 @@ export class NodeReporter {
     } catch (error) {
       if (!isReason(error, 'AlreadyExists')) throw error;
       this.#node = await client.get(Nodes, { name: facts.nodeName });
-      if (!Object.entries(labels).every(([key, value]) => this.#node?.metadata.labels?.[key] === value)) {
-        const body = { metadata: { labels } };
+      const { metadata } = this.#node;
+      if (!holds(metadata.labels, labels) || !holds(metadata.annotations, annotations)) {
+        const body = { metadata: { labels, annotations } };
         this.#node = await client.patch(Nodes, { name: facts.nodeName }, { type: 'merge', body });
       }
     }
@@ -134,6 +136,11 @@ export class NodeReporter {
     this.#options.recorder.event({ apiVersion: 'v1', kind: 'Node', name, uid: name }, type, reason, message);
   }
 }
+
+type Texts = Readonly<Record<string, string>>;
+
+const holds = (present: Texts | undefined, wanted: Texts): boolean =>
+  Object.entries(wanted).every(([key, value]) => present?.[key] === value);
 
 const readiness = (status: NodeStatus | undefined): string | undefined =>
   status?.conditions?.find((c) => c.type === 'Ready')?.status;

@@ -27,6 +27,7 @@ export interface NodeOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly taints?: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
   readonly podCIDR?: string;
   readonly machine?: MachineInfo;

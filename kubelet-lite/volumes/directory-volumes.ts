@@ -5,9 +5,11 @@ import type { Clock, ConfigMap, Logger, Random, Secret, Volume } from '@trimtab/
 import type { DownwardFacts } from '../container/downward.js';
 import { type Pod, uidOf } from '../pod/api.js';
 import { writePayload } from './atomic-writer.js';
+import { claimNameOf } from './claim-volumes.js';
 import { checkHostPath } from './host-path.js';
 import type { ObjectTracker } from './object-tracker.js';
 import { isPayloadVolume, payloadOf } from './payload.js';
+import type { PersistentVolumeMounter } from './persistent-volumes.js';
 import { referencesOf } from './references.js';
 import { requestToken, type Token } from './tokens.js';
 import { VolumeError, type VolumeManager } from './volume-manager.js';
@@ -23,6 +25,7 @@ export interface DirectoryVolumesOptions {
   /** A directory on a tmpfs, for emptyDirs of medium Memory; without one they are refused. */
   readonly memoryDir?: string;
   readonly downward: (pod: Pod) => DownwardFacts;
+  readonly persistent: PersistentVolumeMounter;
 }
 
 interface PodVolumes {
@@ -57,6 +60,7 @@ export class DirectoryVolumes implements VolumeManager {
     const volume = pod.spec.volumes?.find((v) => v.name === name);
     if (!volume) throw new Error(`container mounts volume "${name}", which the pod does not have`);
     if (volume.hostPath) return volume.hostPath.path;
+    if (claimNameOf(pod, volume)) return this.#options.persistent.pathOf(pod, name);
     if (isMemory(volume)) return join(this.#options.memoryDir ?? '', uidOf(pod), name);
     return join(this.#options.podsDir, uidOf(pod), 'volumes', name);
   }
@@ -94,6 +98,7 @@ export class DirectoryVolumes implements VolumeManager {
     this.#pods.delete(uid);
     state?.cancelRefresh?.();
     this.#options.tracker.release(uid);
+    this.#options.persistent.forget(uid);
     await state?.last;
     await fs.rm(join(this.#options.podsDir, uid, 'volumes'), { recursive: true, force: true });
     // What of the pod is in memory goes with its other files, when nothing can be mounted from it any more.
@@ -107,6 +112,7 @@ export class DirectoryVolumes implements VolumeManager {
     try {
       if (volume.hostPath) await checkHostPath(volume.hostPath.path, volume.hostPath.type);
       else if (isPayloadVolume(volume)) await this.#write(state, volume);
+      else if (claimNameOf(state.pod, volume)) await this.#options.persistent.mount(state.pod, volume);
       else await this.#emptyDir(state.pod, volume);
     } catch (error) {
       throw new VolumeError(volume.name, error instanceof Error ? error.message : String(error));
@@ -191,11 +197,12 @@ function isSupported(volume: Volume): boolean {
   if (volume.emptyDir) return ['', 'Memory', undefined].includes(volume.emptyDir.medium);
   const { name: _name, ...sources } = volume;
   // A volume without any source is an emptyDir (API defaulting).
-  return Boolean(volume.hostPath) || isPayloadVolume(volume) || Object.keys(sources).length === 0;
+  const claimed = Boolean(volume.persistentVolumeClaim ?? volume.ephemeral);
+  return claimed || Boolean(volume.hostPath) || isPayloadVolume(volume) || Object.keys(sources).length === 0;
 }
 
 function unsupportedReason(volume: Volume): string {
   if (volume.emptyDir) return `emptyDir medium "${volume.emptyDir.medium}" is not supported by this node`;
   const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'unknown';
-  return `volumes of type ${kind} are not supported by this node; it offers emptyDir, hostPath, configMap, secret, downwardAPI and projected`;
+  return `volumes of type ${kind} are not supported by this node; it offers emptyDir, hostPath, persistentVolumeClaim, ephemeral, configMap, secret, downwardAPI and projected`;
 }

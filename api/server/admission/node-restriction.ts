@@ -1,4 +1,4 @@
-import { equalJson, type Node, type Pod } from '@trimtab/machinery';
+import { equalJson, type KubeObject, type Node, type PersistentVolume, type Pod } from '@trimtab/machinery';
 import { nodeNameOf, nodesGroup } from '../authentication/groups.js';
 import { podReferences } from '../authorization/node-references.js';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../contracts.js';
@@ -119,9 +119,22 @@ const token: Check = (attributes, node, reader) => {
     throw refuse(attributes, 'node requested token bound to a pod scheduled on a different node');
 };
 
+/** Of a volume of its own a kubelet says that its directory is gone, and nothing else. */
+const persistentVolumes: Check = (attributes, node) => {
+  const { operation, object, oldObject } = attributes;
+  const rest = (volume: KubeObject | undefined) => {
+    const { labels, annotations, ownerReferences, finalizers } = volume?.metadata ?? {};
+    const others = (finalizers ?? []).filter((finalizer) => finalizer !== 'trimtab.dev/local-volume');
+    return [(volume as PersistentVolume | undefined)?.spec, labels, annotations, ownerReferences, others];
+  };
+  if (operation !== 'UPDATE' || !equalJson(rest(object), rest(oldObject)))
+    throw refuse(attributes, `node "${node}" may only take the finalizer trimtab.dev/local-volume off`);
+};
+
 const checks: Readonly<Record<string, Check>> = {
   '/nodes': nodes,
   '/nodes/status': nodes,
+  '/persistentvolumes': persistentVolumes,
   '/pods': pods,
   '/pods/status': podStatus,
   '/pods/eviction': ownPod,

@@ -1,3 +1,4 @@
+import type { PersistentVolume } from '@trimtab/machinery';
 import { nodeNameOf } from '../authentication/groups.js';
 import type { AccessAttributes, Authorizer, ObjectReader } from '../contracts.js';
 import type { NodeReferences } from './node-references.js';
@@ -16,6 +17,8 @@ const always: readonly PolicyRule[] = [
   // The Service datapath, the name server and network policy run beside the kubelet and under its name.
   rule('discovery.k8s.io', ['endpointslices'], ['get', 'list', 'watch']),
   rule('networking.k8s.io', ['networkpolicies', 'servicecidrs'], ['get', 'list', 'watch']),
+  // A kubelet looks for volumes whose directories it has to remove.
+  rule('', ['persistentvolumes'], ['list', 'watch']),
   rule('', ['nodes'], ['create', 'patch', 'update']),
   rule('', ['nodes/status'], ['patch', 'update']),
   rule('', ['pods'], ['list', 'watch', 'create', 'delete']),
@@ -71,6 +74,10 @@ export function nodeAuthorizer(references: NodeReferences, reader: ObjectReader)
       return claimOf(reader.get('/persistentvolumes', '', name), node)
         ? { allowed: true, reason: '' }
         : refuse(unrelated);
+    if (plural === 'persistentvolumes' && group === '' && verb === 'patch' && subresource === '')
+      return isLocalTo(reader.get('/persistentvolumes', '', name), node)
+        ? { allowed: true, reason: '' }
+        : refuse(unrelated);
     if (plural === 'persistentvolumeclaims' && group === '' && subresource === 'status')
       return related && ['get', 'update', 'patch'].includes(verb) ? { allowed: true, reason: '' } : refuse(unrelated);
 
@@ -79,6 +86,20 @@ export function nodeAuthorizer(references: NodeReferences, reader: ObjectReader)
     if (!verbs.includes(verb)) return refuse(`a node may only ${verbs.join(', ')} ${plural}`);
     if (name === '') return refuse(`a node may read ${plural} only one by one, by name`);
     return related ? { allowed: true, reason: '' } : refuse(unrelated);
+  }
+
+  /** True for a volume of the local provisioner that is on this very node. */
+  function isLocalTo(object: object | undefined, node: string): boolean {
+    const volume = object as PersistentVolume | undefined;
+    const terms = volume?.spec?.nodeAffinity?.required?.nodeSelectorTerms ?? [];
+    return (
+      volume?.metadata.annotations?.['pv.kubernetes.io/provisioned-by'] === 'trimtab.dev/local' &&
+      terms.length === 1 &&
+      (terms[0]?.matchExpressions ?? []).some(
+        ({ key, operator, values }) =>
+          key === 'kubernetes.io/hostname' && operator === 'In' && values?.length === 1 && values[0] === node,
+      )
+    );
   }
 
   function claimOf(volume: object | undefined, node: string): boolean {

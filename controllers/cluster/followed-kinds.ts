@@ -18,6 +18,7 @@ export class FollowedKinds {
   readonly #handler: KindsHandler;
   readonly #kinds = new Map<string, { readonly type: ResourceType; readonly registration: Registration }>();
   #definitions: Registration | undefined;
+  #complete = false;
 
   constructor(informers: Informers, handler: KindsHandler) {
     this.#informers = informers;
@@ -45,7 +46,7 @@ export class FollowedKinds {
 
   /** True once everything that is followed has its first list. */
   get isComplete(): boolean {
-    return this.#kinds.size > 0 && this.#unsynced === undefined;
+    return this.#complete;
   }
 
   get #unsynced(): ResourceType | undefined {
@@ -64,6 +65,7 @@ export class FollowedKinds {
     for (const type of types) {
       const id = typeId(type);
       if (IGNORED.has(id) || this.#kinds.has(id)) continue;
+      this.#complete = false;
       const registration = this.#informers.get(type).addHandler((change) => this.#handler.changed(type, change));
       this.#kinds.set(id, { type, registration });
     }
@@ -72,11 +74,12 @@ export class FollowedKinds {
 
   #awaitLists(): void {
     const waiting = this.#unsynced;
-    if (waiting === undefined) this.#handler.complete();
-    else
-      void this.#informers
-        .get(waiting)
-        .whenSynced()
-        .then(() => this.#awaitLists());
+    if (waiting !== undefined) {
+      const informer = this.#informers.get(waiting);
+      void informer.whenSynced().then(() => this.#awaitLists());
+      return;
+    }
+    this.#complete = true;
+    this.#handler.complete();
   }
 }

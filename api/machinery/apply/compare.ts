@@ -1,17 +1,10 @@
 import { equalJson, isRecord, type JsonRecord } from '../patch/structure.js';
 import { canonicalQuantity, isQuantity } from '../quantity/quantity.js';
 import type { Schema } from '../schema/schema.js';
-import {
-  emptyFieldSet,
-  type FieldSet,
-  FieldSetBuilder,
-  isEmptySet,
-  memberSet,
-  unionSets,
-  withoutPrefixes,
-} from './field-set.js';
+import { emptyFieldSet, type FieldSet, FieldSetBuilder, isEmptySet, unionSets, withoutPrefixes } from './field-set.js';
 import { fieldElement } from './path-element.js';
 import { childSchema, isHollow, itemElement, presentField, shapeOf } from './shape.js';
+import { memberSet } from './shared-set.js';
 
 /** What changed between two objects, by field. No field is in more than one of the sets. */
 export interface Comparison {
@@ -119,19 +112,23 @@ class Walk {
 
 /** Every field of a value that has no counterpart, itself included. */
 function allOf(value: unknown, schema: Schema | undefined): FieldSet {
-  const children = new Map<string, FieldSet>();
-  if (isHollow(value)) return memberSet(children);
-  const shape = shapeOf(schema, value);
+  const elements: string[] = [];
+  const below: FieldSet[] = [];
+  const shape = isHollow(value) ? 'leaf' : shapeOf(schema, value);
   if (shape === 'map') {
     for (const field of Object.keys(value as JsonRecord)) {
       const child = presentField(schema, value as JsonRecord, field);
-      if (child !== undefined) children.set(fieldElement(field), allOf(child, childSchema(schema, field)));
+      if (child === undefined) continue;
+      elements.push(fieldElement(field));
+      below.push(allOf(child, childSchema(schema, field)));
     }
   } else if (shape === 'list') {
-    for (const [element, items] of grouped(value as readonly unknown[], schema!))
-      children.set(element, items.length > 1 ? memberSet(new Map()) : allOf(items[0], schema!.items));
+    for (const [element, items] of grouped(value as readonly unknown[], schema!)) {
+      elements.push(element);
+      below.push(items.length > 1 ? memberSet([], []) : allOf(items[0], schema!.items));
+    }
   }
-  return memberSet(children);
+  return memberSet(elements, below);
 }
 
 const record = (value: unknown): JsonRecord | undefined => (isRecord(value) ? value : undefined);

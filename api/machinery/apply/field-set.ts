@@ -1,4 +1,5 @@
 import { compareElements, normalizeElement } from './path-element.js';
+import { isShared } from './shared-set.js';
 
 /**
  * Sets of field paths as managed fields hold them. A path is a row of encoded elements (`f:spec`, `k:{"name":"web"}`, `v:"x"`);
@@ -21,9 +22,6 @@ export const isEmptySet = (set: FieldSet): boolean => !set.member && set.childre
 
 const node = (member: boolean, children: ReadonlyMap<string, FieldSet>): FieldSet =>
   children.size === 0 ? (member ? leaf : emptyFieldSet) : { member, children };
-
-/** A node whose own path is in the set, with these below it. */
-export const memberSet = (children: ReadonlyMap<string, FieldSet>): FieldSet => node(true, children);
 
 /** Collects paths into a set; the only mutable thing here. */
 export class FieldSetBuilder {
@@ -156,40 +154,33 @@ const POSITION = 'i'.charCodeAt(0);
 
 const decoded = new WeakMap<object, FieldSet>();
 
-/**
- * The FieldsV1 form: `{}` is a member, `.` marks a member that has children. Objects made from one template get the same
- * FieldsV1, which is the larger part of most of them.
- */
+/** The FieldsV1 form: `{}` is a member, `.` marks a member that has children. Shared sets give shared parts of it. */
 export function encodeFieldSet(set: FieldSet): FieldsV1 {
   const fields = encodeChildren(set, false);
-  const text = JSON.stringify(fields);
-  const known = recent.get(text) ?? older.get(text);
-  if (!known && recent.size >= RECENT) {
-    older = recent;
-    recent = new Map();
-  }
-  const shared = known ?? fields;
-  if (text.length <= SHARED_LENGTH) recent.set(text, shared);
   // What is a member itself is not said at the root, so that set would be read back as another.
-  if (!known && !set.member) decoded.set(fields, set);
-  return shared;
+  if (!set.member) decoded.set(fields, set);
+  return fields;
 }
-
-/** Texts met lately, in two generations; longer ones are hardly ever met again. */
-let recent = new Map<string, FieldsV1>();
-let older: ReadonlyMap<string, FieldsV1> = new Map();
-const RECENT = 128;
-const SHARED_LENGTH = 8 * 1024;
 
 function encodeChildren(set: FieldSet, dot: boolean): FieldsV1 {
   const fields: Record<string, FieldsV1> = {};
   if (dot) fields['.'] = {};
-  for (const element of sortedElements(set)) {
-    const child = set.children.get(element)!;
-    fields[element] = encodeChildren(child, child.member && child.children.size > 0);
+  for (const element of sortedElements(set)) fields[element] = encodeBelow(set.children.get(element)!);
+  return fields;
+}
+
+function encodeBelow(set: FieldSet): FieldsV1 {
+  const dot = set.member && set.children.size > 0;
+  if (!isShared(set)) return encodeChildren(set, dot);
+  let fields = encoded.get(set);
+  if (!fields) {
+    fields = encodeChildren(set, dot);
+    encoded.set(set, fields);
   }
   return fields;
 }
+
+const encoded = new WeakMap<FieldSet, FieldsV1>();
 
 /** Reads FieldsV1; elements of an unknown kind are dropped, as Kubernetes does. The result is remembered per object. */
 export function decodeFieldSet(fields: unknown): FieldSet {

@@ -1,4 +1,5 @@
-import type { ManagedFieldsEntry } from '../object.js';
+import type { KubeObject, ManagedFieldsEntry } from '../object.js';
+import type { Schema } from '../schema/schema.js';
 import { schemaFor } from '../schema/table.js';
 import { serverSideApply } from './apply.js';
 import { decodeFieldSet, encodeFieldSet, pathsOf } from './field-set.js';
@@ -24,6 +25,19 @@ describe('field sets', () => {
   test('keys are the same in whatever order they are written, unknown elements are dropped', () => {
     const set = decodeFieldSet({ 'k:{"b":1,"a":"x"}': {}, 'z:what': {}, 'k:broken': {}, 'v:broken': {} });
     expect(encodeFieldSet(set)).toEqual({ 'k:{"a":"x","b":1}': {} });
+  });
+
+  test('objects of one shape share what is said of them, and none is taken for another', () => {
+    const schema: Schema = { type: 'object', properties: { data: { type: 'object', values: { type: 'string' } } } };
+    const owned = (data: object) => {
+      const object = { metadata: {}, data } as KubeObject;
+      const context = { schema, manager: 'm', apiVersion: 'v1', now: 0, resetFields: [] };
+      return trackUpdate(undefined, object, context).metadata.managedFields![0]!.fieldsV1!;
+    };
+    const first = owned({ a: '1', b: '2' });
+    expect(owned({ a: '3', b: '4' })['f:data']).toBe(first['f:data']);
+    expect(owned({ a: '1' })).toEqual({ 'f:data': { '.': {}, 'f:a': {} } });
+    expect(owned({ 'a\n0\nf:b': '1' })).toEqual({ 'f:data': { '.': {}, 'f:a\n0\nf:b': {} } });
   });
 
   test('a client is named by its user agent', () => {

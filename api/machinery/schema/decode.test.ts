@@ -19,6 +19,15 @@ describe('built-in kinds', () => {
     expect(out).toMatchObject({ unknown: [], errors: [] });
   });
 
+  test('what is shared with a known object is taken as it is, and everything else read', () => {
+    const known = spec({ containers: [{ name: 'a', image: 'b' }], nodeName: 'n' }) as { spec: object };
+    const next = { ...known, spec: { ...known.spec, hostname: null, x: 1, dnsConfig: { nameservers: [1] } } };
+    const out = decodeTyped<typeof next>(pod, next, known);
+    expect(out.unknown).toEqual(['unknown field "spec.x"']);
+    expect(out.errors.map((e) => e.field)).toEqual(['spec.dnsConfig.nameservers[0]']);
+    expect(decodeTyped(pod, { ...next, spec: { ...known.spec, hostname: null } }, known).value).toEqual(known);
+  });
+
   test('unknown fields are pruned and named with their path, in order', () => {
     const out = decodeTyped(pod, {
       ...spec({ foo: 1, containers: [{ name: 'a' }, { name: 'b', imag: 'c', ports: [{ containerPort: 1, x: {} }] }] }),

@@ -43,11 +43,22 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   });
 }
 
-/** The machine's own clock. Timers do not keep the process alive on their own account. */
+/** Node's timers fire at once where more is asked for. */
+const LONGEST_TIMER_MS = 0x7fffffff;
+
+/**
+ * The machine's own clock. A timer keeps the process alive until it has fired or is cancelled, so that nobody who sleeps is
+ * left asleep: cancel what nobody waits for any more.
+ */
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, fn) {
-    const timer = setTimeout(fn, Math.min(Math.max(ms, 0), 0x7fffffff));
+    let timer: NodeJS.Timeout;
+    const arm = (left: number) => {
+      const now = Math.min(Math.max(left, 0), LONGEST_TIMER_MS);
+      timer = setTimeout(left > now ? () => arm(left - now) : fn, now);
+    };
+    arm(ms);
     return () => clearTimeout(timer);
   },
 };

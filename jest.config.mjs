@@ -13,6 +13,8 @@ export default {
   roots: ['api', 'crd', 'controllers', 'kubelet-lite', 'net-plugin', 'charts', 'cli', 'test'].map(
     (d) => `<rootDir>/${d}`,
   ),
+  // Generous, because a busy machine is no failure: what may take how long is measured in bench/.
+  testTimeout: 60_000,
   testMatch: ['**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   modulePathIgnorePatterns: ['/dist/'],

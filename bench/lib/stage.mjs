@@ -44,7 +44,7 @@ export async function onStage(script, seconds, main) {
     process.exit(0);
   }
   if (process.getuid?.() !== 0) fail('benchmarks start real pods in network namespaces of their own, which needs root');
-  if (!existsSync(join(root, 'cli', 'dist', 'bundle', 'main.js'))) fail('not built yet; run: npm run build');
+  if (!existsSync(join(root, 'cli', 'dist', 'bundle', 'main.cjs'))) fail('not built yet; run: npm run build');
   process.exit(await asStageHand(script, seconds));
 }
 

@@ -2,7 +2,6 @@ import { type Deployment, type Service, systemClock, systemRandom } from '@trimt
 import { componentUsers, versionInfo } from '@trimtab/server';
 import { createLogger } from '../logger.js';
 import { type Cluster, startCluster } from './cluster.js';
-import { installChart } from './install-chart.js';
 import { checkOptions, type RawUpOptions, type UpOptions } from './options.js';
 import { jsonOutput, type Output, textOutput } from './output.js';
 
@@ -38,6 +37,7 @@ export async function up(raw: RawUpOptions): Promise<void> {
 }
 
 async function install(options: UpOptions, output: Output, cluster: Cluster, signal: AbortSignal): Promise<void> {
+  const { installChart } = await import('./install-chart.js');
   const { services, deployments } = await installChart({
     client: cluster.plane.client(componentUsers.apiServer),
     informers: cluster.informers,

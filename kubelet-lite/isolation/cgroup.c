@@ -139,6 +139,7 @@ static void fill_cpuset(const char *parent, const char *dir)
     char path[PATH_MAX], value[1024];
     for (size_t i = 0; i < 2; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        /* Full already when the parent hands its lists on. */
         if (file_read(AT_FDCWD, path, value, sizeof value) > 1)
             continue;
         snprintf(path, sizeof path, "%s/%s", parent, files[i]);
@@ -210,6 +211,14 @@ int cgroup_create(const char *path, bool except_v2, struct error *error)
     return 0;
 }
 
+void cgroup_hand_on(const char *path)
+{
+    char name[PATH_MAX];
+    const struct hierarchy *h = cgroup_of(CG_CPUSET);
+    if (h && !h->v2)
+        file_write(AT_FDCWD, cgroup_file(name, sizeof name, h, path, "cgroup.clone_children"), "1");
+}
+
 int cgroup_create_v2(const char *path, struct error *error)
 {
     const struct hierarchy *h = cgroup_v2();
@@ -245,9 +254,10 @@ int cgroup_open(const char *path, struct cgroup_door *door, struct error *error)
  */
 int cgroup_enter(const struct cgroup_door *door, struct error *error)
 {
-    for (int i = 0; i < door->count; i++)
-        if (write(door->v1[i], "0", 1) < 0)
-            return fail(error, "cgroup", errno, "tasks of hierarchy %d", i);
+    int next = 0;
+    for (int i = 0; i < count && next < door->count; i++)
+        if (!all[i].v2 && write(door->v1[next++], "0", 1) < 0)
+            return fail(error, "cgroup", errno, "%s: entering the container's group", all[i].mount);
     return 0;
 }
 

@@ -33,6 +33,8 @@ const char *cgroup_controller_name(enum controller controller);
 
 /* Makes the group and its missing parents in every hierarchy. One that holds processes or groups is refused (EBUSY). */
 int cgroup_create(const char *path, bool except_v2, struct error *error);
+/* Groups made below this one start with its v1 cpuset lists; without it they are filled one by one. */
+void cgroup_hand_on(const char *path);
 /* Only in v2, if there is one. */
 int cgroup_create_v2(const char *path, struct error *error);
 /* OCI linux.resources, without devices. */

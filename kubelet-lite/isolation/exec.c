@@ -16,7 +16,7 @@ struct exec {
     struct request *request; /* until execve; with `sync` until the end */
     struct source output[2];
     struct stream *stream;   /* NULL when the client has gone, and for sync */
-    bool streaming, tty, want[3];
+    bool tty, want[3];
     int input; /* our end of stdin until the stream has it */
     int exit_code;
     /* execSync */
@@ -155,8 +155,7 @@ static void exec_started(struct process *p)
         return;
     if (p->master >= 0)
         output_open(e, 0, p->master);
-    if (e->streaming)
-        begin_streaming(e);
+    begin_streaming(e);
 }
 
 static void answer_sync(struct exec *e)
@@ -260,14 +259,17 @@ static int exec_begin(struct request *request, const struct json *params, struct
     struct exec *e = calloc(1, sizeof *e);
     if (!e)
         return fail(error, "exec", ENOMEM, "%s", id);
-    e->process = (struct process){.pidfd = -1, .master = -1, .channel.fd = -1, .started = exec_started, .exited = exec_exited};
+    e->process = (struct process){.pidfd = -1,
+                                  .master = -1,
+                                  .channel.fd = -1,
+                                  .started = sync ? NULL : exec_started,
+                                  .exited = exec_exited};
     e->output[0].fd = e->output[1].fd = e->input = -1;
     e->tty = !sync && json_get_bool(params, "tty", false);
     e->want[0] = !sync && json_get_bool(params, "stdin", false);
     e->want[1] = sync || e->tty || json_get_bool(params, "stdout", true);
     e->want[2] = sync || (!e->tty && json_get_bool(params, "stderr", true));
     e->sync = sync;
-    e->streaming = !sync;
     e->limit = (size_t)json_get_int(params, "maxOutput", 16384);
     if (e->limit > (size_t)1 << 20)
         e->limit = (size_t)1 << 20;

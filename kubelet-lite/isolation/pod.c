@@ -109,9 +109,9 @@ static void child_died(struct source *source, uint32_t events)
 {
     struct signalfd_siginfo info;
     (void)events;
-    while (read(source->fd, &info, sizeof info) > 0)
-        continue;
-    processes_reap();
+    /* A second one can only be pending when it came after this one was taken, and then the loop comes here again. */
+    if (read(source->fd, &info, sizeof info) > 0)
+        processes_reap();
 }
 
 static int pod_configure(const struct json *config, struct error *error)
@@ -133,6 +133,7 @@ static int pod_configure(const struct json *config, struct error *error)
     if (cgroup_detect(error) < 0 || cgroup_create(pod.cgroup, true, error) < 0 ||
         cgroup_limit(pod.cgroup, json_get(config, "resources"), error) < 0)
         return -1;
+    cgroup_hand_on(pod.cgroup);
     int flags = (pod.host_network ? 0 : CLONE_NEWNET) | (pod.host_ipc ? 0 : CLONE_NEWIPC) | CLONE_NEWUTS;
     if (unshare(flags) < 0)
         return fail(error, "namespace", errno, "unshare");
@@ -210,7 +211,7 @@ int pod_main(void)
         report(POD_READY_FD, &error);
         return 1;
     }
-    pod_save();
+    pod_save_now();
     report(POD_READY_FD, NULL);
     loop_run();
     return 0;

@@ -32,7 +32,8 @@ struct process {
     struct error failure;
     char stage[32];
     int master; /* terminal, -1 */
-    void (*started)(struct process *process); /* execve succeeded, or `failed` with `failure` */
+    /* execve succeeded, or `failed` with `failure`; NULL when nothing waits for it: then both are known at the end. */
+    void (*started)(struct process *process);
     void (*exited)(struct process *process, int status);
     struct process *next;
 };
@@ -82,6 +83,11 @@ void stream_container_ended(struct container *c);
 
 /* pod_state.c */
 void pod_write_status(struct json_writer *w);
+/*
+ * What the node core lists, and needs when this process is dead: written at once, or as soon as whoever waits for an
+ * answer has it, once for all that changed until then.
+ */
+void pod_save_now(void);
 void pod_save(void);
 void pod_broadcast_exit(const struct container *c);
 char *json_text_of(const struct json *value);

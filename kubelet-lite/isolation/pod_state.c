@@ -55,9 +55,9 @@ void pod_write_status(struct json_writer *w)
     write_pod(w, false);
 }
 
-static void write_state(struct timer *timer)
+/* By rename, so it is never half. */
+void pod_save_now(void)
 {
-    (void)timer;
     struct buffer text = {0};
     struct error error;
     struct json_writer w = {.out = &text};
@@ -69,13 +69,15 @@ static void write_state(struct timer *timer)
     buffer_free(&text);
 }
 
-/*
- * What the node core needs when this process is dead; by rename, so it is never half. Written as soon as whoever waits
- * for an answer has it, and once for all that changed until then.
- */
+static void save(struct timer *timer)
+{
+    (void)timer;
+    pod_save_now();
+}
+
 void pod_save(void)
 {
-    static struct timer soon = {.fire = write_state};
+    static struct timer soon = {.fire = save};
     timer_start(&soon, 0);
 }
 

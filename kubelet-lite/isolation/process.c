@@ -64,7 +64,8 @@ static void channel_ready(struct source *source, uint32_t events)
         p->failed = true;
         fail(&p->failure, "start", ESRCH, "killed before its program ran");
     }
-    p->started(p);
+    if (p->started)
+        p->started(p);
 }
 
 pid_t process_clone(struct process *p, const struct birth *birth, struct child *child, struct error *error)
@@ -81,7 +82,8 @@ pid_t process_clone(struct process *p, const struct birth *birth, struct child *
     p->master = -1;
     p->ready = p->failed = false;
     p->channel = (struct source){.fd = channel, .ready = channel_ready};
-    loop_watch(&p->channel, EPOLLIN);
+    if (p->started)
+        loop_watch(&p->channel, EPOLLIN);
     p->next = processes;
     processes = p;
     return pid;

@@ -135,6 +135,21 @@ test('shows what state everything on its way is in; a new life finds each in it 
   await life.end();
 });
 
+test('an owner in the foreground waits for its dependents’ dependents, too', async () => {
+  const life = await live(w, start);
+  const owner = await put(configMap('owner'));
+  const middle = await put(configMap('middle', refTo(owner, true)));
+  await put(held(configMap('leaf', refTo(middle, true))));
+  await destroy('owner', 'Foreground');
+  await w.pass(1_000);
+  expect(await names()).toEqual(['leaf', 'middle', 'owner']);
+  expect(await states()).toEqual({ middle: 'foreground', owner: 'foreground' });
+  await letGo('leaf');
+  await w.pass(100);
+  expect(await names()).toEqual([]);
+  await life.end();
+});
+
 test('an owner that waits is let go by a dependent that stays for another owner, at once', async () => {
   const life = await live(w, start);
   const [a, b] = [await put(configMap('a')), await put(configMap('b'))];

@@ -395,6 +395,26 @@ test.each([
   );
 });
 
+test('claims that run for the same volume: one gets it, the others wait', async () => {
+  await w.create(PersistentVolumes, volume('pv', '5Gi'));
+  const names = ['a', 'b', 'c', 'd'];
+  await w.create(PersistentVolumeClaims, ...names.map((name) => claim(name, { storageClassName: 'manual' })));
+  await w.pass(1_000);
+  const phases = await Promise.all(names.map(phase));
+  expect([...phases].sort()).toEqual(['Bound', 'Pending', 'Pending', 'Pending']);
+  expect((await getVolume('pv'))?.spec?.claimRef?.name).toBe(names[phases.indexOf('Bound')]);
+});
+
+test('a claim may grow, and its volume with it', async () => {
+  await w.create(PersistentVolumeClaims, claim('data', { storageClassName: 'now' }));
+  await w.pass();
+  const resources = { requests: { storage: '3Gi' } };
+  await w.client.patch(PersistentVolumeClaims, key('data'), { type: 'merge', body: { spec: { resources } } });
+  await w.pass();
+  expect((await getClaim('data'))?.status?.capacity).toEqual({ storage: '3Gi' });
+  expect(await events('data')).toContain('Normal VolumeResizeSuccessful: Resize volume succeeded');
+});
+
 test('an ephemeral volume has a claim of its own, that belongs to its pod', async () => {
   const spec = {
     accessModes: ['ReadWriteOnce'],

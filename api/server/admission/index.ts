@@ -1,5 +1,6 @@
 import type { Clock, Random } from '@trimtab/machinery';
 import type { AdmissionPlugin, ObjectReader } from '../contracts.js';
+import { persistentVolumeClaimResize } from './claim-resize.js';
 import { limitRanger } from './limit-ranger.js';
 import { namespaceLifecycle } from './namespace-lifecycle.js';
 import { nodeRestriction } from './node-restriction.js';
@@ -40,6 +41,7 @@ export function builtinAdmission(options: AdmissionOptions): readonly AdmissionP
     priority(reader),
     defaultTolerationSeconds,
     defaultStorageClass(reader),
+    persistentVolumeClaimResize(reader),
     runtimeClass(reader),
     defaultIngressClass(reader),
     ...extra,

@@ -29,6 +29,7 @@ export const localStorageClass = {
   kind: 'StorageClass',
   metadata: { name: 'local', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
   provisioner: 'trimtab.dev/local',
+  allowVolumeExpansion: true,
   reclaimPolicy: 'Delete',
   volumeBindingMode: 'WaitForFirstConsumer',
 } as KubeObject;

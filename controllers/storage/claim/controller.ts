@@ -17,7 +17,7 @@ import { claimMachine } from './machine.js';
  * (kubernetes: pkg/controller/volume/persistentvolume).
  */
 export const claimController: ControllerDefinition = controller({
-  name: 'persistentvolume-binder',
+  name: 'persistentvolume-controller',
   for: PersistentVolumeClaims,
   watches: [watch(PersistentVolumes, claimsFor), watch(StorageClasses, pendingOf, { on: ['added', 'updated'] })],
   indexes: [

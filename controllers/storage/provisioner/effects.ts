@@ -33,6 +33,14 @@ export const tellRefusal = (facts: ProvisionFacts): readonly Effect[] => [
   event(facts.claim, 'Warning', 'ProvisioningFailed', `${failing(facts)}: ${facts.refusal}`),
 ];
 
+/** Directories have room for what the node has; the claim's own status follows the volume's. */
+export const resize = ({ claim, outgrown }: ProvisionFacts): readonly Effect[] => [
+  ...change(PersistentVolumes, outgrown!, (draft) => {
+    draft.spec!.capacity = { ...draft.spec!.capacity, storage: claim.spec!.resources!.requests!.storage! };
+  }),
+  event(claim, 'Normal', 'VolumeResizeSuccessful', 'Resize volume succeeded'),
+];
+
 /** Gives the claim back to the scheduler, which picks a node that is there. */
 export const reschedule = (facts: ProvisionFacts): readonly Effect[] => {
   const { claim } = facts;

@@ -1,10 +1,12 @@
 import { isDeleting, isTrue, type View } from '@trimtab/framework';
 import {
+  compareQuantities,
   type Node,
   Nodes,
   type PersistentVolume,
   type PersistentVolumeClaim,
   PersistentVolumes,
+  parseQuantity,
   type StorageClass,
   StorageClasses,
 } from '@trimtab/machinery';
@@ -13,6 +15,7 @@ import {
   classNameOf,
   LOCAL_PROVISIONER,
   LOCAL_VOLUMES_DIR,
+  PROVISIONED_BY,
   SELECTED_NODE,
   STORAGE_PROVISIONER,
   volumeNameFor,
@@ -29,6 +32,8 @@ export interface ProvisionFacts {
   readonly node: Node | undefined;
   /** The node chosen for the claim's first pod is there no more. */
   readonly strayed: boolean;
+  /** The claim's volume, made here, that is smaller than what the claim asks for by now. */
+  readonly outgrown: PersistentVolume | undefined;
   /** Why no volume can be made of what the claim and its class ask for. */
   readonly refusal: string | undefined;
 }
@@ -55,8 +60,18 @@ export function provisionFacts(view: View<PersistentVolumeClaim>): ProvisionFact
     storageClass,
     node,
     strayed: selected !== undefined && !node,
+    outgrown: outgrownBy(view, claim),
     refusal: refusalOf(claim, storageClass, node),
   };
+}
+
+function outgrownBy(view: View<PersistentVolumeClaim>, { metadata, spec, status }: PersistentVolumeClaim) {
+  if (!spec?.volumeName || status?.phase !== 'Bound') return undefined;
+  const volume = view.get(PersistentVolumes, { name: spec.volumeName });
+  if (!volume || isDeleting(volume) || annotationOf(volume, PROVISIONED_BY) !== LOCAL_PROVISIONER) return undefined;
+  if (volume.spec?.claimRef?.uid !== metadata.uid) return undefined;
+  const asked = parseQuantity(spec.resources?.requests?.storage ?? '0');
+  return compareQuantities(asked, parseQuantity(volume.spec?.capacity?.storage ?? '0')) > 0 ? volume : undefined;
 }
 
 /** For a claim that waits for no pod: the usable node with the fewest volumes. */

@@ -1,7 +1,7 @@
 import type { View } from '@trimtab/framework';
 import type { PersistentVolumeClaim } from '@trimtab/machinery';
 import { setup } from 'xstate';
-import { provision, reschedule, tellRefusal } from './effects.js';
+import { provision, reschedule, resize, tellRefusal } from './effects.js';
 import { type ProvisionFacts, provisionFacts } from './facts.js';
 
 interface Context {
@@ -13,10 +13,11 @@ const given =
   ({ context }: { readonly context: Context }): R =>
     decide(context.facts!);
 
-/** From a claim handed to the local provisioner to its volume. */
+/** From a claim handed to the local provisioner to its volume, and to a larger one. */
 export const provisionerMachine = setup({
   types: { context: {} as Context, input: {} as { readonly view: View<PersistentVolumeClaim> } },
   guards: {
+    outgrown: ({ context }) => context.facts?.outgrown !== undefined,
     idle: ({ context }) => !context.facts?.wanted,
     strayed: given(({ strayed }) => strayed),
     refused: given(({ refusal }) => refusal !== undefined),
@@ -25,6 +26,7 @@ export const provisionerMachine = setup({
     provision: given(provision),
     tellRefusal: given(tellRefusal),
     reschedule: given(reschedule),
+    resize: given(resize),
   },
 }).createMachine({
   id: 'local-provisioner',
@@ -33,6 +35,7 @@ export const provisionerMachine = setup({
   states: {
     deciding: {
       always: [
+        { guard: 'outgrown', target: 'resizing' },
         { guard: 'idle', target: 'idle' },
         { guard: 'strayed', target: 'rescheduling' },
         { guard: 'refused', target: 'refused' },
@@ -40,6 +43,7 @@ export const provisionerMachine = setup({
       ],
     },
     idle: {},
+    resizing: { entry: 'resize' },
     rescheduling: { entry: 'reschedule' },
     refused: { entry: 'tellRefusal' },
     provisioning: { entry: 'provision' },

@@ -1,3 +1,5 @@
+import { randomFillSync } from 'node:crypto';
+
 /**
  * Time and chance, handed in. Nothing below the command line reads the wall clock, sets a timer or draws a random
  * number except through these, so every part runs in virtual time and with a seed.
@@ -63,13 +65,23 @@ export const systemClock: Clock = {
   },
 };
 
+/** Words drawn ahead: asking the system for a few bytes costs more than everything a name needs besides. */
+const ahead = { words: new Uint32Array(1024), used: 1024 };
+
 /** The machine's own randomness, cryptographically strong. */
 export const systemRandom: Random = {
   next() {
-    const word = crypto.getRandomValues(new Uint32Array(2));
-    return ((word[0]! >>> 5) * 0x4000000 + (word[1]! >>> 6)) / 0x20000000000000;
+    const { words } = ahead;
+    if (ahead.used + 2 > words.length) {
+      randomFillSync(words);
+      ahead.used = 0;
+    }
+    const [high, low] = [words[ahead.used]!, words[ahead.used + 1]!];
+    words.fill(0, ahead.used, ahead.used + 2);
+    ahead.used += 2;
+    return ((high >>> 5) * 0x4000000 + (low >>> 6)) / 0x20000000000000;
   },
-  bytes: (n) => crypto.getRandomValues(new Uint8Array(n)),
+  bytes: (n) => randomFillSync(new Uint8Array(n)),
 };
 
 /** A discrete-event clock for tests: time stands still until {@link VirtualClock.advance}. */

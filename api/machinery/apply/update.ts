@@ -78,12 +78,14 @@ export function ignoreManagedTimes<T extends KubeObject>(live: T, next: T): T {
   if (live === next) return live;
   const [old, now] = [live.metadata.managedFields ?? [], next.metadata.managedFields ?? []];
   if (old.length !== now.length) return next;
-  const others = (entries: readonly ManagedFieldsEntry[], than: readonly ManagedFieldsEntry[]) =>
-    entries.filter((entry) => !than.includes(entry));
   const timeless = ({ time: _, ...entry }: ManagedFieldsEntry): ManagedFieldsEntry => entry;
   // Times decide the order of entries, so they are matched by what else they say.
-  const sorted = (entries: readonly ManagedFieldsEntry[]): readonly string[] =>
-    entries.map((entry) => JSON.stringify(timeless(entry))).sort();
-  if (old !== now && !equalJson(sorted(others(old, now)), sorted(others(now, old)))) return next;
+  const unmatched = now.filter((entry) => !old.includes(entry));
+  for (const entry of old) {
+    if (now.includes(entry)) continue;
+    const match = unmatched.findIndex((other) => equalJson(timeless(entry), timeless(other)));
+    if (match < 0) return next;
+    unmatched.splice(match, 1);
+  }
   return equalJson(withManagedFields(live, undefined), withManagedFields(next, undefined)) ? live : next;
 }

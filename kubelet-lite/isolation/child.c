@@ -197,18 +197,18 @@ static int join_namespaces(const struct plan *plan, struct error *error)
 
 static int prepare(struct child *child, struct plan *plan, struct rootfs *fs, struct arena *arena, struct error *error)
 {
-    uint64_t late = CLONE_NEWNS | (plan->new_namespaces & CLONE_NEWCGROUP);
+    /* With v2 alone we are in the group since birth, and its file system shows what the namespace's root is. */
+    bool born_inside = child->door->count == 0;
+    uint64_t groups = plan->new_namespaces & CLONE_NEWCGROUP;
     int pts, slave;
     umask(0);
     fs->terminal = -1;
     if (setsid() < 0)
         return fail(error, "session", errno, "setsid");
-    if (cgroup_enter(child->door, error) < 0)
-        return -1;
     if (join_namespaces(plan, error) < 0 || set_oom_score(child, &plan->process, error) < 0 ||
         rootfs_open_sources(fs, plan, arena, error) < 0)
         return -1;
-    if (unshare((int)late) < 0)
+    if (unshare((int)(CLONE_NEWNS | (born_inside ? groups : 0))) < 0)
         return fail(error, "namespace", errno, "unshare");
     if (plan->hostname && plan->new_namespaces & CLONE_NEWUTS &&
         sethostname(plan->hostname, strlen(plan->hostname)) < 0)
@@ -223,7 +223,14 @@ static int prepare(struct child *child, struct plan *plan, struct rootfs *fs, st
         close(pts);
         fs->terminal = slave;
     }
-    return rootfs_finish(fs, plan, error);
+    if (rootfs_finish(fs, plan, error) < 0)
+        return -1;
+    /* Only now: what it took to get here is not held up by the container's share of the processor, nor charged to it. */
+    if (cgroup_enter(child->door, error) < 0)
+        return -1;
+    if (!born_inside && groups && unshare(CLONE_NEWCGROUP) < 0)
+        return fail(error, "namespace", errno, "cgroup");
+    return 0;
 }
 
 void child_container(struct child *child, struct plan *plan, struct rootfs *fs, struct arena *arena)

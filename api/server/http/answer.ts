@@ -21,21 +21,29 @@ export function commonHeaders(auditId: string, warnings: readonly string[]): Out
 const maxWarnings = 4096;
 const shortWarning = 256;
 
-/** Each distinct text once; past 4,096 characters in total, cut short (apiserver: filters/warning.go). */
+/**
+ * Each distinct text once. What does not fit into 4,096 characters is cut short, and what then does not either is left out
+ * (apiserver: filters/warning.go): a body may be wrong about a hundred thousand things.
+ */
 export class Warnings {
-  readonly #texts: string[] = [];
-  #length = 0;
+  readonly #texts = new Set<string>();
+  #left = maxWarnings;
 
   add(text: string): void {
+    if (this.#left === 0) return;
     const clean = text.replace(/[\r\n]+/g, ' ');
-    if (clean === '' || this.#texts.includes(clean)) return;
-    const kept = this.#length + clean.length > maxWarnings ? clean.slice(0, shortWarning) : clean;
-    this.#length += kept.length;
-    this.#texts.push(kept);
+    if (clean === '' || this.#texts.has(clean)) return;
+    const kept = clean.length > this.#left ? clean.slice(0, shortWarning) : clean;
+    if (kept.length > this.#left) {
+      this.#left = 0;
+      return;
+    }
+    this.#left -= kept.length;
+    this.#texts.add(kept);
   }
 
   get texts(): readonly string[] {
-    return this.#texts;
+    return [...this.#texts];
   }
 }
 

@@ -1,4 +1,3 @@
-import { isIPv6 } from 'node:net';
 import type { Client } from '@trimtab/client';
 import { equalJson, isReason, type KubeObject, type ResourceType } from '@trimtab/machinery';
 
@@ -59,7 +58,7 @@ export async function publishKubernetesService(options: KubernetesServiceOptions
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: { ...key, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
-    addressType: isIPv6(addresses[0] ?? '') ? 'IPv6' : 'IPv4',
+    addressType: addresses[0]?.includes(':') ? 'IPv6' : 'IPv4',
     endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
     ports: [{ name: 'https', port, protocol: 'TCP' }],
   });

@@ -1,5 +1,4 @@
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { isIP } from 'node:net';
 import {
   bitString,
   boolean,
@@ -14,7 +13,7 @@ import {
   time,
   utf8String,
 } from './der.js';
-import { addressBytes } from './names.js';
+import { addressBytes, isAddress } from './names.js';
 
 /**
  * X.509 v3 certificates (RFC 5280) on ECDSA P-256 with SHA-256. The well-kept library for this takes 170 ms to load (75 ms
@@ -71,7 +70,7 @@ const distinguishedName = (subject: Subject): Uint8Array =>
   );
 
 const generalName = (name: string): Uint8Array =>
-  isIP(name) ? implicit(7, addressBytes(name)) : implicit(2, Buffer.from(name, 'latin1'));
+  isAddress(name) ? implicit(7, addressBytes(name)) : implicit(2, Buffer.from(name, 'latin1'));
 
 function extensions(request: CertificateRequest, publicKey: KeyObject, issuer: Issuer): Uint8Array {
   const authority = request.usage === 'authority';

@@ -1,11 +1,16 @@
-import { isIP, isIPv6 } from 'node:net';
+import { isIPv4 } from 'node:net';
 
 /** Subject alternative names: what a server certificate is good for, in a form that can be compared. */
 
+/** An IP address without a zone. Node's own test for IPv6 compiles an expression that takes 6 ms of every start. */
+export function isAddress(name: string): boolean {
+  return isIPv4(name) || (/^[\da-f:.]+$/i.test(name) && name.includes(':') && URL.canParse(`http://[${name}]`));
+}
+
 /** The 4 or 16 octets of an IP address; throws on anything else. */
 export function addressBytes(address: string): Uint8Array {
-  if (!isIP(address)) throw new Error(`"${address}" is not an IP address`);
-  if (!isIPv6(address)) return Uint8Array.from(address.split('.').map(Number));
+  if (!isAddress(address)) throw new Error(`"${address}" is not an IP address`);
+  if (isIPv4(address)) return Uint8Array.from(address.split('.').map(Number));
   const mapped = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
   const text = mapped
     ? `${mapped[1]}${((Number(mapped[2]) << 8) | Number(mapped[3])).toString(16)}:${((Number(mapped[4]) << 8) | Number(mapped[5])).toString(16)}`
@@ -20,7 +25,7 @@ export function addressBytes(address: string): Uint8Array {
 
 /** A name in one canonical spelling: IP addresses by their octets, host names in lower case. */
 export function canonicalName(name: string): string {
-  return isIP(name) ? `ip:${Buffer.from(addressBytes(name)).toString('hex')}` : `dns:${name.toLowerCase()}`;
+  return isAddress(name) ? `ip:${Buffer.from(addressBytes(name)).toString('hex')}` : `dns:${name.toLowerCase()}`;
 }
 
 /** The names in a certificate, from what `X509Certificate.subjectAltName` prints. */
@@ -43,7 +48,7 @@ const hostName = /^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 /** Throws unless every name is a DNS host name (a leading wildcard label is allowed) or an IP address. */
 export function checkNames(names: readonly string[]): void {
   for (const name of names) {
-    if (!isIP(name) && !(hostName.test(name) && name.length <= 253))
+    if (!isAddress(name) && !(hostName.test(name) && name.length <= 253))
       throw new Error(`a serving certificate cannot be issued for "${name}": not a host name and not an IP address`);
   }
 }

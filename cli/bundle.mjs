@@ -43,7 +43,11 @@ await build({
   },
   sourcemap: 'linked',
   supported: { 'dynamic-import': false },
-  define: { 'import.meta': '__importMeta' },
+  define: {
+    'import.meta': '__importMeta',
+    // Native code for an encoding that the store does not use.
+    'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"',
+  },
   banner: {
     js: [
       "const { pathToFileURL: __url } = require('node:url');",

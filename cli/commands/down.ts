@@ -22,18 +22,22 @@ export async function down({ dataDir }: { readonly dataDir: string }): Promise<v
     if (!(await gone(paths, pid))) throw new CliError(`process ${pid} does not stop; end it with: kill -9 ${pid}`);
   }
   const file = readClusterFile(paths);
-  if (file && existsSync(paths.run) && existsSync(coreBinary) && process.getuid?.() === 0) await sweep(paths, file);
-  console.log(pid === undefined ? `nothing runs from ${paths.data}` : 'stopped');
+  const sweepable = file && existsSync(paths.run) && existsSync(coreBinary) && process.getuid?.() === 0;
+  const pods = sweepable ? await sweep(paths, file) : 0;
+  if (pid !== undefined) console.log('stopped');
+  else console.log(pods > 0 ? `stopped ${pods} pods that were left` : `nothing runs from ${paths.data}`);
 }
 
-/** Pods outlive a killed `trimtab`; here they end. */
-async function sweep(paths: Paths, { podCidr }: ClusterFile): Promise<void> {
+/** Pods outlive a killed `trimtab`; here they end. Gives how many there were. */
+async function sweep(paths: Paths, { podCidr }: ClusterFile): Promise<number> {
   const runtime = await nativeRuntime({ coreBinary, runDir: paths.run, logger: silentLogger, clock: systemClock });
   try {
+    const left = (await runtime.list()).length;
     await stopPods(runtime, systemClock, 3_000);
     await removeNetwork({ kernel: runtime.core, stateDir: paths.network, podCidr });
     await releaseMemory(paths.pods);
     await runtime.core.request('core.exit', { emptyGroups: podCgroupRoots }).catch(() => {});
+    return left;
   } finally {
     await runtime.close();
   }

@@ -59,6 +59,11 @@ describe('quantities', () => {
     },
   );
 
+  test('a million digits are refused at once', () => {
+    for (const text of ['9'.repeat(1_000_000), `0.${'1'.repeat(1_000_000)}`])
+      expect(() => parseQuantity(text)).toThrow('too many digits');
+  });
+
   test('integer and milli values round up', () => {
     expect(quantityValue(parseQuantity('1001m'))).toBe(2);
     expect(quantityValue(parseQuantity('-1001m'))).toBe(-2);

@@ -38,8 +38,9 @@ const BINARY_SUFFIXES = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'] as const;
 const decimalExponent = new Map(DECIMAL_SUFFIXES);
 const binaryPower = new Map(BINARY_SUFFIXES.slice(1).map((suffix, i) => [suffix as string, i + 1]));
 
-/** Exponents beyond this have no meaning in a cluster and would only make huge integers. */
+/** Exponents and digits beyond this have no meaning in a cluster; a million digits would cost every reader seconds. */
 const MAX_EXPONENT = 1000;
+const MAX_DIGITS = 1000;
 
 /**
  * Reads a quantity as it stands in a manifest; numbers are read as their decimal text. Amounts below one nano-unit are
@@ -53,6 +54,9 @@ export function parseQuantity(text: string | number): ParsedQuantity {
   const [, sign, whole = '', fraction = '', suffix = ''] = match;
   if (whole === '' && fraction === '') {
     throw new QuantityError(String(text) === '' ? WRONG_FORMAT : 'unable to parse numeric part of quantity');
+  }
+  if (whole.length + fraction.length > MAX_DIGITS) {
+    throw new QuantityError('unable to parse numeric part of quantity: too many digits');
   }
   const digits = BigInt(whole + fraction || '0');
   const { format, exponent, factor } = interpretSuffix(suffix);

@@ -76,6 +76,25 @@ export function writeOptions(
   };
 }
 
+/** The options' body is read without a schema, so what it holds may be anything. */
+function checkTypes({
+  gracePeriodSeconds,
+  dryRun: dry,
+  preconditions,
+  orphanDependents,
+}: Readonly<Record<string, unknown>>) {
+  const wrong = (field: string, type: string) =>
+    badRequest(`json: cannot unmarshal into Go struct field DeleteOptions.${field} of type ${type}`);
+  if (gracePeriodSeconds !== undefined && gracePeriodSeconds !== null && !Number.isSafeInteger(gracePeriodSeconds))
+    throw wrong('gracePeriodSeconds', 'int64');
+  if (dry !== undefined && dry !== null && !(Array.isArray(dry) && dry.every((d) => typeof d === 'string')))
+    throw wrong('dryRun', '[]string');
+  if (preconditions !== undefined && typeof preconditions !== 'object')
+    throw wrong('preconditions', 'v1.Preconditions');
+  if (orphanDependents !== undefined && orphanDependents !== null && typeof orphanDependents !== 'boolean')
+    throw wrong('orphanDependents', 'bool');
+}
+
 /** A DeleteOptions body where there is one, else the query's options. */
 export function deleteOptions(
   query: URLSearchParams,
@@ -87,6 +106,7 @@ export function deleteOptions(
     orphanDependents: query.has('orphanDependents') ? isTrue(query.get('orphanDependents')) : undefined,
     dryRun: query.getAll('dryRun'),
   };
+  checkTypes(source);
   const policy = source.propagationPolicy as string | undefined;
   const orphan = source.orphanDependents as boolean | undefined;
   const causes: StatusCause[] = [];
@@ -104,7 +124,7 @@ export function deleteOptions(
     });
   if (causes.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', causes);
   return {
-    gracePeriodSeconds: source.gracePeriodSeconds as number | undefined,
+    gracePeriodSeconds: (source.gracePeriodSeconds ?? undefined) as number | undefined,
     propagationPolicy: policy as DeleteOptions['propagationPolicy'],
     orphanDependents: orphan,
     preconditions: source.preconditions as DeleteOptions['preconditions'],

@@ -120,13 +120,16 @@ export function send(
   { headers = {}, body }: { readonly headers?: Record<string, string>; readonly body?: string | Buffer | object } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const stream = session.request({
-      ':method': method,
-      ':path': path,
-      authorization: 'Bearer admin',
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...headers,
-    });
+    const stream = session.request(
+      {
+        ':method': method,
+        ':path': path,
+        authorization: 'Bearer admin',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      { endStream: false },
+    );
     const chunks: Buffer[] = [];
     let answer: IncomingHttpHeaders = {};
     stream.on('response', (h) => {

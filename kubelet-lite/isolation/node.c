@@ -14,13 +14,14 @@
 #include "path.h"
 #include "rootfs.h"
 #include "role.h"
+#include "seccomp.h"
 #include "server.h"
 
 #ifndef VERSION
 #define VERSION "0.1.0"
 #endif
 
-struct node node = {.self = -1};
+struct node node = {.self = -1, .filter = -1};
 
 extern const struct op __start_node_ops[], __stop_node_ops[];
 
@@ -149,6 +150,7 @@ int node_main(int argc, char **argv)
         fail(&error, "sealed copy", errno, "/proc/self/exe");
     else if (find_cgroups(&error) == 0 && loop_init() == 0 && node_adopt_pods(&error) == 0 &&
              server_listen(socket_path, __start_node_ops, __stop_node_ops, &error) == 0) {
+        node.filter = seccomp_hand_over();
         loop_run();
         unlink(socket_path);
         return 0;

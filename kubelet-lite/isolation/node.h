@@ -8,7 +8,8 @@
 /* The node core's own state. */
 struct node {
     const char *run_dir;
-    int self; /* sealed copy of this program */
+    int self;   /* sealed copy of this program */
+    int filter; /* seccomp_hand_over() */
 };
 extern struct node node;
 

@@ -207,12 +207,15 @@ static void become_pod(int config, int ready)
 {
     static char *const arguments[] = {"trimtab-core", "pod", NULL}, *const environment[] = {NULL};
     /* High copies first: the wanted numbers may be the ones in hand. */
-    int high[3] = {fcntl(config, F_DUPFD, 64), fcntl(ready, F_DUPFD, 64), fcntl(node.self, F_DUPFD, 64)};
+    int high[4] = {fcntl(config, F_DUPFD, 64), fcntl(ready, F_DUPFD, 64), fcntl(node.self, F_DUPFD, 64),
+                   fcntl(node.filter, F_DUPFD, 64)};
     int null = open("/dev/null", O_RDWR);
     setsid();
     if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(high[0], POD_CONFIG_FD) < 0 || dup2(high[1], POD_READY_FD) < 0 ||
-        sys_close_range(5, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+        sys_close_range(POD_FILTER_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         _exit(126);
+    if (high[3] >= 0)
+        dup2(high[3], POD_FILTER_FD);
     if (chdir("/") < 0)
         _exit(126);
     syscall(SYS_execveat, high[2], "", arguments, environment, AT_EMPTY_PATH);

@@ -17,6 +17,7 @@
 #include "cgroup.h"
 #include "path.h"
 #include "role.h"
+#include "seccomp.h"
 #include "sys.h"
 
 struct pod pod = {.init_fd = -1};
@@ -199,6 +200,8 @@ int pod_main(void)
     while ((room = buffer_room(&text, 65536)) && (n = read(POD_CONFIG_FD, room, 65536)) > 0)
         text.length += (size_t)n;
     close(POD_CONFIG_FD);
+    seccomp_take_over(POD_FILTER_FD);
+    close(POD_FILTER_FD);
     fcntl(POD_READY_FD, F_SETFD, FD_CLOEXEC);
     pod.own_pid_namespace = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
     const struct json *config = json_parse(&arena, text.data, text.length, &fault, &why);

@@ -7,9 +7,13 @@ int pod_main(void);
 int oci_main(int argc, char **argv);
 int plan_main(int argc, char **argv);
 
-/* A pod process finds its configuration (JSON until end-of-file) and the way to answer at these descriptors. */
+/*
+ * A pod process finds its configuration (JSON until end-of-file), the way to answer, and the compiled filter (see
+ * seccomp_take_over()) at these descriptors.
+ */
 #define POD_CONFIG_FD 3
 #define POD_READY_FD 4
+#define POD_FILTER_FD 5
 
 /*
  * A copy of this program in a sealed memory file. Whoever enters a container runs from it, so that nothing inside can

@@ -2,9 +2,13 @@
 
 #include <asm/unistd.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "plan.h"
 
@@ -161,11 +165,45 @@ static void point_at(struct plan_process *plan, const struct buffer *program, vo
     plan->filter.filter = instructions;
 }
 
+/* The built-in profile depends on nothing but capabilities, and nearly all containers ask for the same: the latest. */
+static struct buffer latest;
+static uint64_t latest_capabilities;
+
+int seccomp_hand_over(void)
+{
+    struct seccomp_rules rules = {0};
+    struct buffer text = {0}, program = {0};
+    struct error error;
+    uint64_t capabilities = SECCOMP_USUAL_CAPABILITIES;
+    seccomp_default_profile(&rules, capabilities);
+    bool made = seccomp_assemble(&rules, &program, &error) == 0;
+    buffer_append(&text, &capabilities, sizeof capabilities);
+    buffer_append(&text, program.data, program.length);
+    int fd = made && !text.failed ? memfd_create("seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
+    if (fd >= 0 && (write(fd, text.data, text.length) != (ssize_t)text.length ||
+                    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)) {
+        close(fd);
+        fd = -1;
+    }
+    free(rules.rules);
+    buffer_free(&program);
+    buffer_free(&text);
+    return fd;
+}
+
+void seccomp_take_over(int fd)
+{
+    struct stat st;
+    size_t head = sizeof latest_capabilities, length = fstat(fd, &st) < 0 ? 0 : (size_t)st.st_size;
+    if (length <= head || pread(fd, &latest_capabilities, head, 0) != (ssize_t)head)
+        return;
+    char *room = buffer_room(&latest, length - head);
+    if (room && pread(fd, room, length - head, (off_t)head) == (ssize_t)(length - head))
+        latest.length = length - head;
+}
+
 int seccomp_compile(struct plan_process *plan, struct arena *arena, const struct json *profile, struct error *error)
 {
-    /* The built-in profile depends on nothing but capabilities, and nearly all containers ask for the same. */
-    static struct buffer latest;
-    static uint64_t latest_capabilities;
     uint64_t capabilities = plan->capabilities[CAP_BOUNDING];
     if (!json_is(profile, JSON_OBJECT))
         return 0;

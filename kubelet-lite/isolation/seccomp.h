@@ -39,6 +39,14 @@ void seccomp_add(struct seccomp_rules *rules, const struct seccomp_rule *rule);
 void seccomp_default_profile(struct seccomp_rules *rules, uint64_t capabilities);
 
 /*
+ * The node core compiles the built-in profile once for the capabilities that engines usually leave a container, and pod
+ * processes take it over through a sealed memory file, -1 when that cannot be had; others are compiled where needed.
+ */
+#define SECCOMP_USUAL_CAPABILITIES 0xa80425fbULL
+int seccomp_hand_over(void);
+void seccomp_take_over(int fd);
+
+/*
  * Of several rules of one number the first whose conditions all hold decides. Calls of another instruction set of the
  * same machine (i386, x32) answer ENOSYS: their numbers mean other things.
  */

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "plan.h"
 #include "unit.h"
@@ -162,8 +163,38 @@ static void default_profile(void)
     free(rules.rules);
 }
 
+/* What a pod process takes over is what it would have compiled, and counts for those very capabilities only. */
+static void handed_over(void)
+{
+    static const uint64_t asked[] = {SECCOMP_USUAL_CAPABILITIES, SECCOMP_USUAL_CAPABILITIES | 1 << 21, 0, SECCOMP_USUAL_CAPABILITIES};
+    int fd = seccomp_hand_over();
+    CHECK(fd >= 0 && write(fd, "", 1) < 0);
+    seccomp_take_over(-1);
+    seccomp_take_over(fd);
+    close(fd);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        char text[] = "{\"profile\": \"runtime/default\"}";
+        size_t fault;
+        const char *why;
+        struct arena arena = {0};
+        struct seccomp_rules rules = {0};
+        struct buffer program = {0};
+        struct error error;
+        struct plan_process plan = {.capabilities[CAP_BOUNDING] = asked[i]};
+        CHECK(seccomp_compile(&plan, &arena, json_parse(&arena, text, strlen(text), &fault, &why), &error) == 0);
+        seccomp_default_profile(&rules, asked[i]);
+        CHECK(seccomp_assemble(&rules, &program, &error) == 0);
+        CHECK(plan.filter.len * sizeof(struct sock_filter) == program.length);
+        CHECK(memcmp(plan.filter.filter, program.data, program.length) == 0);
+        buffer_free(&program);
+        free(rules.rules);
+        arena_free(&arena);
+    }
+}
+
 void test_seccomp(void)
 {
     default_profile();
+    handed_over();
     random_programs();
 }

@@ -106,10 +106,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     client,
     clock,
     logger,
-    nodeName,
-    volumesDir,
     volumes: informers.get(PersistentVolumes),
-    usersOf: (volume) => persistent.usersOf(volume),
+    isHere: (hostname) => hostname === nodeName,
+    discard: (volume) => persistent.discard(volume),
   });
   remover.start();
   const stopRotation = rotateLogs({

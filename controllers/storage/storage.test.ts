@@ -198,7 +198,10 @@ test('a claim waits for its first pod, gets a directory of that node, outlives p
 test('pods of one claim stay where it is, and those of others may go elsewhere', async () => {
   await w.create(Nodes, node('n2'));
   await w.create(PersistentVolumeClaims, claim('shared', { accessModes: ['ReadWriteMany'] }));
+  // All of them are found at once, before any write of the first can be seen.
+  await halt();
   await w.create(Pods, ...['a', 'b', 'c', 'd'].map((name) => pod(name, 'shared')));
+  await boot();
   await w.pass();
   const where = await Promise.all(['a', 'b', 'c', 'd'].map(nodeOf));
   expect(new Set(where).size).toBe(1);
@@ -236,6 +239,7 @@ test('static volumes: smallest fit of the class, by selector, by name, and given
     volume('big', '10Gi'),
     volume('small', '2Gi'),
     volume('tiny', '100Mi'),
+    volume('promised', '1Gi', { claimRef: { namespace: 'ns', name: 'later' } }),
     volume('ssd', '20Gi', {}, { disk: 'ssd' }),
     volume('other', '2Gi', { storageClassName: 'else' }),
   );
@@ -261,6 +265,9 @@ test('static volumes: smallest fit of the class, by selector, by name, and given
   expect(await events('unclassed')).toEqual([
     'Normal FailedBinding: no persistent volumes available for this claim and no storage class is set',
   ]);
+  await w.create(PersistentVolumeClaims, claim('later', manual));
+  await w.pass();
+  expect((await getClaim('later'))?.spec?.volumeName).toBe('promised');
   await w.create(PersistentVolumes, volume('huge', '100Gi'));
   await w.pass();
   expect(await phase('none')).toBe('Bound');

@@ -1,9 +1,9 @@
-import { Nodes, seededRandom, silentLogger, VirtualClock } from '@trimtab/machinery';
+import { Nodes, PersistentVolumes, seededRandom, silentLogger, VirtualClock } from '@trimtab/machinery';
 import { PODS } from '../pod/api.js';
 import { MemoryClient } from '../testing/memory-client.js';
 import { startSimulatedNodes } from './simulated-nodes.js';
 
-test('many nodes in one process run the pods bound to them, over one watch', async () => {
+test('many nodes in one process run the pods bound to them, over one watch of pods', async () => {
   const clock = new VirtualClock();
   const client = new MemoryClient(clock);
   const starting = startSimulatedNodes({ client, clock, random: seededRandom(1), logger: silentLogger, count: 20 });
@@ -21,7 +21,8 @@ test('many nodes in one process run the pods bound to them, over one watch', asy
   const pods = (await client.list(PODS)).items;
   expect(pods.every((pod) => pod.status?.phase === 'Running')).toBe(true);
   expect(new Set(pods.map((pod) => pod.status?.podIP)).size).toBe(60);
-  expect(client.watches).toBe(1);
+  // Of pods, and of volumes that are to go.
+  expect(client.watches).toBe(2);
   await client.delete(PODS, { namespace: 'default', name: 'p7' });
   await clock.advance(50);
   expect((await client.list(PODS)).items).toHaveLength(59);
@@ -29,5 +30,37 @@ test('many nodes in one process run the pods bound to them, over one watch', asy
   await expect(
     streams.logs({ namespace: 'default', name: 'p0', uid: '' }, { container: 'main' }, new AbortController().signal),
   ).rejects.toThrow('node "simulated-0" is simulated');
+  await nodes.stop();
+});
+
+test('simulated nodes keep volumes, and let those go that are deleted', async () => {
+  const clock = new VirtualClock();
+  const client = new MemoryClient(clock);
+  const starting = startSimulatedNodes({ client, clock, random: seededRandom(1), logger: silentLogger, count: 2 });
+  await clock.advance(1);
+  const nodes = await starting;
+  const [node] = (await client.list(Nodes)).items;
+  expect(node?.metadata.annotations).toEqual({ 'trimtab.dev/local-volumes-dir': '/simulated/volumes' });
+  const volume = (name: string, host: string) => ({
+    metadata: { name, finalizers: ['trimtab.dev/local-volume'], deletionTimestamp: '2026-01-01T00:00:00Z' },
+    spec: {
+      persistentVolumeReclaimPolicy: 'Delete',
+      nodeAffinity: {
+        required: {
+          nodeSelectorTerms: [
+            { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [host] }] },
+          ],
+        },
+      },
+    },
+  });
+  await client.create(PersistentVolumes, volume('ours', 'simulated-1'));
+  await client.create(PersistentVolumes, volume('other', 'real'));
+  await clock.advance(50);
+  const left = (await client.list(PersistentVolumes)).items.map(({ metadata }) => [metadata.name, metadata.finalizers]);
+  expect(left).toEqual([
+    ['ours', []],
+    ['other', ['trimtab.dev/local-volume']],
+  ]);
   await nodes.stop();
 });

@@ -1,10 +1,12 @@
 import { Informers, type NodeStreams } from '@trimtab/client';
-import { badRequest } from '@trimtab/machinery';
+import { badRequest, PersistentVolumes } from '@trimtab/machinery';
 import { silentRecorder } from '../node/event-recorder.js';
 import type { MachineInfo } from '../node/machine-info.js';
 import { SharedPodSource } from '../node/pod-source.js';
 import { type NodeOptions, type RunningNode, startNode } from '../node/start-node.js';
 import { PODS } from '../pod/api.js';
+import { LOCAL_VOLUMES_DIR } from '../volumes/claim-volumes.js';
+import { LocalVolumeRemover } from '../volumes/local-volume-remover.js';
 import {
   SimulatedFiles,
   SimulatedImages,
@@ -59,6 +61,16 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
   };
   const network = new SimulatedNetwork();
   const names = Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
+  const known = new Set(names);
+  const remover = new LocalVolumeRemover({
+    client,
+    clock,
+    logger,
+    volumes: informers.get(PersistentVolumes),
+    isHere: (hostname) => known.has(hostname),
+    discard: async () => true,
+  });
+  remover.start();
   const parts = {
     machine,
     files: new SimulatedFiles(),
@@ -77,6 +89,7 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
         nodeIP: `10.${192 + ((index >> 16) & 0x3f)}.${(index >> 8) & 0xff}.${index & 0xff}`,
         maxPods: options.maxPods ?? 250,
         labels: { 'trimtab.io/simulated': 'true', ...options.labels },
+        annotations: { [LOCAL_VOLUMES_DIR]: '/simulated/volumes' },
       },
       { ...parts, pods: shared.forNode(nodeName) },
     );
@@ -85,11 +98,11 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
     const batch = names.slice(from, from + REGISTER_AT_ONCE);
     nodes.push(...(await Promise.all(batch.map((name, i) => start(name, from + i)))));
   }
-  const known = new Set(names);
   return {
     names,
     streams: (nodeName) => (known.has(nodeName) ? refusing(nodeName) : undefined),
     stop: async () => {
+      remover.stop();
       await Promise.all(nodes.map((node) => node.stop()));
       informers.stop();
     },

@@ -1,4 +1,4 @@
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import type { Node, NodeSelector, PersistentVolume, PersistentVolumeClaim, Volume } from '@trimtab/machinery';
 import { matchesRequirement, type RequirementOperator, requirement } from '@trimtab/machinery';
 import type { Pod } from '../pod/api.js';
@@ -84,13 +84,12 @@ export function isMade({ metadata, spec }: PersistentVolume, volumesDir: string)
   return (
     metadata.annotations?.[PROVISIONED_BY] === LOCAL_PROVISIONER &&
     path === `${volumesDir}/${name}` &&
-    dirname(path) === volumesDir &&
     !name.startsWith('.')
   );
 }
 
-/** Whether a volume that is to go waits for this node. */
-export function awaitsRemoval({ metadata, spec }: PersistentVolume, nodeName: string): boolean {
+/** Whether a volume that is to go waits for a node, given by its host name, to remove what is in it. */
+export function awaitsRemoval({ metadata, spec }: PersistentVolume, isHere: (hostname: string) => boolean): boolean {
   const hosts = spec?.nodeAffinity?.required?.nodeSelectorTerms
     .flatMap((term) => term.matchExpressions ?? [])
     .filter(({ key }) => key === 'kubernetes.io/hostname')
@@ -101,7 +100,7 @@ export function awaitsRemoval({ metadata, spec }: PersistentVolume, nodeName: st
     finalizers.includes(LOCAL_VOLUME) &&
     !finalizers.includes(PV_PROTECTION) &&
     hosts?.length === 1 &&
-    hosts[0] === nodeName
+    isHere(hosts[0]!)
   );
 }
 

@@ -1,25 +1,24 @@
-import * as fs from 'node:fs/promises';
 import type { Client, Informer } from '@trimtab/client';
 import { type Clock, isReason, type Logger, type PersistentVolume, PersistentVolumes } from '@trimtab/machinery';
-import { awaitsRemoval, isMade, LOCAL_VOLUME } from './claim-volumes.js';
+import { awaitsRemoval, LOCAL_VOLUME } from './claim-volumes.js';
 
 export interface LocalVolumeRemoverOptions {
   readonly client: Client;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly nodeName: string;
-  readonly volumesDir: string;
   readonly volumes: Informer<PersistentVolume>;
-  /** UIDs of pods of this node that use the volume. */
-  readonly usersOf: (volume: string) => Promise<readonly string[]>;
+  /** Whether a host of this name is one whose volumes are removed here. */
+  readonly isHere: (hostname: string) => boolean;
+  /** Removes what is in a volume; false while that is still in use. Idempotent. */
+  readonly discard: (volume: PersistentVolume) => Promise<boolean>;
 }
 
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 60_000;
 
 /**
- * Removes the directories of local volumes that are being deleted, and lets the API object go once nothing is left. A volume
- * of policy Retain leaves its directory behind, and so does one whose path is not right below this node's directory.
+ * Removes what is in local volumes that are being deleted, and lets the API object go once nothing is left. A volume of
+ * policy Retain leaves its data behind.
  */
 export class LocalVolumeRemover {
   readonly #options: LocalVolumeRemoverOptions;
@@ -34,7 +33,7 @@ export class LocalVolumeRemover {
 
   start(): void {
     this.#stopListening = this.#options.volumes.addHandler(({ type, object }) => {
-      if (type !== 'deleted' && awaitsRemoval(object, this.#options.nodeName)) this.#try(object.metadata.name!, 0);
+      if (type !== 'deleted' && awaitsRemoval(object, this.#options.isHere)) this.#try(object.metadata.name!, 0);
     }).remove;
   }
 
@@ -50,7 +49,7 @@ export class LocalVolumeRemover {
     void this.#remove(name).then(
       (done) => (done ? this.#pending.delete(name) : this.#again(name, attempt)),
       (error: unknown) => {
-        this.#options.logger.warn({ volume: name, error: String(error) }, 'directory of a volume not removed yet');
+        this.#options.logger.warn({ volume: name, error: String(error) }, 'volume not removed yet');
         this.#again(name, attempt);
       },
     );
@@ -65,15 +64,11 @@ export class LocalVolumeRemover {
 
   /** False while a pod still uses it. */
   async #remove(name: string): Promise<boolean> {
-    const { client, logger, nodeName, volumes, volumesDir, usersOf } = this.#options;
+    const { client, volumes, isHere, discard } = this.#options;
     const volume = volumes.get({ name });
-    if (!volume || !awaitsRemoval(volume, nodeName)) return true;
+    if (!volume || !awaitsRemoval(volume, isHere)) return true;
     const { metadata, spec } = volume;
-    if (spec?.persistentVolumeReclaimPolicy === 'Delete') {
-      if ((await usersOf(name)).length > 0) return false;
-      if (isMade(volume, volumesDir)) await fs.rm(spec.local!.path, { recursive: true, force: true });
-      else logger.warn({ volume: name, path: spec.local?.path }, 'not a directory of this node: left alone');
-    }
+    if (spec?.persistentVolumeReclaimPolicy === 'Delete' && !(await discard(volume))) return false;
     const { uid, resourceVersion } = metadata;
     const finalizers = metadata.finalizers?.filter((finalizer) => finalizer !== LOCAL_VOLUME) ?? [];
     const body = { metadata: { uid, resourceVersion, finalizers } };

@@ -200,17 +200,23 @@ describe('volumes behind claims', () => {
 describe('a volume that is being deleted', () => {
   let informer: Informer<PersistentVolume>;
   let remover: LocalVolumeRemover;
-  /** Called when the remover has looked who uses a volume, and has acted on it. */
-  let looked: () => void = () => {};
+  /** Called when the remover decides to try again later. */
+  let waited: () => void = () => {};
   beforeEach(async () => {
     informer = new Informer({ client, clock, random: seededRandom(1), logger: silentLogger, type: PersistentVolumes });
-    const usersOf = async (volume: string) => {
-      const users = await mounter.usersOf(volume);
-      setImmediate(looked);
-      return users;
-    };
-    const parts = { client, clock, logger: silentLogger, nodeName: 'n1', volumesDir, usersOf };
-    remover = new LocalVolumeRemover({ ...parts, volumes: informer });
+    const parts = { client, logger: silentLogger, volumes: informer };
+    remover = new LocalVolumeRemover({
+      ...parts,
+      clock: {
+        now: () => clock.now(),
+        after: (ms, fn) => {
+          waited();
+          return clock.after(ms, fn);
+        },
+      },
+      isHere: (hostname) => hostname === 'n1',
+      discard: (volume) => mounter.discard(volume),
+    });
     remover.start();
     informer.start();
     await clock.advance(0);
@@ -259,11 +265,11 @@ describe('a volume that is being deleted', () => {
     await condemn(['kubernetes.io/pv-protection', 'trimtab.dev/local-volume']);
     await clock.advance(60_000);
     expect(await finalizers()).toEqual(['kubernetes.io/pv-protection', 'trimtab.dev/local-volume']);
-    const look = new Promise<void>((resolve) => {
-      looked = resolve;
+    const later = new Promise<string>((resolve) => {
+      waited = () => resolve('later');
     });
     await condemn();
-    await look;
+    expect(await Promise.race([later, released()])).toBe('later');
     expect(await finalizers()).toEqual(['trimtab.dev/local-volume']);
     expect(await facts(path)).toBe('777 0:0');
     await endOf('p1');

@@ -4,13 +4,14 @@ import type { Client } from '@trimtab/client';
 import {
   isReason,
   Nodes,
+  type PersistentVolume,
   type PersistentVolumeClaim,
   PersistentVolumeClaims,
   PersistentVolumes,
   type Volume,
 } from '@trimtab/machinery';
 import { type Pod, uidOf } from '../pod/api.js';
-import { claimNameOf, claimRefusal, type Place, placeOf } from './claim-volumes.js';
+import { claimNameOf, claimRefusal, isMade, type Place, placeOf } from './claim-volumes.js';
 import { applyFsGroup } from './fs-group.js';
 import { checkHostPath } from './host-path.js';
 
@@ -62,6 +63,17 @@ export class PersistentVolumeMounter {
 
   forget(uid: string): void {
     for (const key of this.#paths.keys()) if (key.startsWith(`${uid}/`)) this.#paths.delete(key);
+  }
+
+  /**
+   * Removes the directory of a volume made here; false while a pod of this node uses it. One whose path is not right below
+   * this node's directory is left where it is.
+   */
+  async discard(volume: PersistentVolume): Promise<boolean> {
+    if ((await this.usersOf(volume.metadata.name ?? '')).length > 0) return false;
+    if (isMade(volume, this.#options.volumesDir))
+      await fs.rm(volume.spec!.local!.path, { recursive: true, force: true });
+    return true;
   }
 
   /** The UIDs of pods that use a volume, by what is noted on disk. */

@@ -14,7 +14,11 @@ const cronJob = (spec: object = {}): CronJob => ({
     jobTemplate: {
       metadata: { labels: { of: 'tick' }, annotations: { a: 'b' } },
       spec: {
-        template: { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'v1' }] } },
+        selector: { matchLabels: { run: 'tick' } },
+        template: {
+          metadata: { labels: { run: 'tick' } },
+          spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'v1' }] },
+        },
         completions: 1,
       },
     },

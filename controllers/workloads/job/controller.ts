@@ -1,5 +1,14 @@
-import { type ControllerDefinition, controller, controllerOf, index, refersTo } from '@trimtab/framework';
-import { Jobs, joinKey, Pods } from '@trimtab/machinery';
+import {
+  type ControllerDefinition,
+  controller,
+  controllerOf,
+  index,
+  type Reader,
+  refersTo,
+  watch,
+} from '@trimtab/framework';
+import { Jobs, joinKey, matchesLabels, type ObjectKey, type Pod, Pods } from '@trimtab/machinery';
+import { workloadSelector } from '../claims.js';
 import { isTracked } from './job-pod.js';
 import { jobMachine } from './machine.js';
 
@@ -8,8 +17,10 @@ export const jobController: ControllerDefinition = controller({
   name: 'job-controller',
   for: Jobs,
   owns: [Pods],
+  watches: [watch(Pods, adopters)],
   indexes: [
     index(Pods, {
+      uncontrolled: (pod) => (controllerOf(pod) ? [] : [pod.metadata.namespace ?? '']),
       trackedBy: (pod) => {
         const owner = isTracked(pod) ? controllerOf(pod) : undefined;
         return owner && refersTo(owner, Jobs) ? [joinKey({ namespace: pod.metadata.namespace, name: owner.name })] : [];
@@ -18,3 +29,12 @@ export const jobController: ControllerDefinition = controller({
   ],
   machine: jobMachine,
 });
+
+/** The Jobs that would take in a pod nobody controls. */
+function adopters(pod: Pod, reader: Reader): readonly ObjectKey[] {
+  if (controllerOf(pod)) return [];
+  return reader
+    .list(Jobs, pod.metadata.namespace)
+    .filter((job) => matchesLabels(workloadSelector(job.spec?.selector), pod.metadata.labels))
+    .map(({ metadata }) => ({ namespace: metadata.namespace, name: metadata.name! }));
+}

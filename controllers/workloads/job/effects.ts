@@ -3,6 +3,8 @@ import {
   changeTo,
   concurrently,
   conditionOf,
+  confirm,
+  controllerReference,
   create,
   type Effect,
   event,
@@ -36,6 +38,27 @@ const writeStatus = (job: Job, status: NonNullable<Job['status']>): readonly Eff
 export const releaseCounted = ({ accounting }: JobFacts): readonly Effect[] => release(accounting.release);
 
 export const releaseAll = ({ tracked }: JobFacts): readonly Effect[] => release(tracked);
+
+/** A pod taken in is one to count; one let go of is counted no more. */
+export const claimPods = ({ job, claims }: JobFacts): readonly Effect[] => [
+  // Adopting for a Job that is gone would hand the pod to the garbage collector.
+  ...(claims.adopted.length > 0 ? [confirm(Jobs, job)] : []),
+  ...claims.adopted.flatMap((pod) =>
+    change(Pods, pod, (draft) => {
+      const { ownerReferences = [], finalizers = [] } = pod.metadata;
+      draft.metadata.ownerReferences = [...ownerReferences, controllerReference(Jobs, job)];
+      draft.metadata.finalizers = [...new Set([...finalizers, JOB_TRACKING])];
+    }),
+  ),
+  ...claims.released.flatMap((pod) =>
+    change(Pods, pod, (draft) => {
+      const owners = (pod.metadata.ownerReferences ?? []).filter(({ uid }) => uid !== job.metadata.uid);
+      const finalizers = (pod.metadata.finalizers ?? []).filter((finalizer) => finalizer !== JOB_TRACKING);
+      draft.metadata.ownerReferences = owners.length > 0 ? owners : undefined;
+      draft.metadata.finalizers = finalizers.length > 0 ? finalizers : undefined;
+    }),
+  ),
+];
 
 /** Lets go of pods whose end has been counted, or counts no more. */
 export const release = (pods: readonly Pod[]): readonly Effect[] =>

@@ -1,5 +1,6 @@
-import { conditionOf, isDeleting, type View, withCondition } from '@trimtab/framework';
+import { conditionOf, controllerOf, isDeleting, type View, withCondition } from '@trimtab/framework';
 import { type Job, type JobCondition, type Pod, Pods, timestamp } from '@trimtab/machinery';
+import { type Claims, claim, workloadSelector } from '../claims.js';
 import { isActive, isReady } from '../pods.js';
 import { type Accounting, accountingOf } from './accounting.js';
 import { type Crew, crewOf } from './crew.js';
@@ -11,6 +12,7 @@ export const JOB_CONTROLLER = 'kubernetes.io/job-controller';
 /** All that a Job's next step depends on. */
 export interface JobFacts {
   readonly job: Job;
+  readonly claims: Claims<Pod>;
   readonly pods: readonly Pod[];
   readonly active: readonly Pod[];
   /** Pods not counted yet. */
@@ -32,7 +34,9 @@ export function jobFacts(view: View<Job>): JobFacts | undefined {
   const job = view.object;
   if (!job?.spec) return undefined;
   const { now } = view;
-  const pods = view.owned(Pods);
+  const orphans = view.byIndex(Pods, 'uncontrolled', job.metadata.namespace ?? '').filter((pod) => !controllerOf(pod));
+  const claims = claim(job, workloadSelector(job.spec.selector), [...view.owned(Pods), ...orphans]);
+  const pods = claims.owned;
   const active = pods.filter(isActive);
   const tracked = pods.filter(isTracked);
   const deadlineIn = deadlineOf(job, now);
@@ -42,6 +46,7 @@ export function jobFacts(view: View<Job>): JobFacts | undefined {
   const accounting = verdict && !isDeleting(job) ? accountingOf(job, pods, true) : first;
   return {
     job,
+    claims,
     pods,
     active,
     tracked,

@@ -12,6 +12,7 @@ const job = (spec: object = {}, restartPolicy = 'Never'): Job => ({
     parallelism: 1,
     completions: 1,
     backoffLimit: 6,
+    selector: { matchLabels: { job: 'work' } },
     template: {
       metadata: { labels: { job: 'work' } },
       spec: { restartPolicy, containers: [{ name: 'c', image: 'v1' }] },
@@ -193,6 +194,26 @@ test('fewer at a time dismisses without counting; a pod somebody deletes counts;
     expect(status(t)).toMatchObject({ active: 1, failed: 1 });
     await t.stop();
   }
+});
+
+test('takes a pod back that was taken from it, and lets go of one that is its no more', async () => {
+  const t = await start(() => -1);
+  await t.client.create(Jobs, job({ parallelism: 2, completions: 2 }));
+  await t.pass(5_000);
+  const [first, second] = t.client.all(Pods).map(({ metadata }) => ({ namespace: 'ns', name: metadata.name! }));
+  const change = (metadata: object) => ({ type: 'merge', body: { metadata } }) as const;
+  await t.client.patch(Pods, first!, change({ ownerReferences: null, finalizers: null }));
+  await t.client.patch(Pods, second!, change({ labels: { job: 'other' } }));
+  await t.pass(5_000);
+  expect(t.client.find(Pods, first!)!.metadata).toMatchObject({
+    ownerReferences: [{ kind: 'Job', name: 'work', controller: true }],
+    finalizers: ['batch.kubernetes.io/job-tracking'],
+  });
+  expect(t.client.find(Pods, second!)!.metadata.ownerReferences).toBeUndefined();
+  expect(t.client.find(Pods, second!)!.metadata.finalizers).toBeUndefined();
+  expect(t.client.all(Pods)).toHaveLength(3);
+  expect(status(t)).toMatchObject({ active: 2 });
+  expect(status(t).failed).toBeUndefined();
 });
 
 test('deletes itself after its time; pods of a Job that is gone are let go of', async () => {

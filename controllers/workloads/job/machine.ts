@@ -2,6 +2,7 @@ import { isDeleting, type View } from '@trimtab/framework';
 import { type Job, joinKey, type Pod, Pods } from '@trimtab/machinery';
 import { setup } from 'xstate';
 import {
+  claimPods,
   createPods,
   dismiss,
   expire,
@@ -44,6 +45,7 @@ export const jobMachine = setup({
     managedElsewhere: given(({ job }) => (job.spec?.managedBy ?? JOB_CONTROLLER) !== JOB_CONTROLLER),
     deleting: given(({ job }) => isDeleting(job)),
     finished: given(({ job }) => isFinished(job)),
+    claims: given(({ claims }) => claims.adopted.length + claims.released.length > 0),
     finishable: given(
       ({ job, verdict, empty }) =>
         verdict !== undefined &&
@@ -58,6 +60,7 @@ export const jobMachine = setup({
   },
   actions: {
     releaseAbandoned: ({ context }) => release(context.abandoned),
+    claimPods: given(claimPods),
     report: given(report),
     releaseCounted: given(releaseCounted),
     releaseAll: given(releaseAll),
@@ -80,6 +83,7 @@ export const jobMachine = setup({
         { guard: 'managedElsewhere', target: 'managedElsewhere' },
         { guard: 'deleting', target: 'deleting' },
         { guard: 'finished', target: 'finished' },
+        { guard: 'claims', target: 'claiming' },
         { guard: 'finishable', target: 'finishing' },
         { guard: 'decided', target: 'stopping' },
         { guard: 'suspended', target: 'suspended' },
@@ -93,6 +97,7 @@ export const jobMachine = setup({
     managedElsewhere: {},
     deleting: { entry: ['report', 'releaseCounted'] },
     finished: { entry: ['releaseAll', 'expire'] },
+    claiming: { entry: 'claimPods' },
     finishing: { entry: 'finish' },
     stopping: { entry: ['report', 'releaseCounted', 'stopActive'] },
     suspended: { entry: ['report', 'releaseCounted', 'dismiss'] },

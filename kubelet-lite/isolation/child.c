@@ -15,7 +15,8 @@
 #include "path.h"
 #include "sys.h"
 
-static void tell(int channel, int kind, const struct error *error, int fd)
+/* False when nobody is there to hear it. */
+static bool tell(int channel, int kind, const struct error *error, int fd)
 {
     struct child_message message = {.kind = kind};
     struct iovec part = {&message, sizeof message};
@@ -37,7 +38,7 @@ static void tell(int channel, int kind, const struct error *error, int fd)
         *rights = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
         memcpy(CMSG_DATA(rights), &fd, sizeof fd);
     }
-    sendmsg(channel, &header, MSG_NOSIGNAL);
+    return sendmsg(channel, &header, MSG_NOSIGNAL) >= 0;
 }
 
 static void die(int channel, const struct error *error) __attribute__((noreturn));
@@ -164,7 +165,10 @@ static void finish(struct child *child, const struct plan_process *plan, struct 
         if (child->exec_gate >= 0 && read(child->exec_gate, &byte, 1) < 0)
             fail(error, "start", errno, "waiting");
         else {
-            tell(child->channel, CHILD_READY, NULL, -1);
+            bool heard = tell(child->channel, CHILD_READY, NULL, -1);
+            /* A parent that died before its death was made ours has nobody left to watch over a container. */
+            if (!heard && child->exec_gate < 0)
+                _exit(127);
             execute(plan, error);
         }
     }

@@ -23,7 +23,7 @@ export const daemonSetController: ControllerDefinition = controller({
     watch(Pods, adopters),
     watch(Nodes, (_, reader) => reader.list(DaemonSets).map(keyFor), { ignores: sameForPlacement }),
   ],
-  indexes: [index(Pods, { uncontrolled: (pod) => (controllerOf(pod) ? [] : [pod.metadata.namespace ?? '']) })],
+  indexes: [index(Pods, { uncontrolled }), index(ControllerRevisions, { uncontrolled })],
   machine: daemonSetMachine,
 });
 
@@ -39,6 +39,10 @@ function adopters(pod: Pod, reader: Reader): readonly ObjectKey[] {
     .list(DaemonSets, pod.metadata.namespace)
     .filter((each) => matchesLabels(workloadSelector(each.spec?.selector), pod.metadata.labels))
     .map(keyFor);
+}
+
+function uncontrolled(object: KubeObject): readonly string[] {
+  return controllerOf(object) ? [] : [object.metadata.namespace ?? ''];
 }
 
 const keyFor = ({ metadata }: KubeObject): ObjectKey => ({ namespace: metadata.namespace, name: metadata.name! });

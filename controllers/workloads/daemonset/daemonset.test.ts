@@ -4,6 +4,7 @@ import {
   type DaemonSet,
   DaemonSets,
   Events,
+  type KubeObject,
   type Node,
   Nodes,
   type Pod,
@@ -210,6 +211,33 @@ test('a crash after any write, a lost answer or a refused one leaves exactly one
     expect(t.client.all(ControllerRevisions).map((each) => each.revision)).toEqual([1, 2]);
     await t.stop();
   }
+});
+
+test('made anew after its pods and templates were orphaned it takes both in and restarts nothing', async () => {
+  const t = await start();
+  await t.client.create(DaemonSets, daemonSet());
+  await t.pass(5_000);
+  await patch(t, image('v2'));
+  await t.pass(60_000);
+  const uids = () => t.client.all(Pods).map(({ metadata }) => metadata.uid);
+  const before = uids();
+  await t.stop();
+  for (const type of [Pods, ControllerRevisions] as const)
+    for (const { metadata } of t.client.all<KubeObject>(type))
+      await t.client.patch<KubeObject>(
+        type,
+        { namespace: 'ns', name: metadata.name! },
+        { type: 'merge', body: { metadata: { ownerReferences: null } } },
+      );
+  await t.client.delete(DaemonSets, key);
+  await t.client.create(DaemonSets, daemonSet('v2'));
+  const v = await t.restart();
+  await v.pass(60_000);
+  expect(uids()).toEqual(before);
+  expect(v.client.all(ControllerRevisions).map((each) => [each.revision, controllerOf(each)?.name])).toEqual([
+    [1, 'agent'],
+    [2, 'agent'],
+  ]);
 });
 
 test('takes in a pod nobody controls, and tells of pods it may not make', async () => {

@@ -9,7 +9,7 @@ import {
   requeueAfter,
   slowStart,
 } from '@trimtab/framework';
-import { type DaemonSet, DaemonSets, type Pod, Pods } from '@trimtab/machinery';
+import { ControllerRevisions, type DaemonSet, DaemonSets, type Pod, Pods } from '@trimtab/machinery';
 import { claimEffects } from '../claims.js';
 import { createRevision, forgetRevisions, REVISION_HASH, renumberRevision } from '../controller-revisions.js';
 import { FAILURES, withFailures } from './backoff.js';
@@ -24,6 +24,10 @@ const SLACK_MS = 10;
 
 export const claimPods = ({ daemonSet, podClaims }: DaemonSetFacts): readonly Effect[] =>
   claimEffects(DaemonSets, daemonSet, Pods, podClaims);
+
+/** Templates of a set of this name that was deleted without what it owned. */
+export const claimRevisions = ({ daemonSet, revisionClaims }: DaemonSetFacts): readonly Effect[] =>
+  claimEffects(DaemonSets, daemonSet, ControllerRevisions, revisionClaims);
 
 export const record = ({ history }: DaemonSetFacts): readonly Effect[] => createRevision(history);
 

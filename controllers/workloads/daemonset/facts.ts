@@ -1,5 +1,13 @@
 import { controllerOf, isDeleting, type View } from '@trimtab/framework';
-import { ControllerRevisions, type DaemonSet, DaemonSets, Nodes, type Pod, Pods } from '@trimtab/machinery';
+import {
+  type ControllerRevision,
+  ControllerRevisions,
+  type DaemonSet,
+  DaemonSets,
+  Nodes,
+  type Pod,
+  Pods,
+} from '@trimtab/machinery';
 import { type Claims, claim, workloadSelector } from '../claims.js';
 import { type History, historyOf, REVISION_HASH } from '../controller-revisions.js';
 import { availableIn, isReady, isTerminal } from '../pods.js';
@@ -12,6 +20,7 @@ import { allowanceOf, isRolling, type Rollout, rolloutOf } from './rollout.js';
 export interface DaemonSetFacts {
   readonly daemonSet: DaemonSet;
   readonly podClaims: Claims<Pod>;
+  readonly revisionClaims: Claims<ControllerRevision>;
   readonly history: History;
   /** Of the present template; names its revision and its pods. */
   readonly hash: string;
@@ -31,6 +40,10 @@ export function daemonSetFacts(view: View<DaemonSet>): DaemonSetFacts | undefine
   const { namespace = '' } = daemonSet.metadata;
   const orphans = view.byIndex(Pods, 'uncontrolled', namespace).filter((pod) => controllerOf(pod) === undefined);
   const podClaims = claim(daemonSet, workloadSelector(daemonSet.spec.selector), [...view.owned(Pods), ...orphans]);
+  const revisionClaims = claim(daemonSet, workloadSelector(daemonSet.spec.selector), [
+    ...view.owned(ControllerRevisions),
+    ...view.byIndex(ControllerRevisions, 'uncontrolled', namespace),
+  ]);
   const history = historyOf(
     {
       type: DaemonSets,
@@ -40,7 +53,7 @@ export function daemonSetFacts(view: View<DaemonSet>): DaemonSetFacts | undefine
       hashLabel: REVISION_HASH,
       notInherited: [FAILURES],
     },
-    view.owned(ControllerRevisions),
+    revisionClaims.owned,
     (name) => view.get(ControllerRevisions, { namespace, name }) !== undefined,
   );
   const hash = (history.current ?? history.wanting).metadata.labels![REVISION_HASH]!;
@@ -56,6 +69,7 @@ export function daemonSetFacts(view: View<DaemonSet>): DaemonSetFacts | undefine
   return {
     daemonSet,
     podClaims,
+    revisionClaims,
     history,
     hash,
     placement: placementOf(places, { daemonSet, hash, surges, failures, now, isAvailable }),

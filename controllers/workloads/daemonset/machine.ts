@@ -4,6 +4,7 @@ import { setup } from 'xstate';
 import { workloadSelector } from '../claims.js';
 import {
   claimPods,
+  claimRevisions,
   countCollision,
   forget,
   lookAgain,
@@ -46,7 +47,7 @@ export const daemonSetMachine = setup({
   },
   actions: {
     refuse: given(refuseSelectingAll),
-    claim: given(claimPods),
+    claim: given((facts) => [...claimPods(facts), ...claimRevisions(facts)]),
     countCollision: given(countCollision),
     record: given(record),
     renumber: given(renumber),
@@ -78,7 +79,7 @@ export const daemonSetMachine = setup({
     refused: { entry: 'refuse' },
     deleting: { entry: 'report' },
     colliding: { entry: 'countCollision' },
-    recording: { entry: 'record' },
+    recording: { entry: ['claim', 'record'] },
     placing: { entry: ['claim', 'renumber', 'report', 'place', 'lookAgain'] },
     rolling: { entry: ['claim', 'renumber', 'report', 'roll', 'lookAgain'] },
     progressing: { entry: ['claim', 'renumber', 'report', 'lookAgain'] },

@@ -19,7 +19,7 @@ export const statefulSetController: ControllerDefinition = controller({
   for: StatefulSets,
   owns: [Pods, ControllerRevisions],
   watches: [watch(Pods, adopters), watch(PersistentVolumeClaims, users)],
-  indexes: [index(Pods, { uncontrolled: (pod) => (controllerOf(pod) ? [] : [pod.metadata.namespace ?? '']) })],
+  indexes: [index(Pods, { uncontrolled }), index(ControllerRevisions, { uncontrolled })],
   machine: statefulSetMachine,
 });
 
@@ -42,6 +42,10 @@ function users({ metadata }: PersistentVolumeClaim, reader: Reader): readonly Ob
       ),
     )
     .map(keyFor);
+}
+
+function uncontrolled(object: KubeObject): readonly string[] {
+  return controllerOf(object) ? [] : [object.metadata.namespace ?? ''];
 }
 
 const keyFor = ({ metadata }: KubeObject): ObjectKey => ({ namespace: metadata.namespace, name: metadata.name! });

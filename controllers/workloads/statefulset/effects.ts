@@ -10,7 +10,14 @@ import {
   requeueAfter,
   slowStart,
 } from '@trimtab/framework';
-import { PersistentVolumeClaims, type Pod, Pods, type StatefulSet, StatefulSets } from '@trimtab/machinery';
+import {
+  ControllerRevisions,
+  PersistentVolumeClaims,
+  type Pod,
+  Pods,
+  type StatefulSet,
+  StatefulSets,
+} from '@trimtab/machinery';
 import { claimEffects } from '../claims.js';
 import { createRevision, forgetRevisions, renumberRevision } from '../controller-revisions.js';
 import { retain } from './claim-retention.js';
@@ -31,6 +38,10 @@ export const claimPods = ({ set, podClaims, slots }: StatefulSetFacts): readonly
       : [],
   ),
 ];
+
+/** Templates of a set of this name that was deleted without what it owned. */
+export const claimRevisions = ({ set, revisionClaims }: StatefulSetFacts): readonly Effect[] =>
+  claimEffects(StatefulSets, set, ControllerRevisions, revisionClaims);
 
 export const record = ({ history }: StatefulSetFacts): readonly Effect[] => createRevision(history);
 

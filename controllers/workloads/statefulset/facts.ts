@@ -23,6 +23,7 @@ const REVISION_LABEL = 'controller.kubernetes.io/hash';
 export interface StatefulSetFacts {
   readonly set: StatefulSet;
   readonly podClaims: Claims<Pod>;
+  readonly revisionClaims: Claims<ControllerRevision>;
   readonly history: History;
   /** What pods are made of by ordinal: below the partition, the revision before the update. */
   readonly templateFor: (ordinal: number) => { readonly template: PodTemplateSpec; readonly revision: string };
@@ -46,6 +47,10 @@ export function statefulSetFacts(view: View<StatefulSet>): StatefulSetFacts | un
     .byIndex(Pods, 'uncontrolled', namespace)
     .filter((pod) => controllerOf(pod) === undefined && ordinalOf(set, pod) !== undefined);
   const podClaims = claim(set, workloadSelector(set.spec.selector), [...view.owned(Pods), ...orphans]);
+  const revisionClaims = claim(set, workloadSelector(set.spec.selector), [
+    ...view.owned(ControllerRevisions),
+    ...view.byIndex(ControllerRevisions, 'uncontrolled', namespace),
+  ]);
   const history = historyOf(
     {
       type: StatefulSets,
@@ -54,7 +59,7 @@ export function statefulSetFacts(view: View<StatefulSet>): StatefulSetFacts | un
       collisionCount: set.status?.collisionCount ?? 0,
       hashLabel: REVISION_LABEL,
     },
-    view.owned(ControllerRevisions),
+    revisionClaims.owned,
     (name) => view.get(ControllerRevisions, { namespace, name }) !== undefined,
   );
   const update = history.current ?? history.wanting;
@@ -70,6 +75,7 @@ export function statefulSetFacts(view: View<StatefulSet>): StatefulSetFacts | un
   return {
     set,
     podClaims,
+    revisionClaims,
     history,
     templateFor: (ordinal) => templateFor(set, ordinal, current, update),
     slots,

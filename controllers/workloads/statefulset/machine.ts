@@ -4,6 +4,7 @@ import { setup } from 'xstate';
 import { workloadSelector } from '../claims.js';
 import {
   claimPods,
+  claimRevisions,
   countCollision,
   createClaims,
   createPods,
@@ -49,7 +50,7 @@ export const statefulSetMachine = setup({
   },
   actions: {
     refuse: given(refuseSelectingAll),
-    claim: given(claimPods),
+    claim: given((facts) => [...claimPods(facts), ...claimRevisions(facts)]),
     countCollision: given(countCollision),
     record: given(record),
     renumber: given(renumber),
@@ -87,7 +88,7 @@ export const statefulSetMachine = setup({
     refused: { entry: 'refuse' },
     deleting: { entry: 'report' },
     colliding: { entry: 'countCollision' },
-    recording: { entry: 'record' },
+    recording: { entry: ['claim', 'record'] },
     recreating: { entry: ['claim', 'renumber', 'report', 'keepClaims', 'recreate', 'createClaims', 'createPods'] },
     filling: { entry: ['claim', 'renumber', 'report', 'keepClaims', 'createClaims', 'createPods', 'lookAgain'] },
     scalingDown: { entry: ['claim', 'renumber', 'report', 'keepClaims', 'scaleDown', 'lookAgain'] },

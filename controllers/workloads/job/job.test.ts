@@ -153,7 +153,7 @@ test('podFailurePolicy: ignores, counts and fails the Job; successPolicy ends it
     /^Container c for pod ns\/work-\w+ failed with exit code 42 matching FailJob rule at index 0$/,
   );
   const s = await start((pod) => (indexFrom(pod) === 0 ? 0 : -1));
-  const successPolicy = { rules: [{ succeededIndexes: '0-1', succeededCount: 1 }] };
+  const successPolicy = { rules: [{ succeededIndexes: '9' }, { succeededIndexes: '0-1', succeededCount: 1 }] };
   await s.client.create(Jobs, job({ completionMode: 'Indexed', completions: 3, parallelism: 3, successPolicy }));
   await s.pass(60_000);
   expect(conditions(s)).toMatchObject({ SuccessCriteriaMet: 'True SuccessPolicy', Complete: 'True SuccessPolicy' });

@@ -46,7 +46,8 @@ export function successRuling(job: Job, succeeded: ReadonlySet<number>): string 
     if (succeededIndexes === undefined) return succeededCount !== undefined && succeeded.size >= succeededCount;
     const wanted = parseIndexes(succeededIndexes, completions);
     const reached = [...wanted].filter((index) => succeeded.has(index)).length;
-    return reached >= (succeededCount ?? wanted.size);
+    // Indexes the Job does not have are not reached by doing nothing.
+    return wanted.size > 0 && reached >= (succeededCount ?? wanted.size);
   });
   return at < 0 ? undefined : `Matched rules at index ${at}`;
 }

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { directoryImageStore, type Image, type ImageStore } from '@trimtab/kubelet-lite';
 import { silentLogger, systemRandom } from '@trimtab/machinery';
@@ -24,7 +24,11 @@ export const architecture = (): string => ({ x64: 'amd64' })[process.arch as str
 export async function load(files: readonly string[], options: ImageOptions): Promise<void> {
   const images = await openImages(options);
   for (const file of files) {
-    const loaded = await images.load(file === '-' ? process.stdin : createReadStream(file));
+    // Opened first: a stream that cannot open its file says so before anyone listens.
+    const bytes = file === '-' ? process.stdin : (await open(file)).createReadStream();
+    const loaded = await images.load(bytes).catch((error: Error) => {
+      throw error.name === 'LayerError' ? new CliError(`${file}: ${error.message}`) : error;
+    });
     if (loaded.length === 0) throw new CliError(`${file} holds no image`);
     for (const image of loaded) console.log(`loaded ${image.tags[0] ?? image.id}`);
   }

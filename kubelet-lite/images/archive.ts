@@ -47,7 +47,11 @@ export async function readArchive(
   spool: string,
   architecture: Architecture,
 ): Promise<readonly ArchivedImage[]> {
-  const files = await spoolEntries(bytes, spool);
+  const files = await spoolEntries(bytes, spool).catch((error: Error) => {
+    // What tar and gzip say of bytes that are neither names nothing a user knows; the system's own errors do.
+    if ('syscall' in error) throw error;
+    throw new LayerError(`not an image archive: neither tar nor tar in gzip, or cut short (${error.message})`);
+  });
   const docker = files.get('manifest.json');
   if (docker !== undefined) return dockerImages(docker, files);
   const index = files.get('index.json');
@@ -81,19 +85,30 @@ async function spoolEntries(bytes: AsyncIterable<Uint8Array>, spool: string): Pr
   return files;
 }
 
+/** A file of the archive that must be JSON. */
+function parse<T>(bytes: Buffer): T {
+  try {
+    return JSON.parse(bytes.toString('utf8')) as T;
+  } catch (error) {
+    throw new LayerError(`not an image archive: what should be JSON in it is not (${(error as Error).message})`);
+  }
+}
+
 async function dockerImages(manifest: string, files: Map<string, string>): Promise<ArchivedImage[]> {
-  const entries = JSON.parse(await fs.readFile(manifest, 'utf8')) as {
-    readonly Config: string;
-    readonly RepoTags?: readonly string[] | null;
-    readonly Layers: readonly string[];
-  }[];
+  const entries = parse<
+    {
+      readonly Config: string;
+      readonly RepoTags?: readonly string[] | null;
+      readonly Layers: readonly string[];
+    }[]
+  >(await fs.readFile(manifest));
   return Promise.all(
     entries.map(async ({ Config, RepoTags, Layers }) => {
       const text = await fs.readFile(entryOf(files, Config));
       return {
         id: digestOf(text),
         tags: RepoTags ?? [],
-        config: JSON.parse(text.toString('utf8')) as ConfigFile,
+        config: parse<ConfigFile>(text),
         layers: Layers.map((layer) => entryOf(files, layer)),
       };
     }),
@@ -107,11 +122,11 @@ async function ociImages(index: string, files: Map<string, string>, architecture
     const bytes = await fs.readFile(blob(descriptor.digest));
     if (digestOf(bytes) !== descriptor.digest)
       throw new LayerError(`blob ${descriptor.digest} does not match its digest`);
-    const manifest = JSON.parse(bytes.toString('utf8')) as {
+    const manifest = parse<{
       readonly manifests?: readonly Descriptor[];
       readonly config?: Descriptor;
       readonly layers?: readonly Descriptor[];
-    };
+    }>(bytes);
     if (manifest.manifests !== undefined) {
       const fitting = manifest.manifests.filter(
         (m) => m.platform === undefined || m.platform.architecture === architecture,
@@ -126,11 +141,11 @@ async function ociImages(index: string, files: Map<string, string>, architecture
       id: digestOf(config),
       tags: name === undefined ? [] : [name],
       manifestDigest: descriptor.digest,
-      config: JSON.parse(config.toString('utf8')) as ConfigFile,
+      config: parse<ConfigFile>(config),
       layers: manifest.layers!.map((layer) => blob(layer.digest)),
     });
   };
-  const top = JSON.parse(await fs.readFile(index, 'utf8')) as { readonly manifests: readonly Descriptor[] };
+  const top = parse<{ readonly manifests: readonly Descriptor[] }>(await fs.readFile(index));
   for (const descriptor of top.manifests) await visit(descriptor, nameOf(descriptor));
   return images;
 }
@@ -173,5 +188,6 @@ function gunzipped(bytes: AsyncIterable<Uint8Array>): NodeJS.ReadableStream {
       decided.end();
     },
   });
+  source.on('error', (error) => out.destroy(error));
   return source.pipe(out);
 }

@@ -170,7 +170,18 @@ describe('the image directory', () => {
     await expect(load(await tar([{ name: 'hello', data: 'x' }]))).rejects.toThrow(/not an image archive/);
     const layer = await tar([{ name: 'a', data: 'A' }]);
     const archive = await dockerArchive('cut:1', [layer]);
-    await expect(load(archive.subarray(0, archive.length / 2))).rejects.toThrow();
+    await expect(load(archive.subarray(0, archive.length / 2))).rejects.toThrow(/not an image archive.*cut short/);
+    await expect(load(Buffer.from('not even tar'))).rejects.toThrow(
+      /not an image archive: neither tar nor tar in gzip/,
+    );
+    await expect(load(await tar([{ name: 'manifest.json', data: '{' }]))).rejects.toThrow(/should be JSON .* is not/);
+    const broken = Readable.from(
+      (async function* () {
+        yield Buffer.alloc(10);
+        throw Object.assign(new Error('EIO: read'), { syscall: 'read' });
+      })(),
+    );
+    await expect(store.load(broken)).rejects.toThrow('EIO: read');
   });
 
   test('loading again copies nothing; removing keeps layers that others use', async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CliError } from './errors.js';
 import type { Paths } from './paths.js';
@@ -28,9 +28,9 @@ export function readClusterFile({ data }: Paths): ClusterFile | undefined {
 /** Notes the cluster's ranges at its first start; at later ones refuses others, naming the option. */
 export function keepClusterFile(paths: Paths, { podCidr, serviceCidr, dnsDomain }: ClusterFile): void {
   const wanted: ClusterFile = { podCidr, serviceCidr, dnsDomain };
+  makeWritable(paths.data);
   const kept = readClusterFile(paths);
   if (kept === undefined) {
-    mkdirSync(paths.data, { recursive: true });
     writeFileSync(join(paths.data, 'cluster.json.new'), `${JSON.stringify(wanted)}\n`);
     renameSync(join(paths.data, 'cluster.json.new'), join(paths.data, 'cluster.json'));
     return;
@@ -40,4 +40,15 @@ export function keepClusterFile(paths: Paths, { podCidr, serviceCidr, dnsDomain 
       throw new CliError(
         `${flag} ${wanted[field]}: the cluster in ${paths.data} was made with ${kept[field]}; give that, or another --data-dir`,
       );
+}
+
+function makeWritable(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+    accessSync(directory, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new CliError(
+      `the data directory ${directory} cannot be written (${(error as Error).message}); choose another with --data-dir`,
+    );
+  }
 }

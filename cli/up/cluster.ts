@@ -1,4 +1,4 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Informers } from '@trimtab/client';
 import { type Controllers, startControllers } from '@trimtab/controllers';
@@ -7,6 +7,7 @@ import { type SimulatedNodes, startSimulatedNodes } from '@trimtab/kubelet-lite'
 import { type Node, Nodes } from '@trimtab/machinery';
 import { componentUsers, kubeconfig, publishKubernetesService } from '@trimtab/server';
 import { keepClusterFile } from '../cluster-file.js';
+import { CliError } from '../errors.js';
 import { allOf } from './all-of.js';
 import { type Ambient, type ControlPlane, localAddresses, startControlPlane } from './control-plane.js';
 import type { LocalNode } from './node.js';
@@ -92,11 +93,16 @@ async function publishService(options: UpOptions, plane: ControlPlane, address: 
 
 async function writeKubeconfig(options: UpOptions, { server, pki }: ControlPlane): Promise<void> {
   const text = kubeconfig({ server: server.url, caCertificate: pki.caCertificate, user: pki.admin });
-  await mkdir(dirname(options.kubeconfig), { recursive: true });
   // A new file, for one that is there keeps its mode, and this one holds a key.
   const made = `${options.kubeconfig}.${process.pid}`;
-  await writeFile(made, text, { mode: 0o600 });
-  await rename(made, options.kubeconfig);
+  try {
+    await mkdir(dirname(options.kubeconfig), { recursive: true });
+    await writeFile(made, text, { mode: 0o600 });
+    await rename(made, options.kubeconfig);
+  } catch (error) {
+    await rm(made, { force: true }).catch(() => {});
+    throw new CliError(`--kubeconfig ${options.kubeconfig} cannot be written: ${(error as Error).message}`);
+  }
 }
 
 function nodesReady(informers: Informers, names: readonly string[], signal: AbortSignal): Promise<void> {

@@ -67,7 +67,7 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
       serviceCIDR: options.serviceCidr,
       issuer: `https://kubernetes.default.svc.${options.dnsDomain}`,
     });
-    server = await serve(options, ambient, hooks, { store, pki, security }).catch(explainPort(options.port));
+    server = await serve(options, ambient, hooks, { store, pki, security }).catch(explainListening(options));
     const served = server;
     const client = (user: UserInfo): Client => served.localClient(user);
     await bootstrapCluster({ client: client(componentUsers.apiServer), reader: security.reader });
@@ -106,10 +106,14 @@ function serve(
   });
 }
 
-/** Adds to an error about a taken port who has it. */
-function explainPort(port: number): (error: unknown) => never {
+/** Says of an address or port that cannot be had which option names it, and of a taken port who has it. */
+function explainListening({ bind, port }: UpOptions): (error: unknown) => never {
   return (error) => {
     const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+    if (cause?.code === 'EADDRNOTAVAIL')
+      throw new CliError(`--bind ${bind}: this machine has no such address; 127.0.0.1 is for this machine alone`);
+    if (cause?.code === 'EACCES')
+      throw new CliError(`--port ${port}: ports below 1024 need more privileges; choose a higher one`);
     if (cause?.code !== 'EADDRINUSE') throw error;
     const holder = portHolder(port);
     const who = holder === undefined ? 'another process' : `process ${holder.pid} (${holder.command})`;

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { CliError } from '../errors.js';
@@ -43,6 +44,7 @@ export function checkOptions(raw: RawUpOptions, isRoot: boolean): UpOptions {
   if (!DOMAIN.test(nodeName) || nodeName.length > 253)
     throw new CliError(`--node-name ${nodeName}: lower-case letters, digits, '-' and '.' make a node's name`);
   if (!DOMAIN.test(raw.dnsDomain)) throw new CliError(`--dns-domain ${raw.dnsDomain} is not a domain name`);
+  if (isIP(raw.bind) === 0) throw new CliError(`--bind ${raw.bind} is not an IP address; 0.0.0.0 is all of IPv4`);
   const service = parseCidr('--service-cidr', raw.serviceCidr);
   const pods = parseCidr('--pod-cidr', raw.podCidr);
   if (service.bits > 28) throw new CliError(`--service-cidr ${raw.serviceCidr}: a /28 is the smallest that works`);

@@ -46,6 +46,7 @@ describe('options', () => {
     ['--service-cidr 10.96.0.0/29', { serviceCidr: '10.96.0.0/29' }],
     ['--service-cidr 10.244.0.0/16 and --pod-cidr 10.244.0.0/24 overlap', { serviceCidr: '10.244.0.0/16' }],
     ['--dns-domain -x', { dnsDomain: '-x' }],
+    ['--bind nowhere', { bind: 'nowhere' }],
   ])('%s is refused by its name', (message, change) => {
     expect(() => checkOptions({ ...raw, ...change }, true)).toThrow(message);
   });
@@ -66,6 +67,9 @@ test('a cluster keeps its ranges: a start with others is refused, naming the opt
   expect(readClusterFile(paths)).toEqual(ranges);
   expect(() => keepClusterFile(paths, { ...ranges, podCidr: '10.3.0.0/24' })).toThrow(
     `--pod-cidr 10.3.0.0/24: the cluster in ${data} was made with 10.1.0.0/24`,
+  );
+  expect(() => keepClusterFile(pathsOf(join(data, 'cluster.json', 'in-a-file')), ranges)).toThrow(
+    /data directory .*in-a-file cannot be written .*ENOTDIR.*choose another with --data-dir/,
   );
   rmSync(data, { recursive: true });
 });

@@ -122,6 +122,24 @@ describe('validation speaks as Kubernetes does', () => {
     ],
     [
       'batch',
+      'jobs',
+      make({
+        spec: {
+          manualSelector: true,
+          selector: { matchLabels: labels },
+          backoffLimitPerIndex: 1,
+          podFailurePolicy: { rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [0] } }] },
+          template: { metadata: { labels }, spec: { ...podSpec, restartPolicy: 'OnFailure' } },
+        },
+      }),
+      [
+        'spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode',
+        'spec.template.spec.restartPolicy: Invalid value: "OnFailure": only "Never" is supported when podFailurePolicy is specified',
+        'spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: 0: must not be 0 for the In operator',
+      ],
+    ],
+    [
+      'batch',
       'cronjobs',
       make({
         spec: {

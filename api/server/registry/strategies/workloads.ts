@@ -236,6 +236,45 @@ function validateJobSpec(spec: JobSpec | undefined, at: string, out: Causes): vo
   validatePodTemplate(spec?.template, ['OnFailure', 'Never', 'Always'], `${at}.template`, out);
   if (policy === 'Always')
     out.push(causes.required(`${at}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'));
+  if (spec) validateJobPolicies(spec, at, out);
+}
+
+/** What says how a Job may fail or succeed only makes sense with the mode and restart policy it was made for. */
+function validateJobPolicies(spec: JobSpec, at: string, out: Causes): void {
+  const indexed = spec.completionMode === 'Indexed';
+  if (!indexed && spec.backoffLimitPerIndex !== undefined)
+    out.push(
+      causes.invalid(`${at}.backoffLimitPerIndex`, spec.backoffLimitPerIndex, 'requires indexed completion mode'),
+    );
+  if (spec.maxFailedIndexes !== undefined && spec.backoffLimitPerIndex === undefined)
+    out.push(causes.required(`${at}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified'));
+  if (spec.successPolicy) {
+    if (!indexed)
+      out.push(causes.invalid(`${at}.successPolicy`, spec.successPolicy, 'requires indexed completion mode'));
+    if (!spec.successPolicy.rules?.length)
+      out.push(causes.required(`${at}.successPolicy.rules`, 'at least one rule must be specified'));
+  }
+  if (!spec.podFailurePolicy) return;
+  if (spec.template?.spec?.restartPolicy !== 'Never')
+    out.push(
+      causes.invalid(
+        `${at}.template.spec.restartPolicy`,
+        spec.template?.spec?.restartPolicy,
+        'only "Never" is supported when podFailurePolicy is specified',
+      ),
+    );
+  for (const [i, rule] of (spec.podFailurePolicy.rules ?? []).entries()) {
+    const here = `${at}.podFailurePolicy.rules[${i}]`;
+    oneOf(rule.action, ['Count', 'FailIndex', 'FailJob', 'Ignore'], `${here}.action`, out);
+    if (rule.action === 'FailIndex' && spec.backoffLimitPerIndex === undefined)
+      out.push(causes.invalid(`${here}.action`, rule.action, 'requires the backoffLimitPerIndex to be set'));
+    if (!rule.onExitCodes && !rule.onPodConditions?.length)
+      out.push(causes.required(here, 'specifying one of OnExitCodes and OnPodConditions is required'));
+    if (!rule.onExitCodes) continue;
+    oneOf(rule.onExitCodes.operator, ['In', 'NotIn'], `${here}.onExitCodes.operator`, out);
+    if (rule.onExitCodes.operator === 'In' && rule.onExitCodes.values?.includes(0))
+      out.push(causes.invalid(`${here}.onExitCodes.values`, 0, 'must not be 0 for the In operator'));
+  }
 }
 
 /** 63 less the 11 characters that the name of a Job adds. */

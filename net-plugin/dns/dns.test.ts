@@ -230,19 +230,6 @@ describe('the server', () => {
       );
     });
     await new Promise<void>((done) => upstream.bind(0, '127.0.0.1', done));
-    const start = async (upstreams: readonly string[]): Promise<[DnsServer, number]> => {
-      const dns = new DnsServer({
-        view: world.view,
-        zone: ZONE,
-        address: '127.0.0.1',
-        port: 0,
-        upstreams,
-        clock: systemClock,
-        random: seededRandom(2),
-        logger: silentLogger,
-      });
-      return [dns, await dns.start()];
-    };
     [server, port] = await start([`127.0.0.1:${upstream.address().port}`]);
     [lonely, lonelyPort] = await start([]);
   });
@@ -251,6 +238,20 @@ describe('the server', () => {
     await new Promise<void>((done) => upstream.close(done));
     world.stop();
   });
+
+  const start = async (upstreams: readonly string[]): Promise<[DnsServer, number]> => {
+    const dns = new DnsServer({
+      view: world.view,
+      zone: ZONE,
+      address: '127.0.0.1',
+      port: 0,
+      upstreams,
+      clock: systemClock,
+      random: seededRandom(2),
+      logger: silentLogger,
+    });
+    return [dns, await dns.start()];
+  };
 
   const query = (name: string, type: packet.RecordType = 'A'): Buffer =>
     packet.encode({ type: 'query', id: 4242, flags: packet.RECURSION_DESIRED, questions: [{ type, name }] });
@@ -310,6 +311,20 @@ describe('the server', () => {
     expect(await overUdp(lonelyPort, query('www.example.com'))).toMatchObject({ rcode: 'SERVFAIL', answers: [] });
     expect(data(await overUdp(lonelyPort, query('out.default.svc.cluster.local')))).toEqual(['www.example.com']);
     expect(data(await overUdp(lonelyPort, query('web.default.svc.cluster.local')))).toEqual(['10.96.0.5']);
+  });
+
+  test('an upstream that cannot be reached, or refuses, is passed over, and with no other the name fails', async () => {
+    // The broadcast address refuses to be connected to, and nobody listens on port 9 of this machine's own addresses.
+    const [helped, helpedPort] = await start([
+      '255.255.255.255',
+      '127.0.0.9:9',
+      `127.0.0.1:${upstream.address().port}`,
+    ]);
+    expect(data(await overUdp(helpedPort, query('www.example.com')))).toEqual(['192.0.2.7']);
+    const [cut, cutPort] = await start(['255.255.255.255', '127.0.0.9:9']);
+    expect(await overUdp(cutPort, query('www.example.com'))).toMatchObject({ rcode: 'SERVFAIL' });
+    expect((await overTcp(cutPort, [query('www.example.com')]))[0]).toMatchObject({ rcode: 'SERVFAIL' });
+    await Promise.all([helped.stop(), cut.stop()]);
   });
 
   test('many endpoints: truncated over UDP, whole over TCP, and every client starts elsewhere', async () => {

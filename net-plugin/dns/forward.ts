@@ -56,20 +56,21 @@ export class Upstreams {
       const cancel = this.#options.clock.after(this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS, () =>
         finish(new Error(`${host} did not answer`)),
       );
+      let finished = false;
       const finish = (result: Error | Buffer): void => {
+        if (finished) return;
+        finished = true;
         cancel();
         socket.close();
         if (result instanceof Error) reject(result);
         else resolve(result);
       };
-      socket.once('error', finish);
-      // Connected: the kernel drops datagrams from anybody else.
-      socket.connect(port, host, () => socket.send(query));
+      socket.on('error', finish);
+      // Connected: the kernel drops datagrams from anybody else. The callback is called on failure too, with the error.
+      const connected = (error?: Error): void => (error ? finish(error) : socket.send(query));
+      socket.connect(port, host, connected as () => void);
       socket.on('message', (message) => {
-        if (isAnswerTo(query, message)) {
-          socket.removeAllListeners('message');
-          finish(message);
-        }
+        if (isAnswerTo(query, message)) finish(message);
       });
     });
   }

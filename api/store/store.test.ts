@@ -1,4 +1,6 @@
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type KubeObject, VirtualClock } from '@trimtab/machinery';
@@ -298,6 +300,18 @@ describe('the engine on disk', () => {
     await records.put(1024, bytes);
     await raw.close();
     await expect(lmdbEngine(dir).then(open)).rejects.toThrow(/record 1024 is damaged/);
+  });
+
+  test('takes the directory of a process that is dead but whose parent has not noticed', async () => {
+    // What the shell becomes never asks for its child, which stays a zombie until then.
+    const shell = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const pid = Number(String((await once(shell.stdout!, 'data'))[0]));
+    const stat = () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+    while (stat()[0] !== 'Z') await new Promise((resolve) => setImmediate(resolve));
+    writeFileSync(join(dir, 'lock'), `${pid} ${stat()[19]}\n`);
+    await (await lmdbEngine(dir)).close();
+    shell.kill();
+    await once(shell, 'exit');
   });
 
   test('refuses a directory another living process holds, not one a dead process left locked', async () => {

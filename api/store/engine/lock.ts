@@ -68,11 +68,15 @@ function holderIn(file: string): number | undefined {
   return started !== undefined && startTime(pid) === started ? pid : undefined;
 }
 
-/** Clock ticks after boot at which the process started (proc(5), stat field 22); undefined when it is gone. */
+/**
+ * Clock ticks after boot at which the process started (proc(5), stat field 22); undefined when it is gone, also where only
+ * its entry waits for a parent that has not asked how it ended.
+ */
 function startTime(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const [state = '', ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return 'ZX'.includes(state) ? undefined : rest[18];
   } catch {
     return undefined;
   }

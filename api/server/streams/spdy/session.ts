@@ -22,7 +22,7 @@ export class SpdySession {
   readonly #streams = new Map<number, SpdyStream>();
   readonly #blocked = new Set<number>();
   readonly #queue: Frame[] = [];
-  #working = false;
+  #working: Promise<void> | undefined;
   #closed = false;
   #lastStream = 0;
   #nextStream = 1;
@@ -34,14 +34,12 @@ export class SpdySession {
     readonly onStream: (stream: SpdyStream) => void,
   ) {
     this.closed = new Promise((resolve) => {
-      transport.once('close', () => {
-        this.#shut();
-        resolve();
-      });
+      // What has come before the end still reaches its streams.
+      transport.once('close', () => void this.#finish().then(resolve));
     });
     transport.on('data', (chunk: Buffer) => this.#receive(chunk));
     transport.once('end', () => transport.end());
-    transport.on('error', () => this.#shut());
+    transport.on('error', () => void this.#finish());
   }
 
   /** Opens a stream of our own. */
@@ -85,19 +83,23 @@ export class SpdySession {
       this.transport.destroy(error as Error);
       return;
     }
-    if (!this.#working) void this.#work();
+    if (this.#queue.length > 0 && !this.#closed) this.#working ??= this.#work();
   }
 
   /** Header blocks inflate asynchronously; whatever follows them waits. */
   async #work(): Promise<void> {
-    this.#working = true;
     try {
       for (let f = this.#queue.shift(); f !== undefined && !this.#closed; f = this.#queue.shift()) await this.#take(f);
     } catch (error) {
       this.transport.destroy(error as Error);
     } finally {
-      this.#working = false;
+      this.#working = undefined;
     }
+  }
+
+  async #finish(): Promise<void> {
+    await this.#working;
+    this.#shut();
   }
 
   #take(f: Frame): Promise<unknown> | undefined {

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 /** A real `trimtab up` in a network namespace of its own, driven by real clients. Needs root. */
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
-const trimtab = join(root, 'cli', 'bin', 'trimtab.mjs');
+/** The command as the checkout has it. */
+export const trimtab = join(root, 'cli', 'bin', 'trimtab.mjs');
 
 export interface Ran {
   readonly code: number;
@@ -68,7 +69,11 @@ export class Place {
   }
 
   trimtab(...args: readonly string[]): Promise<Ran> {
-    return this.run(process.execPath, [trimtab, ...args], { timeoutMs: 60_000 });
+    return this.trimtabWith({}, ...args);
+  }
+
+  trimtabWith(options: RunOptions, ...args: readonly string[]): Promise<Ran> {
+    return this.run(process.execPath, [trimtab, ...args], { timeoutMs: 60_000, ...options });
   }
 
   async remove(): Promise<void> {
@@ -97,8 +102,14 @@ export class Cluster {
 
   /** Resolves at the ready line; rejects with what was printed when the process ends before it. */
   static start(place: Place, ...args: readonly string[]): Promise<Cluster> {
+    return Cluster.startAs([], place, ...args);
+  }
+
+  /** `prefix` is a program that runs the rest of its arguments in its own place, such as setpriv(1). */
+  static startAs(prefix: readonly string[], place: Place, ...args: readonly string[]): Promise<Cluster> {
     const up = ['up', '--data-dir', place.dataDir, '--port', '0', '--node-name', 'node-a', '--output', 'json', ...args];
-    const [program, words] = place.inside(process.execPath, [trimtab, ...up]);
+    const [first, ...others] = [...prefix, process.execPath, trimtab, ...up];
+    const [program, words] = place.inside(first!, others);
     const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] });
     return new Promise((resolve, reject) => {
       let cluster: Cluster | undefined;
@@ -162,6 +173,11 @@ export class Cluster {
   /** Ctrl-C; resolves with the exit code. */
   stop(): Promise<number | null> {
     return this.#end('SIGINT');
+  }
+
+  /** What a service manager sends; resolves with the exit code. */
+  terminate(): Promise<number | null> {
+    return this.#end('SIGTERM');
   }
 
   kill(): Promise<number | null> {

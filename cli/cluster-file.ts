@@ -1,5 +1,5 @@
-import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { CliError } from './errors.js';
 import type { Paths } from './paths.js';
 
@@ -44,11 +44,24 @@ export function keepClusterFile(paths: Paths, { podCidr, serviceCidr, dnsDomain 
 
 function makeWritable(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     accessSync(directory, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new CliError(
       `the data directory ${directory} cannot be written (${(error as Error).message}); choose another with --data-dir`,
     );
+  }
+}
+
+/** Node's own recursive mkdir never ends where a parent is there and takes no directories, as in /proc. */
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || existsSync(dirname(directory))) throw error;
+    makeDirectory(dirname(directory));
+    mkdirSync(directory);
   }
 }

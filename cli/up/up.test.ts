@@ -68,6 +68,7 @@ test('a cluster keeps its ranges: a start with others is refused, naming the opt
   expect(() => keepClusterFile(paths, { ...ranges, podCidr: '10.3.0.0/24' })).toThrow(
     `--pod-cidr 10.3.0.0/24: the cluster in ${data} was made with 10.1.0.0/24`,
   );
+  expect(() => keepClusterFile(pathsOf('/proc/nowhere/deep'), ranges)).toThrow('/proc/nowhere/deep cannot be written');
   expect(() => keepClusterFile(pathsOf(join(data, 'cluster.json', 'in-a-file')), ranges)).toThrow(
     /data directory .*in-a-file cannot be written .*ENOTDIR.*choose another with --data-dir/,
   );

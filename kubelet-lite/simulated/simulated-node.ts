@@ -12,6 +12,7 @@ import { uidOf } from '../pod/api.js';
 import type { ProbeOutcome, Prober, ProbeTarget } from '../probes/prober.js';
 import type { SandboxConfig } from '../runtime/runtime.js';
 import type { VolumeManager } from '../volumes/volume-manager.js';
+import { endOf } from './ending-runtime.js';
 
 /** Addresses from one /16 a process, handed out in turn and taken back on detach. */
 export class SimulatedNetwork implements PodNetwork {
@@ -140,6 +141,7 @@ export class SimulatedFiles implements ContainerFiles {
           [ANNOTATION.attempt]: String(attempt),
           [ANNOTATION.image]: image.tags[0] ?? '',
           [ANNOTATION.imageID]: image.id,
+          ...endOf(pod, container),
         },
       },
       release: async () => {},

@@ -33,6 +33,45 @@ test('many nodes in one process run the pods bound to them, over one watch of po
   await nodes.stop();
 });
 
+test('what is meant to end does: init containers at once, those of a Job after a while; sidecars and the rest run on', async () => {
+  const clock = new VirtualClock();
+  const client = new MemoryClient(clock);
+  const starting = startSimulatedNodes({ client, clock, random: seededRandom(1), logger: silentLogger, count: 1 });
+  await clock.advance(1);
+  const nodes = await starting;
+  const make = (name: string, spec: object, metadata: object = {}) =>
+    client.create(PODS, {
+      metadata: { namespace: 'default', name, ...metadata },
+      spec: { nodeName: nodes.names[0]!, containers: [{ name: 'main', image: 'web:1' }], ...spec },
+      status: { phase: 'Pending' },
+    });
+  const initContainers = [
+    { name: 'sidecar', image: 'log:1', restartPolicy: 'Always' },
+    { name: 'migrate', image: 'db:1' },
+  ];
+  await make('prepared', { initContainers });
+  const ownerReferences = [{ apiVersion: 'batch/v1', kind: 'Job', name: 'once', uid: 'u', controller: true }];
+  await make('once-x', { restartPolicy: 'Never' }, { ownerReferences });
+  const phases = async () =>
+    (await client.list(PODS)).items.map(({ metadata, status }) => [metadata.name, status?.phase]);
+  await clock.advance(500);
+  expect(await phases()).toEqual([
+    ['prepared', 'Running'],
+    ['once-x', 'Running'],
+  ]);
+  await clock.advance(5_000);
+  expect(await phases()).toEqual([
+    ['prepared', 'Running'],
+    ['once-x', 'Succeeded'],
+  ]);
+  const { status } = await client.get(PODS, { namespace: 'default', name: 'prepared' });
+  expect(status?.initContainerStatuses?.map(({ name, state }) => [name, Object.keys(state ?? {})])).toEqual([
+    ['sidecar', ['running']],
+    ['migrate', ['terminated']],
+  ]);
+  await nodes.stop();
+});
+
 test('simulated nodes keep volumes, and let those go that are deleted', async () => {
   const clock = new VirtualClock();
   const client = new MemoryClient(clock);

@@ -7,6 +7,7 @@ import { type NodeOptions, type RunningNode, startNode } from '../node/start-nod
 import { PODS } from '../pod/api.js';
 import { LOCAL_VOLUMES_DIR } from '../volumes/claim-volumes.js';
 import { LocalVolumeRemover } from '../volumes/local-volume-remover.js';
+import { EndingRuntime } from './ending-runtime.js';
 import {
   SimulatedFiles,
   SimulatedImages,
@@ -14,7 +15,6 @@ import {
   SimulatedProber,
   SimulatedVolumes,
 } from './simulated-node.js';
-import { SimulatedRuntime } from './simulated-runtime.js';
 
 export interface SimulatedNodesOptions
   extends Pick<
@@ -82,7 +82,7 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
     startNode(
       {
         ...options,
-        runtime: new SimulatedRuntime(clock),
+        runtime: new EndingRuntime(clock),
         network,
         images: new SimulatedImages(),
         nodeName,

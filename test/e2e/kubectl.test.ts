@@ -114,6 +114,7 @@ describe('kubectl', () => {
     await eventually(
       () => cluster.must('get', 'endpointslices', '-l', 'kubernetes.io/service-name=web'),
       (out) => (out.match(/10\.244\.0\./g) ?? []).length === 3,
+      60_000, // pods that have not yet learned of SIGTERM live out their grace
     );
     await cluster.must('delete', 'deployment,service', 'web');
     await eventually(

@@ -157,8 +157,8 @@ describePods(`confinement${reason ? ` (skipped: ${reason})` : ''}`, () => {
       stage: 'mount',
       errno: 'EPERM',
     });
-    const absolute = trap('l5', link(outside, 'work'));
-    await start('trap-cwd', ['true'], absolute, (s) => ({ ...s, process: { ...s.process, cwd: '/work/x' } })).catch(
+    const absolute = trap('l5', link(outside, 'job'));
+    await start('trap-cwd', ['true'], absolute, (s) => ({ ...s, process: { ...s.process, cwd: '/job/x' } })).catch(
       () => {},
     );
     expect(readdirSync(outside)).toEqual([]);

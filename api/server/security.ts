@@ -30,3 +30,4 @@ export * from './registry/strategies/index.js';
 export { qosClass } from './registry/strategies/pod.js';
 export { pullPolicyFor } from './registry/strategies/pod-defaults.js';
 export { ServiceAllocator, type ServiceAllocatorOptions } from './registry/strategies/service-allocator.js';
+export * from './webhook/index.js';

@@ -40,12 +40,20 @@ export interface Client {
   raw(path: string): Promise<string>;
 }
 
-export interface GetOptions {
+/** How what is read is to be represented. In process everything is answered whole, as the stored object. */
+export interface ReadOptions {
+  /** Sent as it is; what comes back is JSON of whatever shape was asked for. */
+  readonly accept?: string;
+  /** Only `metadata`, from servers that can leave the rest out (`PartialObjectMetadata`). */
+  readonly metadataOnly?: boolean;
+}
+
+export interface GetOptions extends ReadOptions {
   readonly subresource?: string;
   readonly resourceVersion?: string;
 }
 
-export interface ListOptions {
+export interface ListOptions extends ReadOptions {
   /** Omitted: all namespaces. */
   readonly namespace?: string;
   readonly labelSelector?: string;

@@ -1,4 +1,14 @@
 export { builtinIndexes, type Indexes, type IndexFunction } from './cache.js';
+export {
+  type ApiCall,
+  CallingClient,
+  callKey,
+  type Interposer,
+  interpose,
+  isWrite,
+  perform,
+  requestVerb,
+} from './calls.js';
 export type { Change, ChangeHandler } from './change.js';
 export * from './client.js';
 export { HttpClient, type HttpClientOptions } from './http/http-client.js';

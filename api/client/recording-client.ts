@@ -1,5 +1,6 @@
 import type { KubeObject, ObjectKey, ResourceType } from '@trimtab/machinery';
-import type { Client, DeleteOptions, PatchOptions, WriteOptions } from './client.js';
+import { interpose } from './calls.js';
+import type { Client, DeleteOptions } from './client.js';
 import type { Informers } from './informers.js';
 
 /**
@@ -7,32 +8,15 @@ import type { Informers } from './informers.js';
  * Dry runs and writes to subresources that answer another kind are not recorded.
  */
 export function recordingClient(client: Client, informers: Informers): Client {
-  const record = <T extends KubeObject>(type: ResourceType<T>, answer: T, options?: WriteOptions): T => {
-    if (!options?.dryRun && isObjectOf(type, answer)) informers.recordWrite(type, answer);
+  return interpose(client, async (call, next) => {
+    const answer = await next(call);
+    if (call.verb === 'delete' && !call.options.dryRun)
+      recordDeletion(informers, call.type, call.key, answer, call.options);
+    if (call.verb === 'create' || call.verb === 'update' || call.verb === 'patch')
+      if (!call.options.dryRun && isObjectOf(call.type, answer as KubeObject))
+        informers.recordWrite(call.type, answer as KubeObject);
     return answer;
-  };
-  return {
-    get: (type, key, options) => client.get(type, key, options),
-    list: (type, options) => client.list(type, options),
-    watch: (type, options) => client.watch(type, options),
-    raw: (path) => client.raw(path),
-    deleteCollection: (type, options) => client.deleteCollection(type, options),
-    subresource: (type, key, subresource, verb, body, options) =>
-      client.subresource(type, key, subresource, verb, body, options),
-    create: async (type, object, options) => record(type, await client.create(type, object, options), options),
-    update: async (type, object, options) => record(type, await client.update(type, object, options), options),
-    patch: async <T extends KubeObject>(
-      type: ResourceType<T>,
-      key: ObjectKey,
-      patch: Parameters<Client['patch']>[2],
-      options?: PatchOptions,
-    ) => record(type, await client.patch(type, key, patch, options), options),
-    delete: async (type, key, options) => {
-      const answer = await client.delete(type, key, options);
-      if (!options?.dryRun) recordDeletion(informers, type, key, answer, options);
-      return answer;
-    },
-  };
+  });
 }
 
 interface DeletionAnswer {
@@ -42,21 +26,21 @@ interface DeletionAnswer {
 }
 
 /** A deletion that still waits (finalizers, grace) is an update; a finished one answers a Status or the last object. */
-function recordDeletion<T extends KubeObject>(
+function recordDeletion(
   informers: Informers,
-  type: ResourceType<T>,
+  type: ResourceType,
   key: ObjectKey,
   answer: unknown,
-  options: DeleteOptions | undefined,
+  options: DeleteOptions,
 ): void {
   const { kind, metadata, details } = (answer ?? {}) as DeletionAnswer;
   if (kind === 'Status' || !metadata?.uid) {
-    const uid = details?.uid ?? options?.preconditions?.uid;
+    const uid = details?.uid ?? options.preconditions?.uid;
     if (uid) informers.recordDelete(type, key, uid);
     return;
   }
   const waits = (metadata.finalizers?.length ?? 0) > 0 || (metadata.deletionGracePeriodSeconds ?? 0) > 0;
-  if (waits && metadata.deletionTimestamp) informers.recordWrite(type, answer as T);
+  if (waits && metadata.deletionTimestamp) informers.recordWrite(type, answer as KubeObject);
   else informers.recordDelete(type, key, metadata.uid);
 }
 

@@ -1,23 +1,15 @@
 import type { Readable } from 'node:stream';
-import type { Clock, KubeList, KubeObject, ObjectKey, ResourceType, Status } from '@trimtab/machinery';
-import { apiVersionOf, internalError, Pods, StatusError, serviceUnavailable, systemClock } from '@trimtab/machinery';
+import type { Clock, KubeObject, ObjectKey, ResourceType, Status } from '@trimtab/machinery';
+import { internalError, Pods, StatusError, serviceUnavailable, systemClock } from '@trimtab/machinery';
 import { Observable } from 'rxjs';
-import type {
-  Client,
-  DeleteOptions,
-  GetOptions,
-  ListOptions,
-  Patch,
-  PatchOptions,
-  WatchEvent,
-  WatchOptions,
-  WriteOptions,
-} from '../client.js';
+import { type ApiCall, CallingClient } from '../calls.js';
+import type { WatchEvent, WatchOptions } from '../client.js';
 import type { LogOptions } from '../node-streams.js';
 import type { HttpRequest, HttpResponse } from './exchange.js';
 import type { Connection } from './kubeconfig.js';
 import { LineSplitter } from './lines.js';
-import { collectionPath, objectPath, type Query, withQuery } from './paths.js';
+import { objectPath, withQuery } from './paths.js';
+import { httpRequestOf, watchRequestOf } from './requests.js';
 import { Transport, type TransportOptions, unreachable } from './transport.js';
 
 export interface HttpClientOptions extends Omit<TransportOptions, 'clock'> {
@@ -25,20 +17,14 @@ export interface HttpClientOptions extends Omit<TransportOptions, 'clock'> {
   readonly userAgent?: string;
 }
 
-const PATCH_TYPES: Readonly<Record<Patch['type'], string>> = {
-  json: 'application/json-patch+json',
-  merge: 'application/merge-patch+json',
-  strategic: 'application/strategic-merge-patch+json',
-  apply: 'application/apply-patch+yaml',
-};
-
 /** {@link Client} over HTTP, against any Kubernetes. Connections are shared and made when first needed. */
-export class HttpClient implements Client {
+export class HttpClient extends CallingClient {
   readonly connection: Connection;
   readonly #transport: Transport;
   readonly #userAgent: string;
 
   constructor(options: HttpClientOptions) {
+    super();
     this.connection = options.connection;
     this.#transport = new Transport({ ...options, clock: options.clock ?? systemClock });
     this.#userAgent = options.userAgent ?? 'trimtab';
@@ -49,85 +35,13 @@ export class HttpClient implements Client {
     this.#transport.close();
   }
 
-  async get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey, options: GetOptions = {}): Promise<T> {
-    const { subresource, ...query } = options;
-    return this.#json({ method: 'GET', path: withQuery(objectPath(type, key, subresource), { ...query }) });
-  }
-
-  async list<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<KubeList<T>> {
-    const { namespace, ...query } = options;
-    return this.#json({ method: 'GET', path: withQuery(collectionPath(type, namespace), { ...query }) });
-  }
-
-  async create<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
-    const { namespace, name } = object.metadata;
-    const path = options.subresource
-      ? objectPath(type, { namespace, name: name ?? '' }, options.subresource)
-      : collectionPath(type, namespace);
-    return this.#json({ method: 'POST', path: withQuery(path, writeQuery(options)), ...body(typed(type, object)) });
-  }
-
-  async update<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
-    const { namespace, name = '' } = object.metadata;
-    const path = objectPath(type, { namespace, name }, options.subresource);
-    return this.#json({ method: 'PUT', path: withQuery(path, writeQuery(options)), ...body(typed(type, object)) });
-  }
-
-  async patch<T extends KubeObject>(
-    type: ResourceType<T>,
-    key: ObjectKey,
-    patch: Patch,
-    options: PatchOptions = {},
-  ): Promise<T> {
-    const path = withQuery(objectPath(type, key, options.subresource), {
-      ...writeQuery(options),
-      force: options.force,
-    });
-    const content = patch.type === 'apply' ? typed(type, patch.body as KubeObject) : patch.body;
-    return this.#json({ method: 'PATCH', path, ...body(content, PATCH_TYPES[patch.type]) });
-  }
-
-  async delete<T extends KubeObject>(
-    type: ResourceType<T>,
-    key: ObjectKey,
-    options: DeleteOptions = {},
-  ): Promise<unknown> {
-    return this.#json({ method: 'DELETE', path: objectPath(type, key), ...body(deleteBody(options)) });
-  }
-
-  async deleteCollection<T extends KubeObject>(
-    type: ResourceType<T>,
-    options: ListOptions & DeleteOptions = {},
-  ): Promise<unknown> {
-    const { namespace, gracePeriodSeconds, propagationPolicy, preconditions, dryRun, ...query } = options;
-    return this.#json({
-      method: 'DELETE',
-      path: withQuery(collectionPath(type, namespace), { ...query }),
-      ...body(deleteBody({ gracePeriodSeconds, propagationPolicy, preconditions, dryRun })),
-    });
-  }
-
-  async subresource<B, R>(
-    type: ResourceType,
-    key: ObjectKey,
-    subresource: string,
-    verb: 'get' | 'create' | 'update',
-    content?: B,
-    options: WriteOptions = {},
-  ): Promise<R> {
-    const path = objectPath(type, key, subresource);
-    if (verb === 'get') return this.#json({ method: 'GET', path });
-    const method = verb === 'create' ? 'POST' : 'PUT';
-    return this.#json({ method, path: withQuery(path, writeQuery(options)), ...body(content ?? {}) });
-  }
-
-  async raw(path: string): Promise<string> {
-    return textOf(await this.#answered({ method: 'GET', path }));
+  async call(call: ApiCall): Promise<unknown> {
+    const request = httpRequestOf(call);
+    return call.verb === 'raw' ? textOf(await this.#answered(request)) : this.#json(request);
   }
 
   watch<T extends KubeObject>(type: ResourceType<T>, options: WatchOptions = {}): Observable<WatchEvent<T>> {
-    const { namespace, ...query } = options;
-    const path = withQuery(collectionPath(type, namespace), { ...query, watch: true });
+    const request = watchRequestOf(type as unknown as ResourceType, options);
     return new Observable((subscriber) => {
       const abort = new AbortController();
       const fail = (error: unknown) => {
@@ -150,7 +64,7 @@ export class HttpClient implements Client {
         });
         stream.once('close', () => fail(serviceUnavailable('the watch was cut')));
       };
-      this.#answered({ method: 'GET', path, signal: abort.signal }).then(read, fail);
+      this.#answered({ ...request, signal: abort.signal }).then(read, fail);
       return () => abort.abort();
     });
   }
@@ -259,24 +173,3 @@ async function textOf({ body: stream, cut }: HttpResponse): Promise<string> {
   if (cut()) throw new Error('the answer was cut');
   return Buffer.concat(chunks).toString('utf8');
 }
-
-const writeQuery = ({ fieldManager, dryRun }: WriteOptions): Query => ({
-  fieldManager,
-  ...(dryRun ? { dryRun: 'All' } : {}),
-});
-
-const body = (content: unknown, type = 'application/json') => ({
-  headers: { 'content-type': type },
-  body: JSON.stringify(content),
-});
-
-const deleteBody = ({ dryRun, ...options }: DeleteOptions) => ({
-  apiVersion: 'v1',
-  kind: 'DeleteOptions',
-  ...options,
-  ...(dryRun ? { dryRun: ['All'] } : {}),
-});
-
-/** Objects made in memory often carry no kind; the wire needs it. */
-const typed = <T extends KubeObject>(type: ResourceType<T>, object: T): T =>
-  object.kind && object.apiVersion ? object : { ...object, apiVersion: apiVersionOf(type), kind: type.kind };

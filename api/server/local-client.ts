@@ -1,5 +1,5 @@
 import type {
-  Client,
+  ApiCall,
   DeleteOptions,
   GetOptions,
   ListOptions,
@@ -9,6 +9,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from '@trimtab/client';
+import { CallingClient } from '@trimtab/client';
 import {
   apiVersionOf,
   badRequest,
@@ -52,27 +53,50 @@ export interface LocalClientParts {
  * The cluster from inside the server's process: no JSON and no HTTP, and the same authorization, admission and registry as
  * for everybody else. Objects given out are the stored ones: they must not be changed.
  */
-export class LocalClient implements Client {
-  constructor(readonly parts: LocalClientParts) {}
-
-  async get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey, options: GetOptions = {}): Promise<T> {
-    const target = this.#target(type, key, options.subresource);
-    this.#authorize('get', target);
-    const object = await getObject(this.parts.registry, target, options);
-    const scale = target.subresource && target.kind.subresources[target.subresource]?.scale;
-    return (scale ? scaleOf(target.kind, scale, object) : object) as KubeObject as T;
+export class LocalClient extends CallingClient {
+  constructor(readonly parts: LocalClientParts) {
+    super();
   }
 
-  async list<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<KubeList<T>> {
-    const target = this.#target(type, { namespace: options.namespace, name: '' });
-    this.#authorize('list', { ...target, name: nameSelected(options.fieldSelector) });
-    const { items, ...metadata } = await listObjects(this.parts.registry, target.kind, target.namespace, options);
-    return {
-      apiVersion: apiVersionOf(target.kind),
-      kind: target.kind.listKind,
-      metadata,
-      items: items as readonly T[],
-    };
+  async call(call: ApiCall): Promise<unknown> {
+    switch (call.verb) {
+      case 'raw':
+        return this.parts.raw(call.path);
+      case 'get':
+        return this.#get(this.#asked('get', call.type, call.key, call.options.subresource), call.options);
+      case 'list':
+        return this.#list(this.#asked('list', call.type, ...selected(call.options)), call.options);
+      case 'create': {
+        const { namespace, name = '' } = call.object.metadata;
+        const target = this.#target(call.type, { namespace, name });
+        this.#authorize('create', { ...target, name: '' });
+        return this.#create(target, call.object, call.options);
+      }
+      case 'update': {
+        const key = { namespace: call.object.metadata.namespace, name: call.object.metadata.name ?? '' };
+        return this.#update(this.#asked('update', call.type, key, call.options.subresource), call.object, call.options);
+      }
+      case 'patch':
+        return this.#patch(
+          this.#asked('patch', call.type, call.key, call.options.subresource),
+          call.patch,
+          call.options,
+        );
+      case 'delete': {
+        const target = this.#asked('delete', call.type, call.key);
+        const result = await deleteObject(this.parts.registry, this.#context(target), target, call.options);
+        return result.gone ? deletedStatus(target.kind, result.object) : result.object;
+      }
+      case 'deleteCollection': {
+        const { gracePeriodSeconds, propagationPolicy, preconditions, dryRun, ...selection } = call.options;
+        const how = { gracePeriodSeconds, propagationPolicy, preconditions, dryRun };
+        const target = this.#asked('deletecollection', call.type, { namespace: selection.namespace, name: '' });
+        const { kind, namespace } = target;
+        return deleteCollection(this.parts.registry, this.#context(target), kind, namespace, selection, how);
+      }
+      case 'subresource':
+        return this.#subresource(call);
+    }
   }
 
   watch<T extends KubeObject>(type: ResourceType<T>, options: WatchOptions = {}): Observable<WatchEvent<T>> {
@@ -80,9 +104,8 @@ export class LocalClient implements Client {
       let stop: (() => void) | undefined;
       let closed = false;
       const start = async () => {
-        const target = this.#target(type, { namespace: options.namespace, name: '' });
-        this.#authorize('watch', { ...target, name: nameSelected(options.fieldSelector) });
-        stop = await watchObjects(this.parts.registry, target.kind, target.namespace, options, {
+        const { kind, namespace } = this.#asked('watch', type as unknown as ResourceType, ...selected(options));
+        stop = await watchObjects(this.parts.registry, kind, namespace, options, {
           next: (notice) => subscriber.next(notice as WatchEvent<T>),
           end: (error) => (error ? subscriber.error(error) : subscriber.complete()),
         });
@@ -96,89 +119,64 @@ export class LocalClient implements Client {
     });
   }
 
-  async create<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
-    const target = this.#target(type, { namespace: object.metadata.namespace, name: object.metadata.name ?? '' });
-    this.#authorize('create', { ...target, name: '' });
+  /** What a call is about, once it is known to be allowed. */
+  #asked(verb: string, type: ResourceType, key: ObjectKey, subresource = '', selectedName?: string): Target {
+    const target = this.#target(type, key, subresource);
+    this.#authorize(verb, selectedName === undefined ? target : { ...target, name: selectedName });
+    return target;
+  }
+
+  async #get(target: Target, options: GetOptions): Promise<KubeObject> {
+    const object = await getObject(this.parts.registry, target, options);
+    const scale = target.subresource && target.kind.subresources[target.subresource]?.scale;
+    return (scale ? scaleOf(target.kind, scale, object) : object) as KubeObject;
+  }
+
+  async #list({ kind, namespace }: Target, options: ListOptions): Promise<KubeList> {
+    const { items, ...metadata } = await listObjects(this.parts.registry, kind, namespace, options);
+    return { apiVersion: apiVersionOf(kind), kind: kind.listKind, metadata, items };
+  }
+
+  async #create(target: Target, object: KubeObject, options: WriteOptions): Promise<KubeObject> {
     const { kind, namespace } = target;
     const { registry } = this.parts;
     const decoded = this.#decode(kind, object);
     const handler = registry.handlers[kind.storage.resource];
-    if (!handler) return (await createObject(registry, this.#context(target), kind, namespace, decoded, options)) as T;
+    if (!handler) return createObject(registry, this.#context(target), kind, namespace, decoded, options);
     const dryRun = options.dryRun ?? false;
     const admitted = await this.#admit(target, decoded, dryRun);
-    return (await handler.create(admitted, this.#handlerContext(target, dryRun))) as T;
+    return (await handler.create(admitted, this.#handlerContext(target, dryRun))) as KubeObject;
   }
 
-  async update<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
-    const key = { namespace: object.metadata.namespace, name: object.metadata.name ?? '' };
-    const target = this.#target(type, key, options.subresource);
-    this.#authorize('update', target);
+  async #update(target: Target, object: KubeObject, options: WriteOptions): Promise<KubeObject> {
     const { kind } = target;
     const stored = this.parts.registry.store.pending(storeKey(kind, target.namespace, target.name));
     // Clients in process mostly write what they were given, with a part of it changed.
     const decoded = this.#decode(kind, object, stored && kind.storage.fromStorage(stored.object));
-    return (await updateObject(this.parts.registry, this.#context(target), target, () => decoded, options)).object as T;
+    return (await updateObject(this.parts.registry, this.#context(target), target, () => decoded, options)).object;
   }
 
-  async patch<T extends KubeObject>(
-    type: ResourceType<T>,
-    key: ObjectKey,
-    patch: Patch,
-    options: PatchOptions = {},
-  ): Promise<T> {
-    const target = this.#target(type, key, options.subresource);
-    this.#authorize('patch', target);
-    const paths = target.kind.subresources[target.subresource]?.scale;
-    if (paths) {
-      const { kind } = target;
-      const change = (old: KubeObject | undefined) =>
-        withScale(kind, paths, old!, patchScale(scaleOf(kind, paths, old!), patch));
-      const result = await updateObject(this.parts.registry, this.#context(target), target, change, options);
-      return scaleOf(kind, paths, result.object) as KubeObject as T;
-    }
-    return (await patchObject(this.parts.registry, this.#context(target), target, patch, options)).object as T;
-  }
-
-  async delete<T extends KubeObject>(
-    type: ResourceType<T>,
-    key: ObjectKey,
-    options: DeleteOptions = {},
-  ): Promise<unknown> {
-    const target = this.#target(type, key);
-    this.#authorize('delete', target);
-    const result = await deleteObject(this.parts.registry, this.#context(target), target, options);
-    return result.gone ? deletedStatus(target.kind, result.object) : result.object;
-  }
-
-  async deleteCollection<T extends KubeObject>(
-    type: ResourceType<T>,
-    options: ListOptions & DeleteOptions = {},
-  ): Promise<unknown> {
-    const target = this.#target(type, { namespace: options.namespace, name: '' });
-    this.#authorize('deletecollection', target);
-    const { gracePeriodSeconds, propagationPolicy, preconditions, dryRun, ...selection } = options;
-    const how = { gracePeriodSeconds, propagationPolicy, preconditions, dryRun };
+  async #patch(target: Target, patch: Patch, options: PatchOptions): Promise<KubeObject> {
+    const { kind } = target;
     const { registry } = this.parts;
-    return deleteCollection(registry, this.#context(target), target.kind, target.namespace, selection, how);
+    const paths = kind.subresources[target.subresource]?.scale;
+    if (!paths) return (await patchObject(registry, this.#context(target), target, patch, options)).object;
+    const change = (old: KubeObject | undefined) =>
+      withScale(kind, paths, old!, patchScale(scaleOf(kind, paths, old!), patch));
+    const result = await updateObject(registry, this.#context(target), target, change, options);
+    return scaleOf(kind, paths, result.object) as KubeObject;
   }
 
-  async subresource<B, R>(
-    type: ResourceType,
-    key: ObjectKey,
-    subresource: string,
-    verb: 'get' | 'create' | 'update',
-    body?: B,
-    options: WriteOptions = {},
-  ): Promise<R> {
-    const target = this.#target(type, key, subresource);
-    this.#authorize(verb, target);
+  async #subresource(call: ApiCall & { readonly verb: 'subresource' }): Promise<unknown> {
+    const { type, key, subresource, how: verb, body, options } = call;
+    const target = this.#asked(verb, type, key, subresource);
     const { registry } = this.parts;
     const { kind } = target;
     const sub = kind.subresources[subresource];
     if (!sub) throw notFound({ group: kind.group, resource: `${kind.resource}/${subresource}` }, key.name);
     const context = this.#context(target);
     const dryRun = options.dryRun ?? false;
-    if (verb === 'get') return (await this.get(type, key, { subresource })) as unknown as R;
+    if (verb === 'get') return this.#get(target, { subresource });
     const given = { metadata: {}, ...(body as object | undefined) } as KubeObject;
     const handler = registry.handlers[`${kind.storage.resource}/${subresource}`];
     if (handler && verb === 'create') {
@@ -187,31 +185,20 @@ export class LocalClient implements Client {
         : given;
       const parent = await getObject(registry, target);
       const admitted = await this.#admit(target, { ...decoded, metadata: decoded.metadata ?? {} }, dryRun);
-      return (await handler.create(admitted, { ...this.#handlerContext(target, dryRun), parent })) as R;
+      return handler.create(admitted, { ...this.#handlerContext(target, dryRun), parent });
     }
-    if (subresource === 'binding') return (await bindPod(registry, context, target, given, dryRun)) as R;
+    if (subresource === 'binding') return bindPod(registry, context, target, given, dryRun);
     if (subresource === 'eviction') {
       const wanted = (given as { deleteOptions?: DeleteOptions }).deleteOptions ?? {};
-      return (await evictPod(registry, context, target, { ...wanted, dryRun })) as R;
+      return evictPod(registry, context, target, { ...wanted, dryRun });
     }
     if (sub.scale && verb === 'update') {
       const paths = sub.scale;
-      const result = await updateObject(
-        registry,
-        context,
-        target,
-        (old) => withScale(kind, paths, old!, given),
-        options,
-      );
-      return scaleOf(kind, paths, result.object) as R;
+      const change = (old: KubeObject | undefined) => withScale(kind, paths, old!, given);
+      return scaleOf(kind, paths, (await updateObject(registry, context, target, change, options)).object);
     }
-    if (verb === 'update' && sub.type.kind === kind.kind)
-      return (await this.update(type, given, { ...options, subresource })) as R;
+    if (verb === 'update' && sub.type.kind === kind.kind) return this.update(type, given, { ...options, subresource });
     throw methodNotAllowed({ group: kind.group, resource: `${kind.resource}/${subresource}` }, verb);
-  }
-
-  raw(path: string): Promise<string> {
-    return this.parts.raw(path);
   }
 
   #target(type: ResourceType, key: ObjectKey, subresource = ''): Target {
@@ -262,3 +249,10 @@ export class LocalClient implements Client {
     return { user: this.parts.user, namespace, name, dryRun, warn: () => {} };
   }
 }
+
+/** The collection a list or watch is of, and the one name its selector leaves of it. */
+const selected = (options: ListOptions): [ObjectKey, string, string | undefined] => [
+  { namespace: options.namespace, name: '' },
+  '',
+  nameSelected(options.fieldSelector),
+];

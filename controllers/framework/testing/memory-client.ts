@@ -1,23 +1,6 @@
-import type {
-  Client,
-  DeleteOptions,
-  GetOptions,
-  ListOptions,
-  Patch,
-  PatchOptions,
-  WatchEvent,
-  WatchOptions,
-  WriteOptions,
-} from '@trimtab/client';
-import type {
-  Clock,
-  KubeList,
-  KubeObject,
-  ObjectKey,
-  ObjectMeta,
-  ResourceName,
-  ResourceType,
-} from '@trimtab/machinery';
+import type { DeleteOptions, ListOptions, Patch, WatchEvent, WatchOptions, WriteOptions } from '@trimtab/client';
+import { type ApiCall, CallingClient, callKey } from '@trimtab/client';
+import type { Clock, KubeObject, ObjectKey, ObjectMeta, ResourceName, ResourceType } from '@trimtab/machinery';
 import {
   alreadyExists,
   apiVersionOf,
@@ -29,6 +12,8 @@ import {
   matchesLabels,
   notFound,
   parseLabelSelector,
+  schemaFor,
+  serverSideApply,
   timestamp,
   unsupportedMediaType,
 } from '@trimtab/machinery';
@@ -53,11 +38,11 @@ interface Logged {
 
 /**
  * The API's semantics in memory and in virtual time, for controller tests on this floor: one revision sequence, no-op
- * writes, generation, status subresource, uid and revision preconditions, finalizers and pod grace, watches with history
- * and bookmarks. Refuses what it does not do (apply and strategic patches). Faults are thrown by {@link before} (the
+ * writes, generation, status subresource, uid and revision preconditions, finalizers and pod grace, watches with history,
+ * bookmarks, server-side apply. Refuses what it does not do (strategic patches). Faults are thrown by {@link before} (the
  * request is not carried out) and {@link after} (it is, and the answer is lost).
  */
-export class MemoryClient implements Client {
+export class MemoryClient extends CallingClient {
   before: (call: Call) => void = () => {};
   after: (call: Call) => void = () => {};
   /** Every write that changed something, as `verb resource key[/subresource]`. */
@@ -71,6 +56,7 @@ export class MemoryClient implements Client {
   #uid = 0;
 
   constructor(clock: Clock) {
+    super();
     this.#clock = clock;
   }
 
@@ -94,17 +80,46 @@ export class MemoryClient implements Client {
     return this.#of(type).get(joinKey(key)) as T | undefined;
   }
 
-  async get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey, _options?: GetOptions): Promise<T> {
-    return this.#request({ verb: 'get', resource: type.resource, key: joinKey(key) }, () => this.#must(type, key) as T);
+  async call(call: ApiCall): Promise<unknown> {
+    const { key: name, ...request } = describe(call, this.#uid);
+    await Promise.resolve();
+    this.before({ ...request, key: joinKey(name) });
+    const before = this.#rv;
+    const answer = await this.#answer(call, name);
+    if (this.#rv !== before && request.verb !== 'list')
+      this.writes.push(
+        `${request.verb} ${request.resource} ${joinKey(name)}${request.subresource ? `/${request.subresource}` : ''}`,
+      );
+    this.after({ ...request, key: joinKey(name) });
+    return answer;
   }
 
-  async list<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<KubeList<T>> {
-    return this.#request({ verb: 'list', resource: type.resource, key: '' }, () => ({
-      apiVersion: apiVersionOf(type),
-      kind: `${type.kind}List`,
-      metadata: { resourceVersion: String(this.#rv) },
-      items: this.all(type).filter((o) => inScope(o, options)),
-    }));
+  async #answer(call: ApiCall, key: ObjectKey): Promise<unknown> {
+    switch (call.verb) {
+      case 'get':
+        return this.#must(call.type, key);
+      case 'list': {
+        const items = this.all(call.type).filter((o) => inScope(o, call.options));
+        const kind = `${call.type.kind}List`;
+        return { apiVersion: apiVersionOf(call.type), kind, metadata: { resourceVersion: String(this.#rv) }, items };
+      }
+      case 'create':
+        return this.#create(call.type, key.name, call.object, call.options);
+      case 'update':
+        return this.#modify(call.type, this.#must(call.type, key), call.object, call.options);
+      case 'patch':
+        return this.#patch(call);
+      case 'delete':
+        return this.#delete(call.type, key, call.options);
+      case 'deleteCollection':
+        for (const each of this.all(call.type).filter((o) => inScope(o, call.options)))
+          await this.call({ verb: 'delete', type: call.type, key: keyFrom(each), options: {} });
+        return { kind: 'Status', status: 'Success' };
+      case 'subresource':
+        return this.#bind(call);
+      case 'raw':
+        throw new Error(`no ${call.path} in memory`);
+    }
   }
 
   watch<T extends KubeObject>(type: ResourceType<T>, options: WatchOptions = {}): Observable<WatchEvent<T>> {
@@ -134,107 +149,69 @@ export class MemoryClient implements Client {
     });
   }
 
-  async create<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
-    const name =
-      object.metadata.name ?? `${object.metadata.generateName}${(this.#uid + 1).toString(36).padStart(5, '0')}`;
+  #create(type: ResourceType, name: string, object: KubeObject, options: WriteOptions): Body {
     const metadata: ObjectMeta = { ...object.metadata, name };
-    return this.#request({ verb: 'create', resource: type.resource, key: keyOf({ metadata }) }, () => {
-      if (this.#of(type).has(keyOf({ metadata }))) throw alreadyExists(nameOf(type), name);
-      const stored: Body = {
-        ...object,
-        apiVersion: apiVersionOf(type),
-        kind: type.kind,
-        metadata: {
-          ...metadata,
-          uid: `uid-${++this.#uid}`,
-          creationTimestamp: timestamp(this.#clock.now()),
-          ...('spec' in object ? { generation: 1 } : {}),
-        },
-      };
-      return this.#store(type, 'ADDED', stored, options) as T;
-    });
+    if (this.#of(type).has(keyOf({ metadata }))) throw alreadyExists(nameOf(type), name);
+    const stored: Body = {
+      ...object,
+      apiVersion: apiVersionOf(type),
+      kind: type.kind,
+      metadata: {
+        ...metadata,
+        uid: `uid-${++this.#uid}`,
+        creationTimestamp: timestamp(this.#clock.now()),
+        ...('spec' in object ? { generation: 1 } : {}),
+      },
+    };
+    return this.#store(type, 'ADDED', stored, options);
   }
 
-  async update<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
-    const { subresource } = options;
-    return this.#request({ verb: 'update', resource: type.resource, key: keyOf(object), subresource }, () =>
-      this.#modify(
-        type,
-        this.#must(type, { namespace: object.metadata.namespace, name: object.metadata.name! }),
-        object,
-        options,
-      ),
-    ) as Promise<T>;
-  }
-
-  async patch<T extends KubeObject>(
-    type: ResourceType<T>,
-    key: ObjectKey,
-    patch: Patch,
-    options: PatchOptions = {},
-  ): Promise<T> {
-    const { subresource } = options;
-    return this.#request({ verb: 'patch', resource: type.resource, key: joinKey(key), subresource }, () => {
+  #patch({ type, key, patch, options }: ApiCall & { readonly verb: 'patch' }): Body {
+    if (patch.type !== 'apply') {
       const old = this.#must(type, key);
-      return this.#modify(type, old, patched(type, old, patch), options) as T;
+      return this.#modify(type, old, patched(type, old, patch), options);
+    }
+    const old = this.#of(type).get(joinKey(key));
+    const named = patch.body as KubeObject;
+    const config = {
+      apiVersion: apiVersionOf(type),
+      kind: type.kind,
+      ...named,
+      metadata: { ...named.metadata, ...key },
+    };
+    const applied = serverSideApply(old, config, {
+      // Kinds nobody has described are taken as they come.
+      schema: schemaFor(type) ?? { type: 'any' },
+      manager: options.fieldManager ?? '',
+      apiVersion: apiVersionOf(type),
+      now: this.#clock.now(),
+      force: options.force ?? false,
+      ...(options.subresource ? { subresource: options.subresource } : {}),
     });
+    if (!old) return this.#create(type, key.name, applied, options);
+    return applied === old ? old : this.#modify(type, old, applied as Body, options);
   }
 
-  async delete<T extends KubeObject>(
-    type: ResourceType<T>,
-    key: ObjectKey,
-    options: DeleteOptions = {},
-  ): Promise<unknown> {
-    return this.#request({ verb: 'delete', resource: type.resource, key: joinKey(key) }, () => {
-      const old = this.#must(type, key);
-      const { uid, resourceVersion } = options.preconditions ?? {};
-      if (uid && uid !== old.metadata.uid)
-        throw conflict(nameOf(type), key.name, 'Precondition failed: UID in precondition');
-      if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw conflict(nameOf(type), key.name);
-      const grace = type.resource === 'pods' && isBound(old) ? (options.gracePeriodSeconds ?? 30) : 0;
-      if (grace === 0 && !old.metadata.finalizers?.length) return this.#store(type, 'DELETED', old, {});
-      if (old.metadata.deletionTimestamp) return old;
-      const deletionTimestamp = timestamp(this.#clock.now() + grace * 1000);
-      const metadata = { ...old.metadata, deletionTimestamp, deletionGracePeriodSeconds: grace };
-      return this.#store(type, 'MODIFIED', { ...old, metadata }, {});
-    });
+  #delete(type: ResourceType, key: ObjectKey, options: DeleteOptions): Body {
+    const old = this.#must(type, key);
+    const { uid, resourceVersion } = options.preconditions ?? {};
+    if (uid && uid !== old.metadata.uid)
+      throw conflict(nameOf(type), key.name, 'Precondition failed: UID in precondition');
+    if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw conflict(nameOf(type), key.name);
+    const grace = type.resource === 'pods' && isBound(old) ? (options.gracePeriodSeconds ?? 30) : 0;
+    if (grace === 0 && !old.metadata.finalizers?.length) return this.#store(type, 'DELETED', old, options);
+    if (old.metadata.deletionTimestamp) return old;
+    const deletionTimestamp = timestamp(this.#clock.now() + grace * 1000);
+    const metadata = { ...old.metadata, deletionTimestamp, deletionGracePeriodSeconds: grace };
+    return this.#store(type, 'MODIFIED', { ...old, metadata }, options);
   }
 
-  async deleteCollection<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<unknown> {
-    for (const o of this.all(type).filter((each) => inScope(each, options)))
-      await this.delete(type, { namespace: o.metadata.namespace, name: o.metadata.name! });
-    return { kind: 'Status', status: 'Success' };
-  }
-
-  async subresource<B, R>(
-    type: ResourceType,
-    key: ObjectKey,
-    subresource: string,
-    verb: 'get' | 'create' | 'update',
-    body?: B,
-  ): Promise<R> {
-    if (subresource !== 'binding' || verb !== 'create') throw new Error(`no subresource ${subresource} in memory`);
+  #bind({ type, key, subresource, how, body }: ApiCall & { readonly verb: 'subresource' }): unknown {
+    if (subresource !== 'binding' || how !== 'create') throw new Error(`no subresource ${subresource} in memory`);
     const node = (body as { readonly target: { readonly name: string } }).target.name;
-    return this.#request({ verb: 'post', resource: type.resource, key: joinKey(key), subresource }, () => {
-      const old = this.#must(type, key);
-      this.#store(type, 'MODIFIED', { ...old, spec: { ...(old.spec as object), nodeName: node } }, {});
-      return { kind: 'Status', status: 'Success' } as R;
-    });
-  }
-
-  raw(path: string): Promise<string> {
-    return Promise.reject(new Error(`no ${path} in memory`));
-  }
-
-  async #request<R>(call: Call, run: () => R): Promise<R> {
-    await Promise.resolve();
-    this.before(call);
-    const before = this.#rv;
-    const answer = run();
-    if (this.#rv !== before)
-      this.writes.push(`${call.verb} ${call.resource} ${call.key}${call.subresource ? `/${call.subresource}` : ''}`);
-    this.after(call);
-    return answer;
+    const old = this.#must(type, key);
+    this.#store(type, 'MODIFIED', { ...old, spec: { ...(old.spec as object), nodeName: node } }, {});
+    return { kind: 'Status', status: 'Success' };
   }
 
   #of(type: ResourceType): Map<string, Body> {
@@ -338,3 +315,30 @@ function mergePatch(target: unknown, patch: unknown): unknown {
   }
   return result;
 }
+
+/** The call as faults and the log of writes name it. */
+function describe(call: ApiCall, uids: number): Omit<Call, 'key'> & { readonly key: ObjectKey } {
+  if (call.verb === 'raw') return { verb: 'get', resource: call.path, key: { name: '' } };
+  const resource = call.type.resource;
+  const key = callKey(call) ?? { name: '' };
+  switch (call.verb) {
+    case 'create': {
+      const { generateName } = call.object.metadata;
+      const name = key.name || `${generateName}${(uids + 1).toString(36).padStart(5, '0')}`;
+      return { verb: 'create', resource, key: { ...key, name } };
+    }
+    case 'deleteCollection':
+      return { verb: 'list', resource, key };
+    case 'subresource':
+      return { verb: 'post', resource, key, subresource: call.subresource };
+    case 'list':
+    case 'delete':
+      return { verb: call.verb, resource, key };
+    default: {
+      const { subresource } = call.options;
+      return { verb: call.verb, resource, key, ...(subresource ? { subresource } : {}) };
+    }
+  }
+}
+
+const keyFrom = ({ metadata }: KubeObject): ObjectKey => ({ namespace: metadata.namespace, name: metadata.name! });

@@ -84,11 +84,20 @@ export const systemRandom: Random = {
   bytes: (n) => randomFillSync(new Uint8Array(n)),
 };
 
+interface Timer {
+  readonly due: number;
+  readonly sequence: number;
+  fn: (() => void) | undefined;
+}
+
+const isBefore = (a: Timer, b: Timer): boolean => a.due < b.due || (a.due === b.due && a.sequence < b.sequence);
+
 /** A discrete-event clock for tests: time stands still until {@link VirtualClock.advance}. */
 export class VirtualClock implements Clock {
   #now: number;
   #sequence = 0;
-  readonly #timers = new Map<number, { due: number; fn: () => void }>();
+  /** A binary heap, earliest first; a cancelled timer stays in it until it comes to the top. */
+  readonly #timers: Timer[] = [];
 
   constructor(start = Date.UTC(2026, 0, 1)) {
     this.#now = start;
@@ -99,16 +108,22 @@ export class VirtualClock implements Clock {
   }
 
   after(ms: number, fn: () => void): () => void {
-    const id = this.#sequence++;
-    this.#timers.set(id, { due: this.#now + Math.max(ms, 0), fn });
-    return () => void this.#timers.delete(id);
+    const timer: Timer = { due: this.#now + Math.max(ms, 0), sequence: this.#sequence++, fn };
+    const heap = this.#timers;
+    let at = heap.length;
+    for (let up = (at - 1) >> 1; at > 0 && isBefore(timer, heap[up]!); up = (at - 1) >> 1) {
+      heap[at] = heap[up]!;
+      at = up;
+    }
+    heap[at] = timer;
+    return () => {
+      timer.fn = undefined;
+    };
   }
 
   /** When the next timer is due, or undefined when none is armed. */
   nextDue(): number | undefined {
-    let due: number | undefined;
-    for (const t of this.#timers.values()) if (due === undefined || t.due < due) due = t.due;
-    return due;
+    return this.#first()?.due;
   }
 
   /**
@@ -118,17 +133,37 @@ export class VirtualClock implements Clock {
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
     await settle();
-    for (;;) {
-      let next: [number, { due: number; fn: () => void }] | undefined;
-      for (const entry of this.#timers) if (entry[1].due <= end && (!next || entry[1].due < next[1].due)) next = entry;
-      if (!next) break;
-      this.#timers.delete(next[0]);
-      this.#now = Math.max(this.#now, next[1].due);
-      next[1].fn();
+    for (let next = this.#first(); next && next.due <= end; next = this.#first()) {
+      const { fn } = next;
+      next.fn = undefined;
+      this.#removeFirst();
+      this.#now = Math.max(this.#now, next.due);
+      fn!();
       await settle();
     }
     this.#now = end;
     await settle();
+  }
+
+  #first(): Timer | undefined {
+    while (this.#timers[0] && this.#timers[0].fn === undefined) this.#removeFirst();
+    return this.#timers[0];
+  }
+
+  #removeFirst(): void {
+    const heap = this.#timers;
+    const last = heap.pop()!;
+    if (heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let down = 2 * at + 1;
+      if (down >= heap.length) break;
+      if (down + 1 < heap.length && isBefore(heap[down + 1]!, heap[down]!)) down++;
+      if (!isBefore(heap[down]!, last)) break;
+      heap[at] = heap[down]!;
+      at = down;
+    }
+    heap[at] = last;
   }
 }
 

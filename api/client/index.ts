@@ -11,8 +11,15 @@ export {
 } from './calls.js';
 export type { Change, ChangeHandler } from './change.js';
 export * from './client.js';
+export type { Credential, CredentialSource } from './http/credentials.js';
 export { HttpClient, type HttpClientOptions } from './http/http-client.js';
-export { type Connection, connectionFrom, inClusterConnection, loadKubeconfig } from './http/kubeconfig.js';
+export {
+  type Connection,
+  connectionFrom,
+  inClusterConnection,
+  type KubeconfigOptions,
+  loadKubeconfig,
+} from './http/kubeconfig.js';
 export { attach, exec, portForward } from './http/process-streams.js';
 export { Informer, type InformerOptions, type Registration } from './informer.js';
 export { type InformerRequest, Informers, type InformersOptions } from './informers.js';

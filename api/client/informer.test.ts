@@ -4,7 +4,7 @@ import type { Change } from './change.js';
 import { bookmark, setup, synced, thing } from './testing/informer-under-test.js';
 
 describe('what handlers are told', () => {
-  test('W10 deletions missed during a relist come as tombstones with the last state known', async () => {
+  test('W10: deletions missed during a relist come as tombstones with the last state known', async () => {
     const t = await synced();
     t.script.watch.send('MODIFIED', thing('a', 6));
     t.script.watch.fail(expired('x'));
@@ -14,7 +14,7 @@ describe('what handlers are told', () => {
     expect(t.told).toEqual(['added a@3', 'updated a@6', 'deleted? a@6']);
   });
 
-  test('W11 same name with a new uid is a deletion and an addition, from lists and from watches', async () => {
+  test('W11: same name with a new uid is a deletion and an addition, from lists and from watches', async () => {
     const t = await synced();
     t.script.watch.fail(expired('x'));
     await t.clock.advance(2_000);
@@ -24,7 +24,7 @@ describe('what handlers are told', () => {
     expect(t.told.slice(1)).toEqual(['deleted? a@3', 'added second@8', 'deleted? second@8', 'added third@10']);
   });
 
-  test('W12 the cache and its indexes are already changed when a handler runs', async () => {
+  test('W12: the cache and its indexes are already changed when a handler runs', async () => {
     const t = await synced();
     const seen: unknown[] = [];
     t.informer.addHandler((change) => {
@@ -41,7 +41,7 @@ describe('what handlers are told', () => {
     expect(() => t.informer.byIndex('colour', 'red')).toThrow('no index "colour"');
   });
 
-  test('W13 synced is per handler and only after the first list was handled; late ones get initial additions', async () => {
+  test('W13: synced is per handler and only after the first list was handled; late ones get initial additions', async () => {
     const t = setup();
     let release = () => {};
     const slow = t.informer.addHandler(() => new Promise<void>((resolve) => (release = resolve)));
@@ -56,7 +56,7 @@ describe('what handlers are told', () => {
     expect(late).toMatchObject([{ type: 'added', inInitialList: true }]);
   });
 
-  test('W14 resync replays the cache without traffic and cannot resurrect', async () => {
+  test('W14: resync replays the cache without traffic and cannot resurrect', async () => {
     const t = await synced({ resyncMs: 10_000 }, [thing('a', 3), thing('b', 4)]);
     t.script.watch.send('DELETED', thing('a', 6));
     const calls = t.script.calls.length;
@@ -66,7 +66,7 @@ describe('what handlers are told', () => {
     expect(() => setup({ resyncMs: 10 })).toThrow('1000');
   });
 
-  test('W15 what a transform throws on is left out and counted; tombstones are not transformed again', async () => {
+  test('W15: what a transform throws on is left out and counted; tombstones are not transformed again', async () => {
     let runs = 0;
     const transform = (o: KubeObject) => {
       runs++;
@@ -83,7 +83,7 @@ describe('what handlers are told', () => {
     expect([runs, t.told.at(-1)]).toEqual([2, 'deleted? a@3']);
   });
 
-  test('W16 throwing and stalled handlers hold up neither the informer nor each other', async () => {
+  test('W16: throwing and stalled handlers hold up neither the informer nor each other', async () => {
     const t = await synced();
     t.informer.addHandler(() => {
       throw new Error('broken');
@@ -108,8 +108,8 @@ describe('what handlers are told', () => {
   });
 });
 
-describe('W17 own writes', () => {
-  test('are visible at once; their echo is dropped, foreign changes in the window are not', async () => {
+describe('own writes', () => {
+  test('W17: are visible at once; their echo is dropped, foreign changes in the window are not', async () => {
     const t = await synced();
     t.informer.recordWrite(thing('a', 8));
     expect(t.names()).toEqual(['a@8']);
@@ -119,7 +119,7 @@ describe('W17 own writes', () => {
     expect(t.told).toEqual(['added a@3', 'updated a@8', 'updated a@9']);
   });
 
-  test('an answer that comes after the watch has already gone further changes nothing', async () => {
+  test('W17: an answer that comes after the watch has already gone further changes nothing', async () => {
     const t = await synced();
     t.script.watch.send('MODIFIED', thing('a', 6));
     t.script.watch.send('DELETED', thing('a', 7));
@@ -127,7 +127,7 @@ describe('W17 own writes', () => {
     expect(t.names()).toEqual([]);
   });
 
-  test('survive a relist that is older than they are, and end with one that is not', async () => {
+  test('W17: survive a relist that is older than they are, and end with one that is not', async () => {
     const t = await synced();
     t.script.watch.fail(expired('x'));
     await t.clock.advance(2_000);
@@ -144,7 +144,7 @@ describe('W17 own writes', () => {
     expect(t.names()).toEqual(['a@13']);
   });
 
-  test('a deleted uid cannot come back by late news or an old list, but its name can', async () => {
+  test('W17: a deleted uid cannot come back by late news or an old list, but its name can', async () => {
     const t = await synced();
     t.informer.recordDelete({ namespace: 'ns', name: 'a' }, 'uid-a');
     expect(t.told.at(-1)).toBe('deleted a@3');
@@ -160,7 +160,7 @@ describe('W17 own writes', () => {
     expect(t.told).toEqual(['added a@3', 'deleted a@3', 'added second@9']);
   });
 
-  test('under a selector: leaving it by an own write is a deletion, and only creations it selects are seen at once', async () => {
+  test('W17: under a selector: leaving it by an own write is a deletion, and only creations it selects are seen at once', async () => {
     const t = await synced({ scope: { namespace: 'ns', labelSelector: 'app=x' } });
     t.informer.recordWrite(thing('stranger', 6));
     t.informer.recordWrite(thing('a', 8));

@@ -1,18 +1,26 @@
-import { expired, internalError, invalid, serviceUnavailable, timeout, tooManyRequests } from '@trimtab/machinery';
+import {
+  expired,
+  internalError,
+  invalid,
+  seededRandom,
+  serviceUnavailable,
+  timeout,
+  tooManyRequests,
+} from '@trimtab/machinery';
 import fc from 'fast-check';
 import { compareResourceVersions } from './resource-version.js';
 import { bookmark, setup, synced, thing } from './testing/informer-under-test.js';
 
 const compare = (a: string, b: string) => Math.sign(compareResourceVersions(a, b) ?? Number.NaN);
 
-describe('W1 resource versions', () => {
-  test('are ordered as decimals of any length and not at all otherwise', () => {
+describe('resource versions', () => {
+  test('W1: are ordered as decimals of any length and not at all otherwise', () => {
     expect(compare('9007199254740993', '9007199254740992')).toBe(1);
     expect(compare('99', '100')).toBe(-1);
     expect(compare('7', '7')).toBe(0);
     for (const odd of ['', '007', 'abc', '-1', '1.5']) expect(compareResourceVersions(odd, '1')).toBeUndefined();
   });
-  test('agree with big integers', () =>
+  test('W1: agree with big integers', () =>
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: 2n ** 80n }), fc.bigInt({ min: 0n, max: 2n ** 80n }), (a, b) => {
         expect(compare(`${a}`, `${b}`)).toBe(a < b ? -1 : a > b ? 1 : 0);
@@ -21,7 +29,7 @@ describe('W1 resource versions', () => {
 });
 
 describe('listing', () => {
-  test('W2 W5 W7 first list from any state, then a watch from there with bookmarks and a drawn timeout', async () => {
+  test('W2: first list from any state, then a watch from there with bookmarks and a drawn timeout', async () => {
     const t = setup();
     expect(t.script.list.options).toMatchObject({ resourceVersion: '0', limit: 500 });
     t.script.list.answer([thing('a', 3)], '5');
@@ -33,7 +41,7 @@ describe('listing', () => {
     expect(t.informer.asOf).toBe('5');
   });
 
-  test('W3 pages carry no resource version and arrive as one replace at the first page’s revision', async () => {
+  test('W3: pages carry no resource version and arrive as one replace at the first page’s revision', async () => {
     const t = setup();
     t.script.list.answer([thing('a', 3)], '5', 'token-1');
     await t.settle();
@@ -46,7 +54,7 @@ describe('listing', () => {
     expect(t.script.watch.options.resourceVersion).toBe('5');
   });
 
-  test('W3 a page that has expired falls back to one full list at the original revision', async () => {
+  test('W3: a page that has expired falls back to one full list at the original revision', async () => {
     const t = setup();
     t.script.list.answer([thing('a', 3)], '5', 'token-1');
     await t.settle();
@@ -58,7 +66,7 @@ describe('listing', () => {
     expect(t.names()).toEqual(['z@6']);
   });
 
-  test('W2 a relist asks for nothing older than was seen; expired or too large asks for the newest at once', async () => {
+  test('W2: a relist asks for nothing older than was seen; expired or too large asks for the newest at once', async () => {
     for (const error of [
       expired('too old'),
       timeout('Too large resource version: 9, current: 2', { causes: [{ reason: 'ResourceVersionTooLarge' }] }),
@@ -79,7 +87,7 @@ describe('listing', () => {
 });
 
 describe('watching', () => {
-  test('W4 a 410 keeps the cache, relists once, and replaces in one piece', async () => {
+  test('W4: a 410 keeps the cache, relists once, and replaces in one piece', async () => {
     const t = await synced({}, [thing('a', 3), thing('b', 4)]);
     t.script.watch.fail(expired('too old resource version'));
     await t.settle();
@@ -91,7 +99,7 @@ describe('watching', () => {
     expect(t.informer.stats.lists).toBe(2);
   });
 
-  test('W5 bookmarks advance the position and tell nobody; the next watch starts there', async () => {
+  test('W5: bookmarks advance the position and tell nobody; the next watch starts there', async () => {
     const t = await synced();
     t.script.watch.send('BOOKMARK', bookmark(77));
     expect(t.informer.asOf).toBe('77');
@@ -102,7 +110,18 @@ describe('watching', () => {
     expect(t.informer.stats.lists).toBe(1);
   });
 
-  test('W7 a watch that ends at once and empty backs off; one that served does not', async () => {
+  test('W7: the timeout of a watch is drawn from 5 to 10 minutes', async () => {
+    const drawn = [];
+    for (let seed = 1; seed <= 50; seed++) {
+      const t = await synced({ random: seededRandom(seed) });
+      drawn.push(t.script.watch.options.timeoutSeconds!);
+    }
+    expect(Math.min(...drawn)).toBeGreaterThanOrEqual(300);
+    expect(Math.max(...drawn)).toBeLessThanOrEqual(600);
+    expect(new Set(drawn).size).toBeGreaterThan(20);
+  });
+
+  test('W7: a watch that ends at once and empty backs off; one that served does not', async () => {
     const t = await synced();
     t.script.watch.send('ADDED', thing('b', 6));
     t.script.watch.end();
@@ -115,7 +134,7 @@ describe('watching', () => {
     expect(t.script.list.options.resourceVersion).toBe('6');
   });
 
-  test('W8 refusals and throttling watch again from the same place, ever more slowly, never relisting', async () => {
+  test('W8: refusals and throttling watch again from the same place, ever more slowly, never relisting', async () => {
     const t = await synced();
     const gaps: number[] = [];
     for (let i = 0; i < 9; i++) {
@@ -146,7 +165,7 @@ describe('watching', () => {
     expect(t.script.watch.closed).toBe(false);
   });
 
-  test('W9 a watch that outlives its own timeout is given up and resumed', async () => {
+  test('W9: a watch that outlives its own timeout is given up and resumed', async () => {
     const t = await synced();
     const first = t.script.watch;
     await t.clock.advance((first.options.timeoutSeconds! + 5) * 1000);
@@ -155,7 +174,7 @@ describe('watching', () => {
     expect(t.script.watch.options.resourceVersion).toBe('5');
   });
 
-  test('W16 a malformed stream is counted and forces a relist', async () => {
+  test('W16: a malformed stream is counted and forces a relist', async () => {
     const t = await synced();
     t.script.watch.fail(internalError('unable to decode a watch event'));
     await t.clock.advance(2_000);
@@ -163,7 +182,7 @@ describe('watching', () => {
     expect(t.informer.stats.failures).toBe(1);
   });
 
-  test('W18 stop is final for whatever is outstanding, and start goes on with exactly one watch', async () => {
+  test('W18: stop is final for whatever is outstanding, and start goes on with exactly one watch', async () => {
     const t = await synced();
     t.script.watch.fail(expired('x'));
     await t.clock.advance(2_000);
@@ -179,8 +198,8 @@ describe('watching', () => {
   });
 });
 
-describe('W6 watch lists', () => {
-  test('buffer until the end of the initial events, then go live on the same stream', async () => {
+describe('watch lists', () => {
+  test('W6: buffer until the end of the initial events, then go live on the same stream', async () => {
     const t = setup({ watchList: true });
     expect(t.script.watch.options).toMatchObject({
       resourceVersion: '',
@@ -200,7 +219,7 @@ describe('W6 watch lists', () => {
     expect(t.script.calls.length).toBe(1);
   });
 
-  test('no progress for 30 s, or a server that refuses: lists from then on, remembered', async () => {
+  test('W6: no progress for 30 s, or a server that refuses: lists from then on, remembered', async () => {
     const silent = setup({ watchList: true });
     await silent.clock.advance(20_000);
     silent.script.watch.send('ADDED', thing('a', 3));
@@ -217,7 +236,7 @@ describe('W6 watch lists', () => {
     expect(refusing.traits.watchList).toBe(false);
   });
 
-  test('a server at revision 0 is synced anew rather than watched from "0", which would hide deletions', async () => {
+  test('W6: a server at revision 0 is synced anew rather than watched from "0", which would hide deletions', async () => {
     const t = setup({ watchList: true });
     t.script.watch.send('BOOKMARK', bookmark(0, true));
     t.script.watch.send('ADDED', thing('a', 5));
@@ -231,7 +250,7 @@ describe('W6 watch lists', () => {
     expect(early.script.watch.options).toMatchObject({ resourceVersion: '0', sendInitialEvents: true });
   });
 
-  test('an error before the end discards what was buffered', async () => {
+  test('W6: an error before the end discards what was buffered', async () => {
     const t = setup({ watchList: true });
     t.script.watch.send('ADDED', thing('a', 3));
     t.script.watch.fail(serviceUnavailable('cut'));

@@ -6,9 +6,11 @@ export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** With the query. */
   readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: string;
   readonly signal?: AbortSignal;
+  /** A body that is silent for so long is dead; only where the connection itself cannot be asked. */
+  readonly silenceMs?: number;
 }
 
 export interface HttpResponse {

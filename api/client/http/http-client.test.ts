@@ -272,7 +272,7 @@ describe('watches', () => {
     expect(stream.rstCode).toBe(http2.constants.NGHTTP2_CANCEL);
   });
 
-  test('W9 a peer that vanishes without a word is noticed by ping, and only then', async () => {
+  test('W9: a peer that vanishes without a word is noticed by ping, and only then', async () => {
     const s = await h2Server((stream) => stream.respond({ ':status': 200 }));
     let frozen = false;
     const sockets: net.Socket[] = [];

@@ -15,19 +15,26 @@ import { Transport, type TransportOptions, unreachable } from './transport.js';
 export interface HttpClientOptions extends Omit<TransportOptions, 'clock'> {
   readonly clock?: Clock;
   readonly userAgent?: string;
+  /** Asked for where a request names nothing else; default `application/json`. */
+  readonly accept?: string;
 }
+
+/** Bookmarks come every minute; a watch over HTTP/1.1 that is silent for longer is taken to be dead (kopf's figure). */
+const SILENT_WATCH_MS = 70_000;
 
 /** {@link Client} over HTTP, against any Kubernetes. Connections are shared and made when first needed. */
 export class HttpClient extends CallingClient {
   readonly connection: Connection;
   readonly #transport: Transport;
   readonly #userAgent: string;
+  readonly #accept: string;
 
   constructor(options: HttpClientOptions) {
     super();
     this.connection = options.connection;
     this.#transport = new Transport({ ...options, clock: options.clock ?? systemClock });
     this.#userAgent = options.userAgent ?? 'trimtab';
+    this.#accept = options.accept ?? 'application/json';
   }
 
   /** Ends all connections; what is under way fails. */
@@ -64,7 +71,7 @@ export class HttpClient extends CallingClient {
         });
         stream.once('close', () => fail(serviceUnavailable('the watch was cut')));
       };
-      this.#answered({ ...request, signal: abort.signal }).then(read, fail);
+      this.#answered({ ...request, signal: abort.signal, silenceMs: SILENT_WATCH_MS }).then(read, fail);
       return () => abort.abort();
     });
   }
@@ -87,26 +94,40 @@ export class HttpClient extends CallingClient {
     }
   }
 
-  /** The response, if it is a success; else its Status as an error. */
-  async #answered(request: HttpRequest): Promise<HttpResponse> {
-    const token = await authorization(this.connection);
+  /** The response, if it is a success; else its Status as an error. Credentials that run out are renewed once. */
+  async #answered(request: HttpRequest, renewed = false): Promise<HttpResponse> {
+    const { credentials } = this.connection;
     const response = await this.#transport.request({
       ...request,
       headers: {
-        accept: 'application/json',
+        accept: this.#accept,
         'user-agent': this.#userAgent,
+        ...(await identityHeaders(this.connection)),
         ...request.headers,
-        ...(token ? { authorization: token } : {}),
       },
     });
     if (response.status < 400) return response;
+    if (response.status === 401 && credentials && !renewed) {
+      response.body.resume();
+      credentials.refused();
+      this.#transport.reconnect();
+      return this.#answered(request, true);
+    }
     throw statusErrorOf(response.status, response.headers['retry-after'], await textOf(response).catch(() => ''));
   }
 }
 
-export async function authorization({ token }: Connection): Promise<string | undefined> {
-  const value = typeof token === 'function' ? await token() : token;
-  return value ? `Bearer ${value}` : undefined;
+/** What says, in every request, who asks. @throws StatusError when there are no credentials to be had. */
+export async function identityHeaders(connection: Connection): Promise<HttpRequest['headers']> {
+  const { token, basic, credentials, headers, server } = connection;
+  const given = await credentials?.get().catch((error: unknown) => {
+    throw unreachable(server, error);
+  });
+  const value = given?.token ?? (typeof token === 'function' ? await token() : token);
+  if (value) return { ...headers, authorization: `Bearer ${value}` };
+  if (!basic) return { ...headers };
+  const { username, password } = basic;
+  return { ...headers, authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` };
 }
 
 /** A server's own Status where it sent one; else one made from what there is. */

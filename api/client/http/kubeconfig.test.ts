@@ -1,6 +1,7 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { VirtualClock } from '@trimtab/machinery';
 import { connectionFrom, inClusterConnection, loadKubeconfig } from './kubeconfig.js';
 
 describe('kubeconfig', () => {
@@ -55,9 +56,86 @@ describe('kubeconfig', () => {
     await expect(connectionFrom('{}')).rejects.toThrow('kubeconfig: current-context is not set');
     await expect(connectionFrom(config({}), { context: 'nope' })).rejects.toThrow('no context "nope"');
     await expect(connectionFrom(config({}), { context: 'bad' })).rejects.toThrow('no cluster "x"');
-    await expect(connectionFrom(config({ exec: { command: 'aws' } }))).rejects.toThrow(
-      'logs in by exec, which is not supported',
+    await expect(connectionFrom(config({ 'auth-provider': { name: 'gcp' } }))).rejects.toThrow(
+      'logs in by auth-provider',
     );
     await expect(loadKubeconfig('/nowhere/config')).rejects.toThrow('cannot read kubeconfig /nowhere/config');
+  });
+
+  test('several files are merged, the first to name something wins, and paths stay relative to their own', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'kubeconfig-'));
+    const at = (name: string) => join(directory, name);
+    await writeFile(
+      at('first'),
+      JSON.stringify({ 'current-context': 'c', users: [{ name: 'u', user: { token: 'first' } }] }),
+    );
+    await writeFile(at('second'), config({ token: 'second' }));
+    const merged = await loadKubeconfig([at('nowhere'), at('first'), at('second')]);
+    expect(merged).toMatchObject({ token: 'first', server: 'https://h:1' });
+    await expect(loadKubeconfig([at('nowhere'), at('neither')])).rejects.toThrow('none of');
+  });
+
+  test('impersonation, passwords and proxies', async () => {
+    const user = {
+      username: 'me',
+      password: 'pw',
+      as: 'system:admin',
+      'as-groups': ['a', 'b'],
+      'as-user-extra': { Scope: ['x'] },
+    };
+    expect(await connectionFrom(config(user, { 'proxy-url': 'socks5://p:1' }))).toMatchObject({
+      basic: { username: 'me', password: 'pw' },
+      headers: {
+        'impersonate-user': 'system:admin',
+        'impersonate-group': ['a', 'b'],
+        'impersonate-extra-scope': ['x'],
+      },
+      proxy: 'socks5://p:1',
+    });
+    const environment = { https_proxy: 'http://p:2', NO_PROXY: '.internal,h2' };
+    expect((await connectionFrom(config({}), { environment })).proxy).toBe('http://p:2');
+    for (const server of ['https://h2', 'https://a.internal', 'https://127.0.0.1:6443'])
+      expect((await connectionFrom(config({}, { server }), { environment })).proxy).toBeUndefined();
+  });
+
+  test('a plugin is run once until its credentials expire or are refused, and what it says is wrong is told', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'plugin-'));
+    const script = `#!/bin/sh
+echo run >> "$LOG"
+echo "$KUBERNETES_EXEC_INFO" > "$LOG.info"
+echo '{"kind":"ExecCredential","status":{"token":"'$1'","expirationTimestamp":"2026-01-01T01:00:00Z"}}'
+`;
+    await writeFile(join(directory, 'plugin'), script, { mode: 0o755 });
+    const log = join(directory, 'log');
+    const exec = {
+      command: './plugin',
+      args: ['secret'],
+      env: [{ name: 'LOG', value: log }],
+      provideClusterInfo: true,
+    };
+    const clock = new VirtualClock();
+    const { credentials } = await connectionFrom(config({ exec }), { directory, clock, environment: { PATH: '/bin' } });
+    const runs = async () => (await readFile(log, 'utf8')).split('\n').length - 1;
+    expect(await Promise.all([credentials!.get(), credentials!.get()])).toEqual([
+      { token: 'secret' },
+      { token: 'secret' },
+    ]);
+    await credentials!.get();
+    expect(await runs()).toBe(1);
+    expect(JSON.parse(await readFile(`${log}.info`, 'utf8'))).toMatchObject({
+      kind: 'ExecCredential',
+      spec: { interactive: false, cluster: { server: 'https://h:1/' } },
+    });
+    await clock.advance(3_600_000);
+    await credentials!.get();
+    credentials!.refused();
+    await credentials!.get();
+    expect(await runs()).toBe(3);
+    const missing = await connectionFrom(config({ exec: { command: 'no-such-plugin', installHint: 'get it' } }));
+    await expect(missing.credentials!.get()).rejects.toThrow('no-such-plugin: is not installed\nget it');
+    const chatty = await connectionFrom(config({ exec: { command: 'echo', args: ['hello'] } }), {
+      environment: { PATH: '/bin:/usr/bin' },
+    });
+    await expect(chatty.credentials!.get()).rejects.toThrow('is no ExecCredential: hello');
   });
 });

@@ -2,10 +2,10 @@ import { type Duplex, Duplex as DuplexStream, PassThrough, Writable } from 'node
 import { type ObjectKey, Pods, type Status, StatusError, serviceUnavailable } from '@trimtab/machinery';
 import { WebSocket } from 'ws';
 import type { AttachOptions, ExecOptions, ProcessStreams } from '../node-streams.js';
-import { authorization, statusErrorOf } from './http-client.js';
+import { identityHeaders, statusErrorOf } from './http-client.js';
 import type { Connection } from './kubeconfig.js';
 import { objectPath, type Query, withQuery } from './paths.js';
-import { tlsOptions, unreachable } from './transport.js';
+import { agentFor, tlsOptions, unreachable } from './transport.js';
 
 /** Kubernetes' remote command channels: the first byte of every message. */
 const STDIN = 0;
@@ -136,10 +136,12 @@ class PortStream extends DuplexStream {
 
 /** A socket on its way: listen to its messages now, for the first may come with the server's consent. */
 async function dial(connection: Connection, path: string, protocols: readonly string[]): Promise<WebSocket> {
-  const token = await authorization(connection);
+  const headers = (await identityHeaders(connection)) as Record<string, string>;
+  const through = connection.proxy ? { agent: await agentFor(connection) } : {};
   return new WebSocket(connection.server.replace(/^http/, 'ws') + path, [...protocols], {
-    headers: token ? { authorization: token } : {},
-    ...tlsOptions(connection),
+    headers,
+    ...(await tlsOptions(connection)),
+    ...through,
     perMessageDeflate: false,
   });
 }

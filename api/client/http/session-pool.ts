@@ -62,6 +62,12 @@ export class SessionPool {
     return session;
   }
 
+  /** No more requests on the sessions there are; each goes when its last stream has ended. */
+  retire(): void {
+    for (const session of this.#sessions.keys()) session.close();
+    this.#sessions.clear();
+  }
+
   close(): void {
     this.#closed = true;
     for (const session of this.#sessions.keys()) session.destroy();

@@ -6,6 +6,7 @@ import { type Clock, serviceUnavailable } from '@trimtab/machinery';
 import type { HttpRequest, HttpResponse } from './exchange.js';
 import type { Connection } from './kubeconfig.js';
 import { SessionPool } from './session-pool.js';
+import { openTunnel, tunnellingAgent } from './tunnel.js';
 
 export interface TransportOptions {
   readonly connection: Connection;
@@ -18,13 +19,25 @@ export interface TransportOptions {
 const CONNECT_TIMEOUT_MS = 30_000;
 
 /** TLS options that say who we are and whom we trust. */
-export const tlsOptions = ({ ca, cert, key, serverName, insecure }: Connection): tls.ConnectionOptions => ({
-  ...(ca ? { ca } : {}),
-  ...(cert ? { cert } : {}),
-  ...(key ? { key } : {}),
-  ...(serverName ? { servername: serverName } : {}),
-  ...(insecure ? { rejectUnauthorized: false } : {}),
-});
+export async function tlsOptions(connection: Connection): Promise<tls.ConnectionOptions> {
+  const { ca, serverName, insecure, credentials } = connection;
+  const { cert, key } = credentials ? await credentials.get() : connection;
+  return {
+    ...(ca ? { ca } : {}),
+    ...(cert ? { cert } : {}),
+    ...(key ? { key } : {}),
+    ...(serverName ? { servername: serverName } : {}),
+    ...(insecure ? { rejectUnauthorized: false } : {}),
+  };
+}
+
+/** An HTTP/1.1 agent for this connection: its identity, its trust, its proxy. */
+export async function agentFor(connection: Connection): Promise<http.Agent> {
+  const secure = connection.server.startsWith('https:');
+  const options = await tlsOptions(connection);
+  if (connection.proxy) return tunnellingAgent(connection.proxy, { ...options, secure });
+  return secure ? new https.Agent({ keepAlive: true, ...options }) : new http.Agent({ keepAlive: true });
+}
 
 /**
  * Speaks HTTP/2 over TLS where the server does (ALPN), HTTP/1.1 with kept-alive connections otherwise, both behind one
@@ -33,18 +46,16 @@ export const tlsOptions = ({ ca, cert, key, serverName, insecure }: Connection):
 export class Transport {
   readonly #url: URL;
   readonly #connection: Connection;
+  readonly #clock: Clock;
   readonly #pool: SessionPool;
-  readonly #agent: http.Agent | https.Agent;
+  #agent: Promise<http.Agent> | undefined;
   #protocol: Promise<'h2' | 'http/1.1'> | undefined;
 
   constructor(options: TransportOptions) {
     const { connection, clock, readIdleMs = 30_000, pingTimeoutMs = 15_000 } = options;
     this.#url = new URL(connection.server);
     this.#connection = connection;
-    this.#agent =
-      this.#url.protocol === 'https:'
-        ? new https.Agent({ keepAlive: true, ...tlsOptions(connection) })
-        : new http.Agent({ keepAlive: true });
+    this.#clock = clock;
     this.#pool = new SessionPool({
       connect: async () => this.#session(await this.#tlsSocket(['h2'])),
       clock,
@@ -64,7 +75,22 @@ export class Transport {
 
   close(): void {
     this.#pool.close();
-    this.#agent.destroy();
+    this.#dropAgent();
+  }
+
+  /** Whoever asks from now on is on a new connection, with the identity of then; what is under way goes on. */
+  reconnect(): void {
+    this.#pool.retire();
+    this.#dropAgent();
+    this.#protocol = undefined;
+  }
+
+  #dropAgent(): void {
+    void this.#agent?.then(
+      (agent) => agent.destroy(),
+      () => {},
+    );
+    this.#agent = undefined;
   }
 
   #path(path: string): string {
@@ -91,16 +117,21 @@ export class Transport {
     return this.#protocol;
   }
 
-  #tlsSocket(protocols: string[]): Promise<tls.TLSSocket> {
-    const { hostname, port } = this.#url;
+  async #tlsSocket(protocols: string[]): Promise<tls.TLSSocket> {
+    const { hostname } = this.#url;
+    const { proxy } = this.#connection;
     const host = hostname.replace(/^\[|\]$/g, '');
+    const port = Number(this.#url.port || 443);
+    const identity = await tlsOptions(this.#connection);
+    const through = proxy ? await openTunnel(new URL(proxy), host, port) : undefined;
     return new Promise((resolve, reject) => {
       const socket = tls.connect({
         host,
-        port: Number(port || 443),
+        port,
+        ...(through ? { socket: through } : {}),
         ALPNProtocols: protocols,
         ...(/[a-z]/i.test(host) && !host.includes(':') ? { servername: host } : {}),
-        ...tlsOptions(this.#connection),
+        ...identity,
       });
       socket.setNoDelay(true);
       socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(new Error('connecting timed out')));
@@ -119,28 +150,48 @@ export class Transport {
     return http2.connect(this.#url.origin, { createConnection: () => socket });
   }
 
-  #request1({ method, path, headers, body, signal }: HttpRequest): Promise<HttpResponse> {
+  async #request1({ method, path, headers, body, signal, silenceMs }: HttpRequest): Promise<HttpResponse> {
     const { request } = this.#url.protocol === 'https:' ? https : http;
+    this.#agent ??= agentFor(this.#connection).catch((error: unknown) => {
+      this.#agent = undefined;
+      throw error;
+    });
+    const agent = await this.#agent;
     return new Promise((resolve, reject) => {
       const outgoing = request(
         new URL(this.#path(path), this.#url),
         {
           method,
-          agent: this.#agent,
+          agent,
           headers: { ...headers, ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }) },
           ...(signal ? { signal } : {}),
         },
-        (incoming) =>
+        (incoming) => {
+          if (silenceMs !== undefined) this.#cutWhenSilent(incoming, silenceMs);
           resolve({
             status: incoming.statusCode ?? 0,
             headers: incoming.headers,
             body: incoming,
             cut: () => !incoming.complete,
-          }),
+          });
+        },
       );
       outgoing.once('error', reject);
       outgoing.end(body);
     });
+  }
+
+  /** HTTP/1.1 has no ping: a stream that says nothing for so long, not even a bookmark, is taken to be dead. */
+  #cutWhenSilent(incoming: http.IncomingMessage, silenceMs: number): void {
+    let cancel = () => {};
+    const wait = () => {
+      cancel();
+      cancel = this.#clock.after(silenceMs, () => incoming.destroy(new Error(`silent for ${silenceMs / 1000} s`)));
+    };
+    // Listening is reading: not before whoever asked does.
+    incoming.once('resume', () => incoming.on('data', wait));
+    incoming.once('close', () => cancel());
+    wait();
   }
 }
 

@@ -21,6 +21,7 @@ import { Seats } from './http/seats.js';
 import { versionInfo } from './http/version.js';
 import { LocalClient } from './local-client.js';
 import type { Registry } from './registry/context.js';
+import { FieldIndexes } from './registry/field-index.js';
 import { KindTable } from './registry/kind-table.js';
 import type { KindSource } from './registry/served-kind.js';
 import { handleUpgrade } from './streams/upgrade.js';
@@ -71,6 +72,7 @@ export function createRegistry(
   return {
     store: options.store,
     kinds: new KindTable(options.kinds),
+    indexes: new FieldIndexes(options.store),
     admission: options.admission ?? [],
     handlers: options.handlers ?? {},
     clock: options.clock,

@@ -1,6 +1,7 @@
 import type { Clock, KubeObject, Logger, Random } from '@trimtab/machinery';
 import type { Store, StoreKey } from '@trimtab/store';
 import type { AdmissionPlugin, CreateOnlyHandlers, UserInfo } from '../contracts.js';
+import type { FieldIndexes } from './field-index.js';
 import type { KindTable } from './kind-table.js';
 import type { ServedKind } from './served-kind.js';
 
@@ -8,6 +9,7 @@ import type { ServedKind } from './served-kind.js';
 export interface Registry {
   readonly store: Store;
   readonly kinds: KindTable;
+  readonly indexes: FieldIndexes;
   readonly admission: readonly AdmissionPlugin[];
   readonly handlers: CreateOnlyHandlers;
   readonly clock: Clock;
@@ -22,6 +24,8 @@ export interface RequestContext {
   readonly fieldManager: string;
   /** A text for a `Warning` header. */
   warn(message: string): void;
+  /** Adds to the request's audit event, where there is one. */
+  annotate?(key: string, value: string): void;
   /** Whether the caller may do this verb on the object at hand as well; for writes that turn into creates. */
   authorize?(verb: string): void;
 }

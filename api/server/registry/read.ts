@@ -1,6 +1,6 @@
 import type { GetOptions, ListOptions } from '@trimtab/client';
-import { expired, type KubeObject, notFound } from '@trimtab/machinery';
-import { CompactedError, type Scope, type Snapshot } from '@trimtab/store';
+import { badRequest, expired, type KubeObject, notFound } from '@trimtab/machinery';
+import { CompactedError, type Entry, type Scope, type Snapshot } from '@trimtab/store';
 import { type Registry, resourceName, storeKey, type Target } from './context.js';
 import { decodeContinue, encodeContinue } from './continue-token.js';
 import { exactSnapshot, parseResourceVersion, validateListOptions, waitForRevision } from './revisions.js';
@@ -15,6 +15,8 @@ export interface ListPage {
   /** Known only where nothing filters. */
   readonly remainingItemCount?: number;
 }
+
+type Place = { readonly namespace: string; readonly name: string };
 
 /** The stored object; with a resourceVersion, one not older. Throws NotFound. */
 export async function getObject(registry: Registry, target: Target, options: GetOptions = {}): Promise<KubeObject> {
@@ -43,9 +45,9 @@ export async function listObjects(
   const { snapshot, after } = await startOf(registry, options, limit !== undefined);
 
   const items: KubeObject[] = [];
-  let last: { namespace: string; name: string } | undefined;
+  let last: Place | undefined;
   let more = false;
-  for (const entry of snapshot.range(scope, after)) {
+  for (const entry of selectedEntries(registry, kind, namespace, selection, snapshot, after)) {
     const object = kind.storage.fromStorage(entry.object);
     if (!selection.everything && !selection.matches(object)) continue;
     if (limit !== undefined && items.length === limit) {
@@ -64,6 +66,20 @@ export async function listObjects(
   };
 }
 
+/** The entries worth asking the selection about, in key order: found by index where there is one, else the whole scope. */
+export function selectedEntries(
+  registry: Registry,
+  kind: ServedKind,
+  namespace: string,
+  selection: Selection,
+  snapshot: Snapshot,
+  after?: Place,
+): Iterable<Entry> {
+  const scope = scopeOf(kind, namespace, selection);
+  const found = scope.name === undefined ? registry.indexes.find(kind, selection) : undefined;
+  return found?.index.entries(snapshot, found.value, scope.namespace, after) ?? snapshot.range(scope, after);
+}
+
 /** Where the kind's objects in this namespace lie, narrowed to one name where a field selector names it. */
 export function scopeOf(kind: ServedKind, namespace: string, selection: Selection): Scope {
   const { resource } = kind.storage;
@@ -77,9 +93,11 @@ async function startOf(
   registry: Registry,
   options: ListOptions,
   limited: boolean,
-): Promise<{ snapshot: Snapshot; after?: { namespace: string; name: string } }> {
+): Promise<{ snapshot: Snapshot; after?: Place }> {
   const { store, clock } = registry;
   if (options.continue) {
+    if (options.resourceVersion && options.resourceVersion !== '0')
+      throw badRequest('specifying resource version is not allowed when using continue');
     const token = decodeContinue(options.continue);
     if (token.revision < 0) return { snapshot: store.snapshot(), after: token.after };
     try {
@@ -99,7 +117,7 @@ async function startOf(
   return { snapshot: exact ? exactSnapshot(store, wanted) : store.snapshot() };
 }
 
-function remaining(snapshot: Snapshot, scope: Scope, last: { namespace: string; name: string }): number {
+function remaining(snapshot: Snapshot, scope: Scope, last: Place): number {
   let count = 0;
   for (const _ of snapshot.range(scope, last)) count++;
   return count;

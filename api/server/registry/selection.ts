@@ -16,6 +16,8 @@ export interface Selection {
   readonly everything: boolean;
   /** Set where a field selector demands this very name. */
   readonly name?: string;
+  /** The value a field selector demands of a field, where it does. */
+  demands?(field: string): string | undefined;
   matches(object: KubeObject): boolean;
 }
 
@@ -38,6 +40,7 @@ export function selectionOf(
     return {
       everything: false,
       name: fields && requiredFieldValue(fields, 'metadata.name'),
+      ...(fields ? { demands: (field: string) => requiredFieldValue(fields, field) } : {}),
       matches: (object) =>
         (!labels || matchesLabels(labels, object.metadata.labels)) && (!byFields || byFields(object)),
     };

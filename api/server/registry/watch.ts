@@ -1,9 +1,9 @@
 import type { WatchOptions } from '@trimtab/client';
 import { expired, internalError, type KubeObject, StatusError } from '@trimtab/machinery';
 import { CompactedError, type Snapshot, type StoreEvent } from '@trimtab/store';
-import type { Subscription } from 'rxjs';
+import { filter, type Observable, type Subscription } from 'rxjs';
 import { type Registry, withMetadata } from './context.js';
-import { scopeOf } from './read.js';
+import { scopeOf, selectedEntries } from './read.js';
 import { parseResourceVersion, tooOld, validateListOptions, waitForRevision } from './revisions.js';
 import { type Selection, selectionOf } from './selection.js';
 import type { ServedKind } from './served-kind.js';
@@ -45,6 +45,8 @@ export async function watchObjects(
   const selection = selectionOf(kind, namespace, options);
   const wanted = parseResourceVersion(options.resourceVersion);
   if (wanted) await waitForRevision(store, clock, wanted);
+  // An index hears of a commit with everybody else: from inside somebody's event it may not have heard yet.
+  else await undefined;
   const initial = options.sendInitialEvents ?? !wanted;
   if (!initial && wanted! < store.compacted) throw tooOld(new CompactedError(wanted!, store.compacted));
   const session = new WatchSession(registry, kind, namespace, options, selection, sink);
@@ -94,7 +96,8 @@ class WatchSession {
   }
 
   async #sendInitial(snapshot: Snapshot): Promise<void> {
-    for (const entry of snapshot.range(scopeOf(this.kind, this.namespace, this.selection))) {
+    const { registry, kind, namespace, selection } = this;
+    for (const entry of selectedEntries(registry, kind, namespace, selection, snapshot)) {
       const object = this.kind.storage.fromStorage(entry.object);
       if (!this.selection.matches(object)) continue;
       this.sink.next({ type: 'ADDED', object });
@@ -105,13 +108,21 @@ class WatchSession {
   }
 
   #follow(from: number): void {
-    const scope = scopeOf(this.kind, this.namespace, this.selection);
-    this.#subscription = this.registry.store.watch(scope, from).subscribe({
+    this.#subscription = this.#events(from).subscribe({
       next: (event) => this.#deliver(event),
       error: (error: unknown) => this.#finish(asStatus(error)),
       complete: () => this.#finish(),
     });
     if (this.#stopped) this.#subscription.unsubscribe();
+  }
+
+  #events(from: number): Observable<StoreEvent> {
+    const { registry, kind, namespace, selection } = this;
+    const scope = scopeOf(kind, namespace, selection);
+    const found = scope.name === undefined ? registry.indexes.find(kind, selection) : undefined;
+    if (!found) return registry.store.watch(scope, from);
+    const events = found.index.watch(found.value, from);
+    return scope.namespace === undefined ? events : events.pipe(filter((e) => e.key.namespace === scope.namespace));
   }
 
   #deliver(event: StoreEvent): void {

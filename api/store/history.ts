@@ -1,9 +1,11 @@
+import { inScope } from './hub.js';
 import type { State } from './state.js';
-import type { StoreEvent } from './store.js';
+import type { Scope, StoreEvent } from './store.js';
 
 /** How much of the past is kept; whichever bound is met first rules. */
 export interface Retention {
   readonly commits: number;
+  /** Of values written. */
   readonly bytes: number;
   readonly ageMs: number;
 }
@@ -14,21 +16,26 @@ export const defaultRetention: Retention = { commits: 50_000, bytes: 64 * 1024 *
 export interface HistoryCommit {
   readonly state: State;
   readonly events: readonly StoreEvent[];
-  /** Engine records this commit made unnecessary: earlier versions, and tombstones of its own. */
-  readonly superseded: readonly number[];
   readonly bytes: number;
+  /** Unix milliseconds. */
   readonly time: number;
 }
 
-/** The retained past in revision order, oldest first: a deque over an array with a moving head. */
+/** The retained past in revision order, oldest first, with the events of each resource beside it. */
 export class History {
-  #commits: HistoryCommit[] = [];
-  #head = 0;
+  readonly #commits = new Deque<HistoryCommit>();
+  readonly #events = new Map<string, Deque<StoreEvent>>();
   #bytes = 0;
 
   push(commit: HistoryCommit): void {
     this.#commits.push(commit);
     this.#bytes += commit.bytes;
+    for (const event of commit.events) {
+      const { resource } = event.key;
+      let events = this.#events.get(resource);
+      if (events === undefined) this.#events.set(resource, (events = new Deque()));
+      events.push(event);
+    }
   }
 
   /**
@@ -44,8 +51,8 @@ export class History {
   #beyond(retention: Retention, now: number): number | undefined {
     let bytes = this.#bytes;
     let last: number | undefined;
-    for (let i = this.#head; i < this.#commits.length; i++) {
-      const commit = this.#commits[i]!;
+    for (let i = 0; i < this.#commits.length; i++) {
+      const commit = this.#commits.at(i)!;
       const kept = this.#commits.length - i;
       if (kept <= retention.commits && bytes <= retention.bytes && now - commit.time <= retention.ageMs) break;
       bytes -= commit.bytes;
@@ -54,39 +61,85 @@ export class History {
     return last;
   }
 
-  /** Forgets commits up to and including `revision`; gives back the engine records that are no longer needed. */
-  forget(revision: number): number[] {
-    const records: number[] = [];
-    while (this.#head < this.#commits.length && this.#commits[this.#head]!.state.revision <= revision) {
-      const commit = this.#commits[this.#head++]!;
-      this.#bytes -= commit.bytes;
-      records.push(...commit.superseded);
+  /** Forgets commits up to and including `revision`. */
+  forget(revision: number): void {
+    for (let first = this.#commits.at(0); first !== undefined && first.state.revision <= revision; ) {
+      this.#commits.shift();
+      this.#bytes -= first.bytes;
+      for (const event of first.events) this.#events.get(event.key.resource)!.shift();
+      first = this.#commits.at(0);
     }
-    if (this.#head > 1024 && this.#head * 2 > this.#commits.length) {
-      this.#commits = this.#commits.slice(this.#head);
-      this.#head = 0;
-    }
-    return records;
   }
 
   /** The state as of `revision`: that of the last commit at or before it, if one is retained. */
   stateAt(revision: number): State | undefined {
-    const index = this.#firstAfter(revision) - 1;
-    return index < this.#head ? undefined : this.#commits[index]!.state;
+    return this.#commits.at(firstAfter(this.#commits, (commit) => commit.state.revision > revision) - 1)?.state;
   }
 
-  *eventsAfter(revision: number): Generator<StoreEvent, void, undefined> {
-    for (let i = this.#firstAfter(revision); i < this.#commits.length; i++) yield* this.#commits[i]!.events;
+  /** The newest revision committed at or before `time`, if one is retained. */
+  revisionAt(time: number): number | undefined {
+    return this.#commits.at(firstAfter(this.#commits, (commit) => commit.time > time) - 1)?.state.revision;
   }
 
-  #firstAfter(revision: number): number {
-    let low = this.#head;
-    let high = this.#commits.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#commits[middle]!.state.revision > revision) high = middle;
-      else low = middle + 1;
+  /** The events of exactly one revision. */
+  eventsOf(revision: number): readonly StoreEvent[] {
+    const commit = this.#commits.at(firstAfter(this.#commits, (c) => c.state.revision > revision) - 1);
+    return commit?.state.revision === revision ? commit.events : [];
+  }
+
+  /** Only events of the scope's resource are looked at. */
+  *eventsAfter(revision: number, scope: Scope): Generator<StoreEvent, void, undefined> {
+    const events = this.#events.get(scope.resource);
+    if (events === undefined) return;
+    let last = revision;
+    // Looked up anew after each: while one is being delivered others may come and old ones go.
+    for (;;) {
+      let i = firstAfter(events, (event) => event.revision > last);
+      const start = events.at(i)?.revision;
+      if (start === undefined) return;
+      last = start;
+      const group: StoreEvent[] = [];
+      for (let e = events.at(i); e !== undefined && e.revision === start; e = events.at(++i))
+        if (inScope(scope, e)) group.push(e);
+      yield* group;
     }
-    return low;
+  }
+}
+
+/** The index of the first element the predicate holds for, which then holds for all later ones. */
+function firstAfter<T>(deque: Deque<T>, is: (value: T) => boolean): number {
+  let low = 0;
+  let high = deque.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (is(deque.at(middle)!)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** A queue with places: an array with a moving head. */
+class Deque<T> {
+  #items: (T | undefined)[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  at(index: number): T | undefined {
+    return index < 0 ? undefined : this.#items[this.#head + index];
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  shift(): void {
+    this.#items[this.#head++] = undefined;
+    if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
   }
 }

@@ -5,6 +5,7 @@ export interface Subscription {
   readonly scope: Scope;
   readonly start: number;
   readonly next: (event: StoreEvent) => void;
+  readonly end: (error: Error) => void;
 }
 
 /**
@@ -30,6 +31,12 @@ export class Hub {
     this.#deliver(`${resource}\0${namespace}`, event);
     this.#deliver(`${resource}\0${namespace}\0${name}`, event);
     this.#deliver(`${resource}\0\0\0${name}`, event);
+  }
+
+  end(error: Error): void {
+    const all = [...this.#buckets.values()].flatMap((members) => [...members]);
+    this.#buckets.clear();
+    for (const subscription of all) subscription.end(error);
   }
 
   get size(): number {

@@ -1,7 +1,13 @@
-export type { Engine } from './engine/engine.js';
-export { lmdbEngine } from './engine/lmdb.js';
+export { type EmbeddedOptions, embeddedEngine } from './engine/embedded/embedded.js';
+export {
+  type Engine,
+  type EngineHealth,
+  type Follower,
+  StoreFailedError,
+} from './engine/engine.js';
 export { DirectoryInUseError, directoryHolder } from './engine/lock.js';
 export { memoryEngine } from './engine/memory.js';
 export type { Retention } from './history.js';
 export { openStore, type StoreOptions } from './open-store.js';
 export * from './store.js';
+export type { ValueCodec } from './value-codec.js';

@@ -2,15 +2,10 @@ import type { Entry, Scope, Snapshot, StoreKey } from './store.js';
 import type { Tree } from './tree.js';
 import * as tree from './tree.js';
 
-/** An entry with the number of its record in the engine, by which compaction forgets it. */
-export interface StoredEntry extends Entry {
-  readonly record: number;
-}
-
 /** The whole state as of one revision: a tree of resources, each a tree of entries. Immutable. */
 export interface State {
   readonly revision: number;
-  readonly resources: Tree<Tree<StoredEntry>> | undefined;
+  readonly resources: Tree<Tree<Entry>> | undefined;
 }
 
 export const emptyState: State = { revision: 0, resources: undefined };
@@ -18,11 +13,11 @@ export const emptyState: State = { revision: 0, resources: undefined };
 /** Namespaces and names are free of NUL, so this sorts by namespace and then by name. */
 const entryKey = (namespace: string, name: string): string => `${namespace}\0${name}`;
 
-export function find(state: State, key: StoreKey): StoredEntry | undefined {
+export function find(state: State, key: StoreKey): Entry | undefined {
   return tree.get(tree.get(state.resources, key.resource), entryKey(key.namespace, key.name));
 }
 
-export function withEntry(state: State, entry: StoredEntry): State {
+export function withEntry(state: State, entry: Entry): State {
   const { resource, namespace, name } = entry.key;
   const entries = tree.set(tree.get(state.resources, resource), entryKey(namespace, name), entry);
   return { revision: state.revision, resources: tree.set(state.resources, resource, entries) };
@@ -37,6 +32,21 @@ export function withoutEntry(state: State, key: StoreKey): State {
     resources:
       after === undefined ? tree.remove(state.resources, key.resource) : tree.set(state.resources, key.resource, after),
   };
+}
+
+/** A state made at once, in a time that grows with the number of entries only. */
+export function stateFrom(revision: number, entries: Iterable<Entry>): State {
+  const byResource = new Map<string, [string, Entry][]>();
+  for (const entry of entries) {
+    const { resource, namespace, name } = entry.key;
+    const row: [string, Entry] = [entryKey(namespace, name), entry];
+    const rows = byResource.get(resource);
+    if (rows === undefined) byResource.set(resource, [row]);
+    else rows.push(row);
+  }
+  const sorted = <V>(rows: [string, V][]) => tree.fromSorted(rows.sort(([a], [b]) => (a < b ? -1 : 1)));
+  const resources = [...byResource].map(([resource, rows]): [string, Tree<Entry>] => [resource, sorted(rows)!]);
+  return { revision, resources: sorted(resources) };
 }
 
 /** The half-open key interval a scope covers within its resource. */

@@ -33,7 +33,21 @@ export interface Store {
   text?(object: KubeObject): string | undefined;
   /** Forgets history before `revision`; the current state stays. */
   compact(revision: number): Promise<void>;
+  /** A revision that is at least as new as everything any writer had acknowledged when this was called, and is visible here. */
+  latest(): Promise<number>;
+  /** The newest revision whose commit was no later than `time` (Unix milliseconds); undefined when that is not retained. */
+  revisionAt(time: number): number | undefined;
+  /** Whether writes are taken at the moment. A store that cannot write still reads and is watched. */
+  readonly health: StoreHealth;
   close(): Promise<void>;
+}
+
+export interface StoreHealth {
+  readonly writable: boolean;
+  /** What is wrong, where, and how to mend it; absent while writable. */
+  readonly reason?: string;
+  /** Bytes on disk, where they are this store's. */
+  readonly bytes?: number;
 }
 
 /** The place of one object: `resource` is `<group>/<plural>`, with `""` as the core group's name: `/pods`, `apps/deployments`. */
@@ -118,9 +132,4 @@ export class FutureRevisionError extends Error {
     super(`revision ${revision} is in the future; the newest is ${current}`);
     this.name = 'FutureRevisionError';
   }
-}
-
-/** The store cannot write any more (disk full, corruption); the message names the file and the cause. */
-export class StoreFailedError extends Error {
-  override name = 'StoreFailedError';
 }

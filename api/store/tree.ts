@@ -81,6 +81,24 @@ export function* range<V>(t: Maybe<V>, from = '', to?: string): Generator<V, voi
   }
 }
 
+/** Of pairs in strictly rising key order; perfectly balanced, in linear time. */
+export function fromSorted<V>(
+  rows: readonly (readonly [string, V])[],
+  from = 0,
+  to: number = rows.length,
+): Tree<V> | undefined {
+  if (from >= to) return undefined;
+  const middle = (from + to) >>> 1;
+  const [key, value] = rows[middle]!;
+  return {
+    key,
+    value,
+    left: fromSorted(rows, from, middle),
+    right: fromSorted(rows, middle + 1, to),
+    size: to - from,
+  };
+}
+
 function node<V>(key: string, value: V, left: Maybe<V>, right: Maybe<V>): Tree<V> {
   return { key, value, left, right, size: size(left) + size(right) + 1 };
 }

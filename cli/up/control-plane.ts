@@ -14,7 +14,7 @@ import {
   type Pki,
   type UserInfo,
 } from '@trimtab/server';
-import { lmdbEngine, openStore, type Store } from '@trimtab/store';
+import { embeddedEngine, openStore, type Store } from '@trimtab/store';
 import { CliError } from '../errors.js';
 import { portHolder } from '../port-holder.js';
 import { allOf } from './all-of.js';
@@ -43,7 +43,7 @@ export interface Hooks {
 /** Resolves once requests are answered and everything every cluster has is there. */
 export async function startControlPlane(options: UpOptions, ambient: Ambient, hooks: Hooks): Promise<ControlPlane> {
   const { clock, random } = ambient;
-  const store = await openStore({ engine: await lmdbEngine(options.paths.store), clock });
+  const store = await openStore({ engine: await embeddedEngine(options.paths.store), clock });
   let server: ApiServer | undefined;
   let security: ClusterSecurity | undefined;
   const close = (): Promise<void> =>
@@ -66,6 +66,8 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
       serviceAccountKey: pki.serviceAccountKey,
       serviceCIDR: options.serviceCidr,
       issuer: `https://kubernetes.default.svc.${options.dnsDomain}`,
+      requestHeader: options.requestHeader,
+      ...options.security,
     });
     server = await serve(options, ambient, hooks, { store, pki, security }).catch(explainListening(options));
     const served = server;
@@ -100,7 +102,12 @@ function serve(
     admission: security.admission,
     handlers: security.handlers,
     rawHandlers: security.rawHandlers,
-    tls: { cert: pki.serving.certificate, key: pki.serving.key, clientCa: pki.caCertificate },
+    tls: {
+      cert: pki.serving.certificate,
+      key: pki.serving.key,
+      clientCa: pki.caCertificate,
+      requestHeaderCa: options.requestHeaderCa ?? pki.frontProxy.caCertificate,
+    },
     bind: options.bind,
     port: options.port,
   });

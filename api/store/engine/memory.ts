@@ -1,20 +1,107 @@
-import type { Engine, EngineMeta, EngineRecord } from './engine.js';
+import {
+  type Batch,
+  CompareFailedError,
+  type Engine,
+  type Follower,
+  OPERATIONS,
+  StoreFailedError,
+  type Transaction,
+} from './engine.js';
 
-/** Keeps records in memory: for tests and throw-away clusters. `reopen` after a `close` finds them again. */
-export function memoryEngine(): Engine {
-  const records = new Map<number, EngineRecord>();
-  let meta: EngineMeta = { compacted: 0, revision: 0 };
-  return {
-    async load() {
-      return { meta, records: [...records.values()].sort((a, b) => a.number - b.number) };
-    },
-    async append(batch) {
-      for (const record of batch) records.set(record.number, record);
-    },
-    async forget(numbers, next) {
-      for (const number of numbers) records.delete(number);
-      meta = next;
-    },
-    async close() {},
-  };
+/** Superseded batches that may lie about before they are swept. */
+const SLACK = 4096;
+
+export interface MemoryOptions {
+  /** Behave as an engine with other writers: revisions are known only when transactions resolve. */
+  readonly shared?: boolean;
+}
+
+/**
+ * Keeps everything in memory: for tests and throw-away clusters. Opened again after a `close` it has what it had. A transaction
+ * becomes «durable» when the current turn of the event loop's promise callbacks lets it, together with those accepted meanwhile.
+ */
+export function memoryEngine({ shared = false }: MemoryOptions = {}): Engine {
+  return new MemoryEngine(shared);
+}
+
+class MemoryEngine implements Engine {
+  #batches: Batch[] = [];
+  readonly #revisions = new Map<string, number>();
+  #follower: Follower | undefined;
+  #accepted = 0;
+  #durable = 0;
+  #compacted = 0;
+  #superseded = 0;
+  readonly health = { writable: true };
+
+  constructor(readonly shared: boolean) {}
+
+  get next(): number | undefined {
+    return this.shared ? undefined : this.#accepted + 1;
+  }
+
+  async open(follower: Follower) {
+    this.#follower = follower;
+    const batches = this.#batches;
+    return {
+      revision: this.#durable,
+      compacted: this.#compacted,
+      batches: (async function* () {
+        yield batches;
+      })(),
+    };
+  }
+
+  async transact({ compares, changes, time }: Transaction): Promise<number> {
+    if (this.#follower === undefined) throw new StoreFailedError('the store is closed');
+    if (changes.length > OPERATIONS) throw new RangeError(`a transaction holds at most ${OPERATIONS} changes`);
+    for (const compare of compares) {
+      const actual = this.#revisions.get(compare.key) ?? 0;
+      if (actual !== compare.revision) throw new CompareFailedError(compare, actual);
+    }
+    if (changes.length === 0) return this.#accepted;
+    const revision = ++this.#accepted;
+    for (const { key, value } of changes) {
+      if (this.#revisions.has(key)) this.#superseded++;
+      if (value === undefined) this.#revisions.delete(key);
+      else this.#revisions.set(key, revision);
+    }
+    await Promise.resolve();
+    const batch = { revision, time, changes };
+    this.#batches.push(batch);
+    this.#durable = revision;
+    this.#follower?.next(batch);
+    return revision;
+  }
+
+  async confirm(): Promise<number> {
+    return this.#durable;
+  }
+
+  async compact(revision: number): Promise<void> {
+    this.#compacted = Math.max(this.#compacted, Math.min(revision, this.#durable));
+    if (this.#superseded < SLACK) return;
+    this.#superseded = 0;
+    this.#batches = withoutSuperseded(this.#batches, this.#compacted);
+  }
+
+  async close(): Promise<void> {
+    this.#follower = undefined;
+  }
+}
+
+/** What the state at `compacted`, and everything after, needs. */
+function withoutSuperseded(batches: readonly Batch[], compacted: number): Batch[] {
+  const seen = new Set<string>();
+  const kept: Batch[] = [];
+  for (const batch of batches.toReversed()) {
+    if (batch.revision > compacted) {
+      kept.push(batch);
+      continue;
+    }
+    const changes = batch.changes.filter(({ key, value }) => !seen.has(key) && value !== undefined);
+    for (const { key } of batch.changes) seen.add(key);
+    if (changes.length > 0) kept.push({ ...batch, changes });
+  }
+  return kept.reverse();
 }

@@ -1,0 +1,306 @@
+import {
+  type Batch,
+  CompareFailedError,
+  type Engine,
+  type EngineHealth,
+  type Follower,
+  OPERATIONS,
+  type Opened,
+  StoreFailedError,
+  type Transaction,
+} from '../engine.js';
+import { lockDirectory } from '../lock.js';
+import { type Disk, type DiskFile, directoryDisk } from './disk.js';
+import { encodeFrame, encodeHeader, frameSize, HEADER, KIND, recordSize } from './frame.js';
+import { Ledger, type Segment } from './ledger.js';
+import { rewrite } from './rewrite.js';
+import {
+  FORMAT,
+  formatOf,
+  listSegments,
+  readSegment,
+  type SegmentFile,
+  segmentName,
+  writeFormat,
+} from './segment-files.js';
+
+export interface EmbeddedOptions {
+  /** Bounds of a segment's length; the share of all data that one holds lies between. */
+  readonly segmentBytes?: { readonly least: number; readonly most: number };
+}
+
+/** The durable engine on this machine's disk, for one process: takes the directory until it is closed. */
+export async function embeddedEngine(directory: string, options: EmbeddedOptions = {}): Promise<Engine> {
+  const disk = await directoryDisk(directory);
+  const unlock = lockDirectory(directory);
+  return new EmbeddedEngine(disk, unlock, options);
+}
+
+/** The same on any disk. */
+export const engineOn = (disk: Disk, options: EmbeddedOptions = {}): Engine =>
+  new EmbeddedEngine(disk, () => {}, options);
+
+/** More than can be under way at once: revisions that a crashed process may have given to what it never acknowledged. */
+const LEAP = 65_536;
+/** Frames written at once; what is more waits for the next sync. */
+const FLUSH = 4 * 1024 * 1024;
+const SEGMENT = { least: 1024 * 1024, most: 32 * 1024 * 1024 };
+const SHARE = 8;
+
+interface Accepted {
+  readonly batch: Batch & { readonly time: number };
+  readonly bytes: number;
+  readonly undo: readonly (() => void)[];
+  readonly resolve: (revision: number) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * An append-only log in segments. Many writers, one write and one sync: whatever is accepted while a sync is under way is the
+ * next batch. Superseded records go when their segment is rewritten, in the background and in slices.
+ */
+class EmbeddedEngine implements Engine {
+  readonly #ledger = new Ledger();
+  #follower: Follower | undefined;
+  #file: DiskFile | undefined;
+  #durable = 0;
+  #next = 1;
+  #queue: Accepted[] = [];
+  #flushing: Promise<void> | undefined;
+  #rewriting: Promise<void> | undefined;
+  #scratch = Buffer.alloc(0);
+  /** The active segment may have more in it than was acknowledged. */
+  #tainted = false;
+  #noted = 0;
+  #failure: StoreFailedError | undefined;
+  #closed = false;
+
+  constructor(
+    readonly disk: Disk,
+    readonly unlock: () => void,
+    readonly options: EmbeddedOptions,
+  ) {}
+
+  get next(): number {
+    return this.#next;
+  }
+
+  get health(): EngineHealth {
+    const bytes = this.#ledger.bytes;
+    return this.#failure === undefined
+      ? { writable: true, bytes }
+      : { writable: false, reason: this.#failure.message, bytes };
+  }
+
+  async open(follower: Follower): Promise<Opened> {
+    this.#follower = follower;
+    const format = await formatOf(this.disk);
+    if (format === undefined) await writeFormat(this.disk);
+    else if (format < FORMAT) await (await import('./migrate.js')).migrate(this.disk, format);
+    const { segments, leftOver } = await listSegments(this.disk);
+    for (const name of leftOver) await this.disk.remove(name);
+    const last = segments.at(-1);
+    const newest = last && (await readSegment(this.disk, last.name, true));
+    const notes = newest?.frames.filter(({ kind }) => kind === KIND.compacted).map(({ number }) => number) ?? [];
+    const compacted = Math.max(0, ...segments.map((segment) => segment.compacted), ...notes);
+    const end = newest?.frames.at(-1);
+    this.#durable = Math.max(compacted, (last?.from ?? 1) - 1, last?.through ?? 0, end?.revision ?? 0);
+    this.#next = this.#durable + 1 + (last === undefined || end?.kind === KIND.closed ? 0 : LEAP);
+    this.#noted = compacted;
+    return { revision: this.#durable, compacted, batches: this.#read(segments, compacted) };
+  }
+
+  async *#read(segments: readonly SegmentFile[], compacted: number): AsyncGenerator<readonly Batch[]> {
+    for (const { name, from, through } of segments) {
+      const newest = name === segments.at(-1)!.name;
+      const { frames, end, torn } = await readSegment(this.disk, name, newest);
+      const segment = this.#ledger.addSegment(from, name);
+      segment.bytes = end;
+      const batches: Batch[] = [];
+      for (const { kind, revision, number, records } of frames) {
+        if (kind !== KIND.commit) continue;
+        for (const { index, key, value } of records)
+          this.#ledger.record(key, revision, index, recordSize(key, value), value === undefined);
+        // Format 1 kept no times.
+        batches.push({ revision, time: number || undefined, changes: records });
+      }
+      this.#ledger.compact(compacted);
+      yield batches;
+      if (!newest || through > 0) continue;
+      this.#file = await this.disk.open(name);
+      if (torn === 0) continue;
+      await this.#file.truncate(end);
+      await this.#file.sync();
+    }
+  }
+
+  transact({ compares, changes, time }: Transaction): Promise<number> {
+    if (this.#closed || this.#follower === undefined)
+      return Promise.reject(new StoreFailedError('the store is closed'));
+    if (changes.length > OPERATIONS)
+      return Promise.reject(new RangeError(`a transaction holds at most ${OPERATIONS} changes`));
+    for (const compare of compares) {
+      const actual = this.#ledger.revisionOf(compare.key);
+      if (actual !== compare.revision) return Promise.reject(new CompareFailedError(compare, actual));
+    }
+    if (changes.length === 0) return Promise.resolve(this.#durable);
+    return new Promise((resolve, reject) => {
+      const revision = this.#next++;
+      let bytes = frameSize([]);
+      const undo = changes.map(({ key, value }, index) => {
+        const size = recordSize(key, value);
+        bytes += size;
+        return this.#ledger.record(key, revision, index, size, value === undefined);
+      });
+      this.#queue.push({ batch: { revision, time, changes }, bytes, undo, resolve, reject });
+      this.#flushing ??= this.#flush();
+    });
+  }
+
+  async confirm(): Promise<number> {
+    return this.#durable;
+  }
+
+  async compact(revision: number): Promise<void> {
+    this.#ledger.compact(Math.min(revision, this.#durable));
+    this.#rewriting ??= this.#rewrite();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#flushing;
+    await this.#rewriting;
+    try {
+      // Only a directory that was opened whole has a place to write to.
+      if (this.#file !== undefined && !this.#tainted) await this.#write([], KIND.closed);
+    } catch {
+      // The next start finds everything acknowledged all the same, and leaps.
+    } finally {
+      await this.#file?.close().catch(() => {});
+      this.unlock();
+    }
+  }
+
+  async #flush(): Promise<void> {
+    // Lets every transaction of this turn of the event loop into the first batch.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const taken = this.#take();
+      try {
+        await this.#write(taken);
+      } catch (error) {
+        this.#refuse([...taken, ...this.#queue], error);
+        break;
+      }
+      this.#failure = undefined;
+      for (const { batch, resolve } of taken) {
+        this.#durable = batch.revision;
+        this.#follower!.next(batch);
+        resolve(batch.revision);
+      }
+    }
+    this.#flushing = undefined;
+  }
+
+  #take(): Accepted[] {
+    let bytes = 0;
+    const end = this.#queue.findIndex((accepted, i) => (bytes += accepted.bytes) > FLUSH && i > 0);
+    return this.#queue.splice(0, end < 0 ? this.#queue.length : end);
+  }
+
+  /** Durable when it resolves. */
+  async #write(taken: readonly Accepted[], last?: number): Promise<void> {
+    const { compacted } = this.#ledger;
+    const note = { kind: KIND.compacted, revision: this.#durable, number: compacted, records: [] };
+    const notes = compacted > this.#noted ? [note] : [];
+    if (last !== undefined) notes.push({ ...note, kind: last as typeof note.kind });
+    const size = taken.reduce((sum, { bytes }) => sum + bytes, notes.length * frameSize([]));
+    const { file, segment } = await this.#room(size, taken[0]?.batch.revision ?? this.#next);
+    if (this.#scratch.length < size) this.#scratch = Buffer.allocUnsafeSlow(Math.max(size, 64 * 1024));
+    const flush = segment.bytes;
+    let at = 0;
+    for (const { batch } of taken) {
+      const { revision, time: number, changes } = batch;
+      const records = changes.map(({ key, value }, index) => ({ index, key, value }));
+      at = encodeFrame(this.#scratch, at, { kind: KIND.commit, revision, number, flush, records });
+    }
+    for (const frame of notes) at = encodeFrame(this.#scratch, at, { ...frame, flush });
+    this.#tainted = true;
+    await file.write(this.#scratch.subarray(0, at), flush);
+    await file.sync();
+    this.#tainted = false;
+    segment.bytes += at;
+    this.#noted = compacted;
+  }
+
+  /** The active segment, without anything unacknowledged at its end; a new one where the last is full. */
+  async #room(size: number, revision: number): Promise<{ file: DiskFile; segment: Segment }> {
+    const segment = this.#ledger.segments.at(-1);
+    if (segment !== undefined && this.#file !== undefined) {
+      if (this.#tainted) {
+        await this.#file.truncate(segment.bytes);
+        await this.#file.sync();
+        this.#tainted = false;
+      }
+      if (segment.bytes === HEADER || segment.bytes + size <= this.#segmentBytes())
+        return { file: this.#file, segment };
+    }
+    const name = segmentName(revision);
+    const file = await this.disk.create(name);
+    try {
+      const header = { from: revision, through: 0, compacted: this.#ledger.compacted };
+      await file.write(encodeHeader(header), 0);
+      await file.sync();
+      await this.disk.syncNames();
+    } catch (error) {
+      await file.close().catch(() => {});
+      await this.disk.remove(name).catch(() => {});
+      throw error;
+    }
+    await this.#file?.close().catch(() => {});
+    this.#file = file;
+    return { file, segment: this.#ledger.addSegment(revision, name) };
+  }
+
+  #segmentBytes(): number {
+    const { least, most } = this.options.segmentBytes ?? SEGMENT;
+    return Math.min(Math.max((this.#ledger.bytes - this.#ledger.garbageBytes) / SHARE, least), most);
+  }
+
+  /** Nothing of this happened. Revisions it was given are not given again. */
+  #refuse(refused: readonly Accepted[], error: unknown): void {
+    this.#queue = [];
+    const failure = unwritable(this.disk.place, error);
+    this.#failure = failure;
+    for (const { undo } of refused.toReversed()) for (const step of undo.toReversed()) step();
+    this.#follower!.refused?.(failure);
+    for (const { reject } of refused) reject(failure);
+  }
+
+  async #rewrite(): Promise<void> {
+    try {
+      for (;;) {
+        const run = this.#closed ? undefined : this.#ledger.worthRewriting(this.#segmentBytes());
+        if (run === undefined) break;
+        const { segments } = this.#ledger;
+        const after = segments[segments.indexOf(run.at(-1)!) + 1]!;
+        await rewrite(this.disk, this.#ledger, run, after.from - 1);
+      }
+    } catch {
+      // Nothing is lost but space; the next compaction tries again.
+    } finally {
+      this.#rewriting = undefined;
+    }
+  }
+}
+
+function unwritable(place: string, error: unknown): StoreFailedError {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  const reason = error instanceof Error ? error.message : String(error);
+  const mend =
+    code === 'ENOSPC' || code === 'EDQUOT'
+      ? 'the disk is full; free some space there, and writing goes on by itself. Reading and watching go on meanwhile'
+      : 'nothing of it was written; reading and watching go on';
+  return new StoreFailedError(`cannot write to ${place}: ${mend} (${reason})`, { cause: error });
+}

@@ -1,0 +1,138 @@
+import type { Batch, Opened } from './engine/engine.js';
+import { parseKey, ReadEntry, ReadEvent } from './entry.js';
+import { defaultRetention, History, type Retention } from './history.js';
+import { Hub } from './hub.js';
+import { emptyState, find, type State, stateFrom, withEntry, withoutEntry } from './state.js';
+import { CompactedError, type Entry, FutureRevisionError, type Scope, type StoreEvent } from './store.js';
+import type { ValueCodec } from './value-codec.js';
+
+/** A batch and what it makes of the state before it. */
+export interface Step {
+  readonly state: State;
+  readonly events: readonly StoreEvent[];
+  readonly bytes: number;
+  readonly time: number;
+}
+
+/** Called synchronously; must not throw. */
+export interface Watcher {
+  next(event: StoreEvent): void;
+  end(error: Error): void;
+  closed(): boolean;
+}
+
+/** What is durable, as readers and watchers see it: the newest state, the past that is kept, and who watches. */
+export class View {
+  readonly #history = new History();
+  readonly #hub = new Hub();
+  #state: State = emptyState;
+  #compacted = 0;
+
+  constructor(
+    readonly codec: ValueCodec,
+    readonly retention: Retention = defaultRetention,
+  ) {}
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get compacted(): number {
+    return this.#compacted;
+  }
+
+  /** Makes the picture of everything an engine has. Batches at or before the compacted revision only count in sum. */
+  async load({ revision, compacted, batches }: Opened, now: number): Promise<void> {
+    const base = new Map<string, Entry>();
+    let state: State | undefined;
+    for await (const some of batches)
+      for (const batch of some) {
+        if (batch.revision > compacted) {
+          state ??= stateFrom(compacted, base.values());
+          const step = this.step(state, batch, now);
+          state = step.state;
+          this.#history.push(step);
+          continue;
+        }
+        for (const { key, value } of batch.changes)
+          if (value === undefined) base.delete(key);
+          else base.set(key, new ReadEntry(parseKey(key), batch.revision, this.codec.open(key, value, batch.revision)));
+      }
+    state ??= stateFrom(compacted, base.values());
+    this.#state = { ...state, revision: Math.max(state.revision, revision) };
+    this.#compacted = compacted;
+  }
+
+  /** What a batch somebody wrote makes of a state. */
+  step(before: State, { revision, time, changes }: Batch, now: number): Step {
+    const events: StoreEvent[] = [];
+    let state = before;
+    let bytes = 0;
+    for (const change of changes) {
+      const key = parseKey(change.key);
+      const old = find(state, key);
+      if (change.value === undefined) {
+        if (old === undefined) continue;
+        state = withoutEntry(state, key);
+        events.push(new ReadEvent(revision, key, undefined, old));
+        continue;
+      }
+      const entry = new ReadEntry(key, revision, this.codec.open(change.key, change.value, revision));
+      state = withEntry(state, entry);
+      bytes += change.value.length;
+      events.push(new ReadEvent(revision, key, entry, old));
+    }
+    return { state: { ...state, revision }, events, bytes, time: time ?? now };
+  }
+
+  /** Shows one more durable step to everyone. */
+  publish(step: Step): void {
+    this.#state = step.state;
+    this.#history.push(step);
+    for (const event of step.events) this.#hub.dispatch(event);
+  }
+
+  /** The revision to compact to when more is kept than should be. */
+  excess(now: number): number | undefined {
+    return this.#history.excess(this.retention, now);
+  }
+
+  forget(revision: number): void {
+    this.#compacted = revision;
+    this.#history.forget(revision);
+  }
+
+  stateAt(revision = this.#state.revision): State {
+    if (revision > this.#state.revision) throw new FutureRevisionError(revision, this.#state.revision);
+    if (revision === this.#state.revision) return this.#state;
+    if (revision < this.#compacted) throw new CompactedError(revision, this.#compacted);
+    const state = this.#history.stateAt(revision);
+    // The compacted revision itself is readable only while a commit at or before it is still remembered.
+    if (state === undefined) throw new CompactedError(revision, this.#compacted + 1);
+    return state;
+  }
+
+  revisionAt(time: number): number | undefined {
+    return this.#history.revisionAt(time);
+  }
+
+  eventsOf(revision: number): readonly StoreEvent[] {
+    return this.#history.eventsOf(revision);
+  }
+
+  /** Replays what is retained after `from`, then goes on live. Gives the function that stops it; throws CompactedError. */
+  watch(scope: Scope, from: number, watcher: Watcher): () => void {
+    if (from < this.#compacted) throw new CompactedError(from, this.#compacted);
+    for (const event of this.#history.eventsAfter(from, scope)) {
+      if (watcher.closed()) return () => {};
+      watcher.next(event);
+    }
+    const { next, end } = watcher;
+    return this.#hub.add({ scope, start: Math.max(from, this.#state.revision), next, end });
+  }
+
+  /** Nothing more will be shown: every watcher is told why. */
+  end(error: Error): void {
+    this.#hub.end(error);
+  }
+}

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { CliError, fail } from './errors.js';
 import { defaultDataDir } from './paths.js';
+import { securityFlags } from './up/security-flags.js';
 import { VERSION } from './version.js';
 
 /**
@@ -39,7 +40,7 @@ function program(): Command {
 }
 
 function up(root: Command): void {
-  root
+  const command = root
     .command('up')
     .description('run API server, scheduler, controllers and one node in the foreground')
     .addHelpText(
@@ -63,8 +64,8 @@ function up(root: Command): void {
     .option('--chart <dir>', 'Helm chart to install once the cluster is ready')
     .option('--set <key=value>', 'value for the chart, repeatable', collect, [])
     .addOption(level())
-    .addOption(new Option('--output <format>', 'what stdout carries').choices(['text', 'json']).default('text'))
-    .action(async (options) => (await import('./up/up.js')).up(options));
+    .addOption(new Option('--output <format>', 'what stdout carries').choices(['text', 'json']).default('text'));
+  securityFlags(command).action(async (options) => (await import('./up/up.js')).up(options));
 }
 
 function down(root: Command): void {

@@ -1,4 +1,7 @@
+import type { DeleteOptions, WriteOptions } from '@trimtab/client';
 import type { KubeObject, ResourceType, StatusCause } from '@trimtab/machinery';
+import type { KindTable } from './registry/kind-table.js';
+import type { ServedKind } from './registry/served-kind.js';
 
 /**
  * The seams of the API server: who asks, may they, is the object acceptable, and where kinds come from. The server core
@@ -17,11 +20,13 @@ export interface UserInfo {
 export interface Credentials {
   readonly bearerToken?: string;
   /** The verified client certificate's subject, where one was presented and chains to the client CA. */
-  readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[] };
+  readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[]; readonly uid?: string };
+  /** The verified certificate's subject where it chains to the authority of authenticating proxies. */
+  readonly proxyCertificate?: { readonly commonName: string };
   readonly header: (name: string) => string | undefined;
   /** All header names, lower case; needed for impersonated extras (`impersonate-extra-…`). */
   readonly headerNames?: () => Iterable<string>;
-  /** The request's path without its query: anonymous requests are let in for a few paths only. */
+  /** The request's path without its query: anonymous requests may be let in for a few paths only. */
   readonly path?: string;
 }
 
@@ -73,13 +78,38 @@ export interface AdmissionAttributes {
   readonly object?: KubeObject;
   /** Absent for CREATE. */
   readonly oldObject?: KubeObject;
+  /** What webhooks and policies need to know beyond the built-in plugins; always there for requests to the registry. */
+  readonly request?: AdmissionRequest;
   warn(message: string): void;
 }
 
-/** `mutate` gives the object to go on with; both throw a StatusError to refuse. Run in the order registered. */
+export interface AdmissionRequest {
+  readonly kind: ServedKind;
+  /** For other versions and groups that show the same objects. */
+  readonly kinds: KindTable;
+  /** What the request said besides its object: options of a write or a deletion. */
+  readonly options: WriteOptions | DeleteOptions;
+  readonly reinvocation: Reinvocation;
+  /** Adds to the request's audit event. */
+  annotate(key: string, value: string): void;
+}
+
+/** Mutating plugins run once more, at most, when one of them asks for it (kubernetes: admission.ReinvocationContext). */
+export interface Reinvocation {
+  /** This is the second round. */
+  readonly again: boolean;
+  wanted: boolean;
+  /** What a plugin keeps from the first round for the second, by its name. */
+  readonly memory: Map<string, unknown>;
+}
+
+/**
+ * `mutate` gives the object to go on with (undefined for a deletion, which has none); both throw a StatusError to refuse. Run
+ * in the order registered.
+ */
 export interface AdmissionPlugin {
   readonly name: string;
-  mutate?(attributes: AdmissionAttributes): Promise<KubeObject> | KubeObject;
+  mutate?(attributes: AdmissionAttributes): Promise<KubeObject | undefined> | KubeObject | undefined;
   validate?(attributes: AdmissionAttributes): Promise<void> | void;
 }
 

@@ -3,9 +3,10 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { CliError } from '../errors.js';
 import { type Paths, pathsOf } from '../paths.js';
+import { type RawSecurityOptions, readSecurity, type SecurityOptions } from './security-options.js';
 
 /** `up`'s options as the command line gives them. */
-export interface RawUpOptions {
+export interface RawUpOptions extends Partial<RawSecurityOptions> {
   readonly dataDir: string;
   readonly port: number;
   readonly bind: string;
@@ -23,7 +24,9 @@ export interface RawUpOptions {
 }
 
 /** Checked, and with everything spelled out. */
-export interface UpOptions extends Omit<RawUpOptions, 'kubeconfig' | 'nodeName'> {
+export interface UpOptions
+  extends Omit<RawUpOptions, 'kubeconfig' | 'nodeName' | keyof RawSecurityOptions>,
+    SecurityOptions {
   readonly paths: Paths;
   readonly kubeconfig: string;
   readonly nodeName: string;
@@ -62,6 +65,7 @@ export function checkOptions(raw: RawUpOptions, isRoot: boolean): UpOptions {
     );
   return {
     ...raw,
+    ...readSecurity(raw),
     paths,
     kubeconfig: raw.kubeconfig === undefined ? paths.kubeconfig : resolve(raw.kubeconfig),
     nodeName,

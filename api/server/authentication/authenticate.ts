@@ -1,14 +1,17 @@
 import { unauthorized } from '@trimtab/machinery';
 import type { Authenticator, Credentials, UserInfo } from '../contracts.js';
 import { anonymousUser, unauthenticatedGroup, withAuthenticatedGroup } from './groups.js';
+import { type RequestHeaderOptions, requestHeaderUser } from './request-header.js';
 import type { TokenAuthenticator } from './token-authenticator.js';
 
 export interface AuthenticationOptions {
   /** Asked in order; the first that knows the token decides. */
   readonly tokens: readonly TokenAuthenticator[];
+  /** Absent: no proxy is believed. */
+  readonly requestHeader?: RequestHeaderOptions;
   /**
    * Paths where a request without credentials is let in as `system:anonymous` (a path and everything below it), `all`, or
-   * `none`; default the health paths and `/version`. Authorization still has to allow it.
+   * `none`; default `all`. Authorization still has to allow it, so what is refused is answered 403 and not 401.
    */
   readonly anonymous?: readonly string[] | 'all' | 'none';
 }
@@ -18,16 +21,17 @@ export interface DecidingAuthenticator extends Authenticator {
   authenticate(credentials: Credentials): Promise<UserInfo>;
 }
 
-const healthPaths = ['/healthz', '/livez', '/readyz', '/version'];
-
 /**
- * Who a request comes from. A verified client certificate counts before a bearer token; CN is the user, each O a group. A
+ * Who a request comes from, asked in Kubernetes' order: an authenticating proxy, a verified client certificate (CN is the
+ * user, each O a group), a bearer token. A
  * bearer token that nobody accepts is a 401 even where anonymous requests would pass; so is a request without
  * credentials, outside the anonymous paths. Never answers undefined.
  */
 export function createAuthenticator(options: AuthenticationOptions): DecidingAuthenticator {
   return {
     async authenticate(credentials) {
+      const fromProxy = options.requestHeader && requestHeaderUser(options.requestHeader, credentials);
+      if (fromProxy) return { ...fromProxy, groups: withAuthenticatedGroup(fromProxy.groups) };
       const fromCertificate = certificateUser(credentials);
       if (fromCertificate) return fromCertificate;
       if (credentials.bearerToken) {
@@ -35,7 +39,7 @@ export function createAuthenticator(options: AuthenticationOptions): DecidingAut
         if ('user' in accepted) return { ...accepted.user, groups: withAuthenticatedGroup(accepted.user.groups) };
         throw unauthorized();
       }
-      if (!isAnonymousAllowed(options.anonymous ?? healthPaths, credentials.path)) throw unauthorized();
+      if (!isAnonymousAllowed(options.anonymous ?? 'all', credentials.path)) throw unauthorized();
       return { name: anonymousUser, groups: [unauthenticatedGroup] };
     },
   };
@@ -43,7 +47,8 @@ export function createAuthenticator(options: AuthenticationOptions): DecidingAut
 
 function certificateUser({ certificate }: Credentials): UserInfo | undefined {
   if (!certificate || certificate.commonName === '') return undefined;
-  return { name: certificate.commonName, groups: withAuthenticatedGroup(certificate.organizations) };
+  const { commonName, organizations, uid } = certificate;
+  return { name: commonName, ...(uid ? { uid } : {}), groups: withAuthenticatedGroup(organizations) };
 }
 
 /** The first acceptance, or the reasons of those who knew the token and refused it. */

@@ -185,13 +185,17 @@ describe('who a request comes from', () => {
       expect((await authenticator.authenticate(credentials({ path }))).name).toBe('system:anonymous');
   });
 
-  test('no credentials elsewhere, and wrong ones anywhere, are a 401', async () => {
+  test('wrong credentials are a 401 anywhere, and none are one where the anonymous are not let in', async () => {
+    const some = createAuthenticator({ tokens: [], anonymous: ['/livez', '/version'] });
     for (const path of ['/api/v1/pods', '/livezz', '/versions'])
-      expect((await failure(() => authenticator.authenticate(credentials({ path })))).code).toBe(401);
+      expect((await failure(() => some.authenticate(credentials({ path })))).code).toBe(401);
+    expect((await some.authenticate(credentials({ path: '/livez/ping' }))).name).toBe('system:anonymous');
+    const none = createAuthenticator({ tokens: [], anonymous: 'none' });
+    expect((await failure(() => none.authenticate(credentials({ path: '/livez' })))).code).toBe(401);
     expect(
       (await failure(() => authenticator.authenticate(credentials({ bearerToken: 'no', path: '/livez' })))).code,
     ).toBe(401);
-    const open = createAuthenticator({ tokens: [], anonymous: 'all' });
+    const open = createAuthenticator({ tokens: [] });
     expect((await open.authenticate(credentials({ path: '/api' }))).groups).toEqual(['system:unauthenticated']);
   });
 

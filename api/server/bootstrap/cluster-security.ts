@@ -2,16 +2,22 @@ import type { KeyObject } from 'node:crypto';
 import type { Client } from '@trimtab/client';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
 import type { Store } from '@trimtab/store';
-import { builtinAdmission } from '../admission/index.js';
+import { admissionStrategies, builtinAdmission } from '../admission/index.js';
 import type { Follow } from '../admission/quota-ledger.js';
 import { keepQuotaStatus } from '../admission/quota-status.js';
+import type { FollowAll } from '../admission/webhooks/plugins.js';
 import { createAuthenticator, type DecidingAuthenticator } from '../authentication/authenticate.js';
+import { bootstrapTokens } from '../authentication/bootstrap-tokens.js';
 import { mastersGroup, nodesGroup } from '../authentication/groups.js';
+import { type OidcOptions, oidcTokens } from '../authentication/oidc.js';
+import { httpsJson } from '../authentication/oidc-fetch.js';
+import type { RequestHeaderOptions } from '../authentication/request-header.js';
 import { selfSubjectReviewHandler, tokenReviewHandler } from '../authentication/reviews.js';
 import { createTokenIssuer, type TokenIssuer } from '../authentication/service-account-tokens.js';
 import { staticTokens } from '../authentication/static-tokens.js';
 import { serviceAccountTokens } from '../authentication/token-authenticator.js';
 import { tokenRequestHandler } from '../authentication/token-request.js';
+import { type AbacPolicy, abacAuthorizer } from '../authorization/abac.js';
 import { escalationCheck } from '../authorization/escalation.js';
 import { nodeAuthorizer } from '../authorization/node-authorizer.js';
 import { NodeReferences } from '../authorization/node-references.js';
@@ -32,6 +38,8 @@ import type {
 } from '../contracts.js';
 import { createBuiltinStrategies } from '../registry/strategies/index.js';
 import { ServiceAllocator } from '../registry/strategies/service-allocator.js';
+import type { ClosableWebhookCaller, WebhookCaller } from '../webhook/caller.js';
+import { endpointResolver } from '../webhook/service-resolver.js';
 
 export interface ClusterSecurityOptions {
   readonly store: Store;
@@ -45,10 +53,23 @@ export interface ClusterSecurityOptions {
   readonly issuer?: string;
   readonly staticUsers?: ReadonlyMap<string, UserInfo>;
   readonly anonymous?: readonly string[] | 'all' | 'none';
+  /** An issuer whose ID tokens are accepted; `ca` (PEM) is trusted for asking it, in place of the machine's authorities. */
+  readonly oidc?: OidcOptions & { readonly ca?: string };
+  readonly requestHeader?: RequestHeaderOptions;
+  /** In the order asked; default `Node`, `RBAC`. */
+  readonly authorizationModes?: readonly AuthorizationMode[];
+  /** For the mode `ABAC`. */
+  readonly policies?: readonly AbacPolicy[];
   /** Further admission plugins, run before ResourceQuota. */
   readonly admission?: readonly AdmissionPlugin[];
   readonly disabledAdmission?: readonly string[];
+  /** Admission plugins to run that are off by default. */
+  readonly enabledAdmission?: readonly string[];
+  /** How webhooks are called; over HTTPS, a service's at its ready endpoints, unless said otherwise. */
+  readonly webhooks?: WebhookCaller;
 }
+
+export type AuthorizationMode = 'Node' | 'RBAC' | 'ABAC' | 'AlwaysAllow' | 'AlwaysDeny';
 
 /** Everything an API server is handed to be secure and to know its kinds. */
 export interface ClusterSecurity {
@@ -101,27 +122,55 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
     return stop;
   };
 
+  const followAll: FollowAll = (resource, apply) => void stops.push(followStore(store, [resource], apply));
+  let webhooks: Promise<ClosableWebhookCaller> | undefined;
+  const webhookCaller = (): WebhookCaller | Promise<WebhookCaller> => {
+    if (options.webhooks) return options.webhooks;
+    webhooks ??= import('../webhook/caller.js').then(({ httpsWebhookCaller }) =>
+      httpsWebhookCaller({ services: endpointResolver(reader) }),
+    );
+    return webhooks;
+  };
+
   const issuer = options.issuer ?? 'https://kubernetes.default.svc.cluster.local';
   const audiences = [issuer, 'https://kubernetes.default.svc'];
   const tokens = createTokenIssuer({ issuer, audiences, key: options.serviceAccountKey, clock, random });
   const authenticators = [
     ...(options.staticUsers ? [staticTokens(options.staticUsers, audiences)] : []),
     serviceAccountTokens(tokens, reader, clock),
+    bootstrapTokens(reader, clock, audiences),
+    ...(options.oidc ? [oidcTokens(options.oidc, { clock, fetch: httpsJson(options.oidc.ca) }, audiences)] : []),
   ];
-  const authorizer = unionAuthorizer([mastersAuthorizer, nodeAuthorizer(references, reader), rbacAuthorizer(rbac)]);
+  const authorizers: Readonly<Record<AuthorizationMode, () => Authorizer>> = {
+    Node: () => nodeAuthorizer(references, reader),
+    RBAC: () => rbacAuthorizer(rbac),
+    ABAC: () => abacAuthorizer(options.policies ?? []),
+    AlwaysAllow: () => ({ authorize: () => ({ allowed: true, reason: '' }) }),
+    AlwaysDeny: () => ({ authorize: () => ({ allowed: false, reason: 'Everything is forbidden.' }) }),
+  };
+  const modes = options.authorizationModes ?? ['Node', 'RBAC'];
+  const authorizer = unionAuthorizer([mastersAuthorizer, ...modes.map((mode) => authorizers[mode]())]);
   const keySetPath = '/openid/v1/jwks';
 
   return {
     reader,
-    authenticator: createAuthenticator({ tokens: authenticators, anonymous: options.anonymous }),
+    authenticator: createAuthenticator({
+      tokens: authenticators,
+      anonymous: options.anonymous,
+      requestHeader: options.requestHeader,
+    }),
     authorizer,
     admission: builtinAdmission({
       reader,
       clock,
       random,
       follow,
+      followAll,
+      authorizer,
+      webhooks: webhookCaller,
       extra: [escalationCheck(rbac, authorizer), ...(options.admission ?? [])],
       disabled: options.disabledAdmission,
+      enabled: options.enabledAdmission,
     }),
     handlers: {
       ...accessReviewHandlers(authorizer),
@@ -136,7 +185,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
         body: tokens.discovery(`${issuer}${keySetPath}`),
       }),
     },
-    strategies: createBuiltinStrategies({ services }),
+    strategies: admissionStrategies(createBuiltinStrategies({ services })),
     tokens,
     services,
     keepWritten(client, logger) {
@@ -148,6 +197,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
     },
     close: () => {
       for (const stop of stops) stop();
+      void webhooks?.then((caller) => caller.close());
     },
   };
 }

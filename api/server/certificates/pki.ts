@@ -24,6 +24,8 @@ export interface Pki {
   readonly controllerManager: KeyPair;
   readonly scheduler: KeyPair;
   readonly nodes: Readonly<Record<string, KeyPair>>;
+  /** With which the API server speaks for its callers to aggregated servers; an authority of its own, which signs nobody else. */
+  readonly frontProxy: KeyPair & { readonly caCertificate: string };
   /** Signs and verifies service-account tokens. */
   readonly serviceAccountKey: { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
   /** When to call {@link ensurePki} again, in milliseconds since the epoch. */
@@ -39,11 +41,15 @@ const renewBefore = 30 * day;
 /** Clocks of clients may run a little behind ours. */
 const skew = 5 * 60_000;
 
-const authoritySubject: Subject = { commonName: 'trimtab-ca' };
+const authorities = {
+  ca: { commonName: 'trimtab-ca' },
+  'front-proxy-ca': { commonName: 'trimtab-front-proxy-ca' },
+} as const;
 const clients = {
   admin: { commonName: 'kubernetes-admin', organizations: ['system:masters'] },
   'controller-manager': { commonName: 'system:kube-controller-manager' },
   scheduler: { commonName: 'system:kube-scheduler' },
+  'front-proxy-client': { commonName: 'front-proxy-client' },
 } as const satisfies Record<string, Subject>;
 
 const nodeSubject = (name: string): Subject => ({
@@ -53,7 +59,8 @@ const nodeSubject = (name: string): Subject => ({
 
 /**
  * The cluster's certificates and keys, made where they are missing and read where they exist. Files lie in `dir` with mode
- * 0600 (`ca`, `apiserver`, `admin`, `controller-manager`, `scheduler`, `node-<name>`, each `.crt` and `.key`, and `sa.key`),
+ * 0600 (`ca`, `apiserver`, `admin`, `controller-manager`, `scheduler`, `node-<name>`, `front-proxy-ca`, `front-proxy-client`,
+ * each `.crt` and `.key`, and `sa.key`),
  * each replaced as a whole. A leaf is made anew when its names or its subject are not the wanted ones, when it does not
  * belong to its key or to the authority, or within 30 days of its end; the authority's certificate is renewed for the same
  * key, so that leaves stay good. Throws when a key file cannot be read or the authority's certificate is not its key's.
@@ -61,14 +68,21 @@ const nodeSubject = (name: string): Subject => ({
 export function ensurePki(dir: string, options: PkiOptions): Pki {
   ensurePrivateDirectory(dir);
   const now = options.clock.now();
-  const authority = ensureAuthority(dir, now);
+  const authority = ensureAuthority(dir, 'ca', now);
+  const proxyAuthority = ensureAuthority(dir, 'front-proxy-ca', now);
   const names = servingNames(options);
   checkNames(names);
 
-  let renewAt = authority.end - renewBefore;
-  const leaf = (file: string, subject: Subject, usage: 'server' | 'client', san: readonly string[] = []): KeyPair => {
-    const kept = keptLeaf(dir, file, subject, san, authority, now);
-    const pair = kept ?? issueLeaf(authority.issuer, subject, usage, san, now);
+  let renewAt = Math.min(authority.end, proxyAuthority.end) - renewBefore;
+  const leaf = (
+    file: string,
+    subject: Subject,
+    usage: 'server' | 'client',
+    san: readonly string[] = [],
+    signer = authority,
+  ): KeyPair => {
+    const kept = keptLeaf(dir, file, subject, san, signer, now);
+    const pair = kept ?? issueLeaf(signer.issuer, subject, usage, san, now);
     if (!kept) {
       // The key first: a certificate without its key would look whole.
       writePrivateFile(dir, `${file}.key`, pair.key);
@@ -87,6 +101,10 @@ export function ensurePki(dir: string, options: PkiOptions): Pki {
     nodes: Object.fromEntries(
       (options.nodeNames ?? []).map((name) => [name, leaf(`node-${name}`, nodeSubject(name), 'client')]),
     ),
+    frontProxy: {
+      caCertificate: proxyAuthority.certificate,
+      ...leaf('front-proxy-client', clients['front-proxy-client'], 'client', [], proxyAuthority),
+    },
     serviceAccountKey: ensureServiceAccountKey(dir),
     renewAt,
     issueClient: (subject) => issueLeaf(authority.issuer, subject, 'client', [], options.clock.now()),
@@ -107,28 +125,28 @@ interface Authority {
   readonly end: number;
 }
 
-function ensureAuthority(dir: string, now: number): Authority {
-  const keyText = readIfThere(dir, 'ca.key');
-  const stored = readIfThere(dir, 'ca.crt');
-  const key = keyText === undefined ? newKey() : readKey(dir, 'ca.key', keyText);
-  const issuer: Issuer = { subject: authoritySubject, key, publicKey: createPublicKey(key) };
+function ensureAuthority(dir: string, file: keyof typeof authorities, now: number): Authority {
+  const keyText = readIfThere(dir, `${file}.key`);
+  const stored = readIfThere(dir, `${file}.crt`);
+  const key = keyText === undefined ? newKey() : readKey(dir, `${file}.key`, keyText);
+  const issuer: Issuer = { subject: authorities[file], key, publicKey: createPublicKey(key) };
   if (stored !== undefined) {
     const certificate = parse(stored);
     if (keyText === undefined || !certificate?.checkPrivateKey(key))
       throw new Error(
-        `${dir}/ca.crt does not belong to ${dir}/ca.key: every certificate of the cluster hangs on this pair. Restore both from a backup, or remove the directory to start with a new authority (all kubeconfigs must then be handed out again)`,
+        `${dir}/${file}.crt does not belong to ${dir}/${file}.key: every certificate it signed hangs on this pair. Restore both from a backup, or remove the directory to start with a new authority (all kubeconfigs must then be handed out again)`,
       );
     const end = Date.parse(certificate.validTo);
     if (end - renewBefore > now) return { certificate: stored, issuer, end };
   }
   const end = now + lifetime.authority;
   const certificate = signCertificate(
-    { subject: authoritySubject, usage: 'authority', notBefore: now - skew, notAfter: end },
+    { subject: authorities[file], usage: 'authority', notBefore: now - skew, notAfter: end },
     issuer.publicKey,
     issuer,
   );
-  if (keyText === undefined) writePrivateFile(dir, 'ca.key', exportKey(key));
-  writePrivateFile(dir, 'ca.crt', certificate);
+  if (keyText === undefined) writePrivateFile(dir, `${file}.key`, exportKey(key));
+  writePrivateFile(dir, `${file}.crt`, certificate);
   return { certificate, issuer, end };
 }
 

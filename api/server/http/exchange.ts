@@ -4,7 +4,9 @@ import type { Readable, Writable } from 'node:stream';
 /** Who is at the other end of a connection, as TLS knows it. */
 export interface Peer {
   readonly address: string;
-  readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[] };
+  readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[]; readonly uid?: string };
+  /** Where it chains to the authority of authenticating proxies. */
+  readonly proxyCertificate?: { readonly commonName: string };
 }
 
 /** One request and its answer, the same for HTTP/1.1 and HTTP/2. */

@@ -73,6 +73,7 @@ export async function admitCaller(
     bearerToken:
       bearer(header(exchange, 'authorization')) ?? webSocketBearer(header(exchange, 'sec-websocket-protocol')),
     certificate: exchange.peer.certificate,
+    proxyCertificate: exchange.peer.proxyCertificate,
     header: (name) => header(exchange, name),
     headerNames: () => Object.keys(exchange.headers),
     path: info.path,

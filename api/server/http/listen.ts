@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex, Writable } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
 import type { Exchange, Peer } from './exchange.js';
+import { peerReader } from './peer.js';
 
 export interface TlsOptions {
   /** PEM, leaf first. */
@@ -11,6 +12,8 @@ export interface TlsOptions {
   readonly key: string;
   /** PEM certificates that client certificates must chain to; absent: client certificates are not looked at. */
   readonly clientCa?: string;
+  /** PEM certificates that those of authenticating proxies must chain to; such a certificate is nobody's identity. */
+  readonly requestHeaderCa?: string;
 }
 
 export interface ListenOptions {
@@ -49,6 +52,8 @@ const connectionHeaders: ReadonlySet<string> = new Set([
 export function listen(options: ListenOptions): Promise<Listener> {
   const peers = new WeakMap<object, Peer>();
   const sockets = new Set<TLSSocket>();
+  const authorities = [options.tls.clientCa, options.tls.requestHeaderCa].filter((ca) => ca !== undefined);
+  const peerOf = peerReader(options.tls);
   const h1 = http.createServer({ keepAliveTimeout: 120_000 });
   // It never listens itself, and only what listens ends clients that do not finish their requests in time.
   h1.emit('listening');
@@ -61,7 +66,7 @@ export function listen(options: ListenOptions): Promise<Listener> {
     key: options.tls.key,
     minVersion: 'TLSv1.2',
     ALPNProtocols: ['h2', 'http/1.1'],
-    ...(options.tls.clientCa ? { ca: options.tls.clientCa, requestCert: true, rejectUnauthorized: false } : {}),
+    ...(authorities.length > 0 ? { ca: authorities, requestCert: true, rejectUnauthorized: false } : {}),
   });
 
   server.on('secureConnection', (socket) => {
@@ -123,27 +128,6 @@ function portError(error: NodeJS.ErrnoException, { bind, port }: ListenOptions):
   if (error.code === 'EADDRNOTAVAIL')
     return new Error(`cannot listen on ${bind}:${port}: this machine has no address ${bind}`, { cause: error });
   return error;
-}
-
-function peerOf(socket: TLSSocket): Peer {
-  const address = socket.remoteAddress ?? '';
-  if (!socket.authorized) return { address };
-  const { subject } = socket.getPeerCertificate();
-  const name: unknown = subject?.CN;
-  const commonName = Array.isArray(name) ? String(name[0]) : String(name ?? '');
-  if (commonName === '') return { address };
-  const organizations: unknown = subject.O;
-  return {
-    address,
-    certificate: {
-      commonName,
-      organizations: Array.isArray(organizations)
-        ? organizations.map(String)
-        : organizations
-          ? [String(organizations)]
-          : [],
-    },
-  };
 }
 
 /** Most requests never ask for their signal, and a reason of our own spares making an exception for each that ends. */

@@ -1,5 +1,6 @@
 import type { Clock, Random } from '@trimtab/machinery';
-import type { AdmissionPlugin, ObjectReader } from '../contracts.js';
+import type { AdmissionPlugin, Authorizer, ObjectReader, Strategy } from '../contracts.js';
+import type { WebhookCaller } from '../webhook/caller.js';
 import { persistentVolumeClaimResize } from './claim-resize.js';
 import { limitRanger } from './limit-ranger.js';
 import { namespaceLifecycle } from './namespace-lifecycle.js';
@@ -16,36 +17,72 @@ import { podSecurity } from './pod-security.js';
 import type { Follow } from './quota-ledger.js';
 import { resourceQuota } from './resource-quota.js';
 import { serviceAccountPlugin } from './service-account.js';
+import { type FollowAll, webhookAdmission } from './webhooks/plugins.js';
+import { webhookConfigurationStrategy } from './webhooks/validate-configuration.js';
 
 export interface AdmissionOptions {
   readonly reader: ObjectReader;
   readonly clock: Clock;
   readonly random: Random;
   readonly follow: Follow;
-  /** Run after the built-in mutating plugins and before ResourceQuota: webhooks, policies, the RBAC escalation check. */
+  readonly followAll: FollowAll;
+  readonly authorizer: Authorizer;
+  /** Made when the first webhook is to be called. */
+  readonly webhooks: () => WebhookCaller | Promise<WebhookCaller>;
+  /** Run after the built-in mutating plugins and before policies and webhooks: the RBAC escalation check. */
   readonly extra?: readonly AdmissionPlugin[];
-  /** Names of built-in plugins to leave out. */
+  /** Names of plugins to leave out. */
   readonly disabled?: readonly string[];
+  /** Names of plugins to run that are off by default. */
+  readonly enabled?: readonly string[];
 }
 
-/** The admission plugins that Kubernetes runs by default, in its order; ResourceQuota, which charges, comes last. */
+/**
+ * The admission plugins that Kubernetes runs by default, in its order (kubernetes: kubeapiserver/options
+ * AllOrderedPlugins). Every one of them mutates before any of them validates; ResourceQuota, which charges, comes last.
+ */
 export function builtinAdmission(options: AdmissionOptions): readonly AdmissionPlugin[] {
-  const { reader, clock, random, follow, extra = [], disabled = [] } = options;
-  const all = [
-    namespaceLifecycle(reader),
-    limitRanger(reader),
-    serviceAccountPlugin(reader, clock, random),
-    nodeRestriction(reader),
-    taintNodesByCondition,
-    podSecurity(reader),
-    priority(reader),
-    defaultTolerationSeconds,
-    defaultStorageClass(reader),
-    persistentVolumeClaimResize(reader),
-    runtimeClass(reader),
-    defaultIngressClass(reader),
-    ...extra,
-    resourceQuota(reader, clock, follow),
+  const { reader, clock, random, follow, extra = [], disabled = [], enabled = [] } = options;
+  const webhooks = webhookAdmission({
+    ...options,
+    caller: options.webhooks,
+    conditions: async () => (await import('./policies/match-conditions.js')).celConditions(options),
+  });
+  const on = true;
+  const order: readonly (readonly [plugin: AdmissionPlugin, byDefault: boolean])[] = [
+    [namespaceLifecycle(reader), on],
+    [limitRanger(reader), on],
+    [serviceAccountPlugin(reader, clock, random), on],
+    [nodeRestriction(reader), on],
+    [taintNodesByCondition, on],
+    [podSecurity(reader), on],
+    [priority(reader), on],
+    [defaultTolerationSeconds, on],
+    [defaultStorageClass(reader), on],
+    [persistentVolumeClaimResize(reader), on],
+    [runtimeClass(reader), on],
+    [defaultIngressClass(reader), on],
+    ...extra.map((plugin) => [plugin, on] as const),
+    [webhooks.mutating, on],
+    [webhooks.validating, on],
+    [resourceQuota(reader, clock, follow), on],
   ];
-  return all.filter((plugin) => !disabled.includes(plugin.name));
+  return order
+    .filter(([{ name }, byDefault]) => (byDefault ? !disabled.includes(name) : enabled.includes(name)))
+    .map(([plugin]) => plugin);
+}
+
+type Strategies = Readonly<Record<string, Strategy>>;
+
+/** The rules of the kinds that configure admission, over those of all kinds. */
+export function admissionStrategies(strategies: Strategies): Strategies {
+  const webhooks = webhookConfigurationStrategy(() => undefined);
+  const own: Strategies = {
+    'admissionregistration.k8s.io/mutatingwebhookconfigurations': webhooks,
+    'admissionregistration.k8s.io/validatingwebhookconfigurations': webhooks,
+  };
+  return {
+    ...strategies,
+    ...Object.fromEntries(Object.entries(own).map(([name, rules]) => [name, { ...strategies[name], ...rules }])),
+  };
 }

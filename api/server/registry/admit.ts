@@ -1,8 +1,13 @@
+import type { DeleteOptions, WriteOptions } from '@trimtab/client';
 import type { KubeObject } from '@trimtab/machinery';
-import type { AdmissionAttributes } from '../contracts.js';
+import type { AdmissionAttributes, AdmissionRequest, Reinvocation } from '../contracts.js';
 import type { Registry, RequestContext, Target } from './context.js';
 
-export type AdmissionInput = Pick<AdmissionAttributes, 'operation' | 'object' | 'oldObject' | 'dryRun'>;
+export interface AdmissionInput extends Pick<AdmissionAttributes, 'operation' | 'object' | 'oldObject' | 'dryRun'> {
+  readonly options?: WriteOptions | DeleteOptions;
+}
+
+const noOptions = {};
 
 /** Spelled out field by field: every plugin of every write reads one of these, and spreads make them slow to make and read. */
 function attributes(
@@ -10,6 +15,7 @@ function attributes(
   { kind, namespace, name, subresource }: Target,
   { operation, oldObject, dryRun }: AdmissionInput,
   object: KubeObject | undefined,
+  request: AdmissionRequest,
 ): AdmissionAttributes {
   return {
     operation,
@@ -21,26 +27,57 @@ function attributes(
     dryRun,
     object,
     oldObject,
+    request,
     warn: (message) => context.warn(message),
   };
 }
 
-/** Runs every mutating plugin in turn; gives the object to go on with. */
-export async function mutate(
+const once: Reinvocation = { again: false, wanted: false, memory: new Map() };
+
+function requestOf(
+  { kinds }: Registry,
+  context: RequestContext,
+  { kind }: Target,
+  { options = noOptions }: AdmissionInput,
+  reinvocation: Reinvocation,
+): AdmissionRequest {
+  return { kind, kinds, options, reinvocation, annotate: (key, value) => context.annotate?.(key, value) };
+}
+
+/**
+ * Runs every mutating plugin in turn, and all of them a second time when one has asked for it; gives the object to go on
+ * with. A deletion has none, and nothing to mutate: plugins may still refuse it.
+ */
+export async function mutate<T extends KubeObject | undefined>(
   registry: Registry,
   context: RequestContext,
   target: Target,
-  input: AdmissionInput & { readonly object: KubeObject },
-): Promise<KubeObject> {
+  input: AdmissionInput & { readonly object: T },
+): Promise<T> {
+  const reinvocation = { again: false, wanted: false, memory: new Map<string, unknown>() };
+  const object = await mutateOnce(registry, context, target, input, reinvocation);
+  if (!reinvocation.wanted) return object as T;
+  const second = { again: true, wanted: false, memory: reinvocation.memory };
+  return (await mutateOnce(registry, context, target, { ...input, object }, second)) as T;
+}
+
+async function mutateOnce(
+  registry: Registry,
+  context: RequestContext,
+  target: Target,
+  input: AdmissionInput,
+  reinvocation: Reinvocation,
+): Promise<KubeObject | undefined> {
+  const request = requestOf(registry, context, target, input, reinvocation);
   let { object } = input;
-  let shown = attributes(context, target, input, object);
+  let shown = attributes(context, target, input, object, request);
   for (const plugin of registry.admission) {
     if (!plugin.mutate) continue;
     const given = plugin.mutate(shown);
     const next = given instanceof Promise ? await given : given;
     if (next === object) continue;
     object = next;
-    shown = attributes(context, target, input, object);
+    shown = attributes(context, target, input, object, request);
   }
   return object;
 }
@@ -52,9 +89,22 @@ export async function validate(
   target: Target,
   input: AdmissionInput,
 ): Promise<void> {
-  const shown = attributes(context, target, input, input.object);
+  const request = requestOf(registry, context, target, input, once);
+  const shown = attributes(context, target, input, input.object, request);
   for (const plugin of registry.admission) {
     const verdict = plugin.validate?.(shown);
     if (verdict instanceof Promise) await verdict;
   }
+}
+
+/** Both at once, for what is answered and not stored; gives the object to answer to. */
+export async function admit<T extends KubeObject | undefined>(
+  registry: Registry,
+  context: RequestContext,
+  target: Target,
+  input: AdmissionInput & { readonly object: T },
+): Promise<T> {
+  const object = await mutate(registry, context, target, input);
+  await validate(registry, context, target, { ...input, object });
+  return object;
 }

@@ -66,7 +66,7 @@ async function createNamed(
 
   let object = metadataForCreate(kind, typed(kind, given), name, now, registry.random);
   object = strategy.default?.(object) ?? object;
-  object = await mutate(registry, context, target, { operation: 'CREATE', object, dryRun });
+  object = await mutate(registry, context, target, { operation: 'CREATE', object, dryRun, options });
   object = strategy.prepareForCreate?.(object, { now, user: context.user }) ?? object;
   object = strategy.default?.(object) ?? object;
 
@@ -84,7 +84,7 @@ async function createNamed(
         subresource: '',
       });
     if (registry.store.pending(key)) throw alreadyExists(resourceName(kind), name);
-    await validate(registry, context, target, { operation: 'CREATE', object, dryRun });
+    await validate(registry, context, target, { operation: 'CREATE', object, dryRun, options });
     if (dryRun) return object;
     const commit = await registry.store.commit([
       { type: 'put', key, object: kind.storage.toStorage(object), expect: 0 },

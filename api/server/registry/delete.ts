@@ -1,7 +1,7 @@
 import type { DeleteOptions, ListOptions } from '@trimtab/client';
 import { conflict, isReason, type KubeObject, notFound, type Status, timestamp } from '@trimtab/machinery';
 import { ConflictError } from '@trimtab/store';
-import { validate } from './admit.js';
+import { admit } from './admit.js';
 import { type Registry, type RequestContext, resourceName, storeKey, type Target, withMetadata } from './context.js';
 import { listObjects } from './read.js';
 import type { ServedKind } from './served-kind.js';
@@ -39,7 +39,7 @@ export async function deleteObject(
     if (!entry) throw notFound(resourceName(kind), name);
     const old = kind.storage.fromStorage(entry.object);
     checkPreconditions(kind, old, options);
-    await validate(registry, context, target, { operation: 'DELETE', oldObject: old, dryRun });
+    await admit(registry, context, target, { operation: 'DELETE', object: undefined, oldObject: old, dryRun, options });
     const marked = markForDeletion(kind, old, options, registry.clock.now());
     if (dryRun) return { object: marked ?? old, gone: marked === undefined };
     if (marked === old) return { object: old, gone: false };

@@ -94,7 +94,7 @@ async function updateOnce(
   let object = metadataForUpdate(typed(kind, wanted), old);
   object = strategy.default?.(object) ?? object;
   object = resetForSubresource(kind, subresource, object, old);
-  object = await mutate(registry, context, target, { operation: 'UPDATE', object, oldObject: old, dryRun });
+  object = await mutate(registry, context, target, { operation: 'UPDATE', object, oldObject: old, dryRun, options });
   object = resetForSubresource(kind, subresource, object, old);
   object = strategy.prepareForUpdate?.(object, old, subresource) ?? object;
   object = strategy.default?.(object) ?? object;
@@ -116,7 +116,7 @@ async function updateOnce(
         now: registry.clock.now(),
         subresource,
       });
-    await validate(registry, context, target, { operation: 'UPDATE', object, oldObject: old, dryRun });
+    await validate(registry, context, target, { operation: 'UPDATE', object, oldObject: old, dryRun, options });
     if (dryRun) return object;
     const together = options.together?.(old) ?? [];
     const key = storeKey(kind, namespace, name);

@@ -7,6 +7,7 @@ import { withoutConnectionHeaders } from '../http/listen.js';
 import type { Call, HttpParts } from '../http/parts.js';
 import type { Registry, Target } from '../registry/context.js';
 import { getObject } from '../registry/read.js';
+import { admitConnect } from './admit-connect.js';
 import { type StreamTarget, streamTarget } from './target.js';
 
 interface Port {
@@ -34,6 +35,7 @@ interface Slice extends KubeObject {
  */
 export async function serveProxy(parts: HttpParts, call: Call, target: Target): Promise<void> {
   const place = parseProxyName(target.name);
+  await admitConnect(parts, call, target, { path: restOf(call).split('?')[0] });
   const { pod, port } =
     target.kind.storage.resource === '/services'
       ? await endpointOf(parts, target, place)

@@ -1,7 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { AttachOptions, ExecOptions, ProcessStreams } from '@trimtab/client';
-import { badRequest, invalid, type KubeObject, methodNotAllowed, StatusError } from '@trimtab/machinery';
+import { badRequest, invalid, methodNotAllowed, StatusError } from '@trimtab/machinery';
 import { statusHeaders, statusOf, Warnings } from '../http/answer.js';
 import { pathNotFound } from '../http/answers.js';
 import type { Peer } from '../http/exchange.js';
@@ -9,10 +9,10 @@ import { admitCaller } from '../http/handle.js';
 import { requestLabels } from '../http/metrics.js';
 import type { Call, HttpParts } from '../http/parts.js';
 import { isTrue, parseRequest } from '../http/request-info.js';
-import { validate } from '../registry/admit.js';
 import type { Target } from '../registry/context.js';
 import { newUid } from '../registry/names.js';
 import { getObject } from '../registry/read.js';
+import { admitConnect } from './admit-connect.js';
 import { chooseProtocol } from './channels.js';
 import { portForwardProtocol, servePortForward } from './port-forward.js';
 import { joinProcess, type RemoteEnds, refuse } from './session.js';
@@ -189,10 +189,4 @@ async function portForward(parts: HttpParts, call: Call, target: Target, upgrade
   const name = requested.includes(protocol.name) ? protocol.name : portForwardProtocol;
   const ws = await acceptWebSocket(upgrade.request, upgrade.socket, upgrade.head, name);
   return serveWebSocketPorts(ws, protocol, ports, place);
-}
-
-async function admitConnect(parts: HttpParts, call: Call, target: Target, options: object): Promise<void> {
-  const { type } = target.kind.subresources[target.subresource]!;
-  const object = { apiVersion: 'v1', kind: type.kind, metadata: {}, ...options } as KubeObject;
-  await validate(parts.registry, call.context, target, { operation: 'CONNECT', object, dryRun: false });
 }

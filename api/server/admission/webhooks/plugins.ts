@@ -1,0 +1,73 @@
+import type { Random } from '@trimtab/machinery';
+import type { ObjectChange } from '../../authorization/store-feed.js';
+import type { AdmissionPlugin, Authorizer, ObjectReader } from '../../contracts.js';
+import type { WebhookCaller } from '../../webhook/caller.js';
+import type { ConditionMatcher } from '../dynamic/conditions.js';
+import { isExempt } from '../dynamic/rules.js';
+import type { FullAttributes } from '../dynamic/view.js';
+import { HookIndex } from './hook-index.js';
+
+/** Tells of what there is of a resource and of every change from now on. */
+export type FollowAll = (resource: string, apply: (change: ObjectChange) => void) => void;
+
+export interface WebhookAdmissionOptions {
+  readonly reader: ObjectReader;
+  readonly random: Random;
+  readonly authorizer: Authorizer;
+  readonly followAll: FollowAll;
+  /** Asked for once, when the first webhook is to be called. */
+  readonly caller: () => WebhookCaller | Promise<WebhookCaller>;
+  readonly conditions: () => Promise<ConditionMatcher>;
+}
+
+const group = 'admissionregistration.k8s.io';
+
+/** Nothing of what calls webhooks is loaded before there is one. */
+export function webhookAdmission(options: WebhookAdmissionOptions): {
+  readonly mutating: AdmissionPlugin;
+  readonly validating: AdmissionPlugin;
+} {
+  const { reader, random, authorizer, followAll } = options;
+  const index = (resource: string) => {
+    const hooks = new HookIndex();
+    followAll(`${group}/${resource}`, (change) => hooks.apply(change));
+    return hooks;
+  };
+  const mutating = index('mutatingwebhookconfigurations');
+  const validating = index('validatingwebhookconfigurations');
+  let parts: Promise<{ readonly caller: WebhookCaller; readonly conditions: ConditionMatcher }> | undefined;
+  const load = async () => {
+    parts ??= Promise.all([options.caller(), options.conditions()]).then(([caller, conditions]) => ({
+      caller,
+      conditions,
+    }));
+    const { caller, conditions } = await parts;
+    return { dispatch: { reader, random, authorizer, caller }, conditions };
+  };
+  return {
+    mutating: {
+      name: 'MutatingAdmissionWebhook',
+      mutate(attributes) {
+        const { hooks } = mutating;
+        if (hooks.length === 0 || isExempt(attributes.type) || !attributes.request) return attributes.object;
+        return (async () => {
+          const { dispatch, conditions } = await load();
+          const { callMutating } = await import('./mutating.js');
+          return callMutating(hooks, attributes as FullAttributes, dispatch, conditions);
+        })();
+      },
+    },
+    validating: {
+      name: 'ValidatingAdmissionWebhook',
+      validate(attributes) {
+        const { hooks } = validating;
+        if (hooks.length === 0 || isExempt(attributes.type) || !attributes.request) return undefined;
+        return (async () => {
+          const { dispatch, conditions } = await load();
+          const { callValidating } = await import('./validating.js');
+          await callValidating(hooks, attributes as FullAttributes, dispatch, conditions);
+        })();
+      },
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Clock } from '@trimtab/machinery';
+import { memoryEngine, openStore, type Store, type StoreEvent } from '@trimtab/store';
+import type { Cause, Trace } from './trace.js';
+
+/** What is being looked at by whoever runs; kept across promises. */
+export const causes = new AsyncLocalStorage<Cause>();
+
+/** A store in memory that writes down who changed what, and doors to it by actor. */
+export interface Ledger {
+  readonly store: Store;
+  /** The same store; commits through it are `actor`'s. */
+  door(actor: string): Store;
+  /** When the last commit was, in virtual time. */
+  readonly lastWriteAt: number;
+}
+
+interface Author {
+  readonly actor: string;
+  readonly cause: Cause | undefined;
+}
+
+/** Every change is in the trace before anybody is told of it. */
+export async function openLedger(clock: Clock, trace: Trace): Promise<Ledger> {
+  const store = await openStore({ engine: memoryEngine(), clock });
+  const authors = new Map<number, Author>();
+  const followed = new Set<string>();
+  let accepted = store.revision;
+  let lastWriteAt = clock.now();
+  const record = ({ type, revision, key, object, previous }: StoreEvent): void => {
+    lastWriteAt = clock.now();
+    const author = authors.get(revision);
+    trace.add({
+      type: 'write',
+      at: lastWriteAt,
+      revision,
+      actor: author?.actor ?? '',
+      verb: type === 'delete' ? 'delete' : previous ? 'update' : 'create',
+      resource: key.resource,
+      key: key.namespace ? `${key.namespace}/${key.name}` : key.name,
+      object,
+      ...(previous ? { previous } : {}),
+      ...(author?.cause ? { cause: author.cause } : {}),
+    });
+  };
+  // Watchers of a resource are told in the order they came, and this one comes first.
+  const follow = (resource: string): void => {
+    if (followed.has(resource)) return;
+    followed.add(resource);
+    store.watch({ resource }, store.revision).subscribe(record);
+  };
+  const door = (actor: string): Store =>
+    new Proxy(store, {
+      get(target, property) {
+        if (property === 'watch')
+          return (scope: Parameters<Store['watch']>[0], from: number) => {
+            follow(scope.resource);
+            return target.watch(scope, from);
+          };
+        if (property === 'commit')
+          return (operations: Parameters<Store['commit']>[0]) => {
+            for (const { key } of operations) follow(key.resource);
+            const changing = operations.find(({ type }) => type !== 'check');
+            const before = changing && target.pending(changing.key)?.revision;
+            const committed = target.commit(operations);
+            const after = changing && target.pending(changing.key)?.revision;
+            if (before !== after) {
+              accepted = after ?? accepted + 1;
+              authors.set(accepted, { actor, cause: causes.getStore() });
+            }
+            return committed;
+          };
+        const value: unknown = Reflect.get(target, property, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  return {
+    store: door(''),
+    door,
+    get lastWriteAt() {
+      return lastWriteAt;
+    },
+  };
+}

@@ -1,0 +1,197 @@
+import {
+  type ApiCall,
+  CallingClient,
+  type Client,
+  callKey,
+  isWrite,
+  type ListOptions,
+  perform,
+  requestVerb,
+  type WatchEvent,
+  type WatchOptions,
+} from '@trimtab/client';
+import { joinKey, type KubeObject, keyOf, type ResourceType, StatusError } from '@trimtab/machinery';
+import { Observable } from 'rxjs';
+
+/** A watch event on its way to a process. */
+export interface LinkEvent {
+  readonly type: ResourceType;
+  readonly event: Exclude<WatchEvent, { type: 'BOOKMARK' }>;
+  /** Breaks the stream it came by off, with this error. */
+  fail(error: StatusError): void;
+}
+
+/** A past that a process is shown: its lists and watches stand at `revision` until `until` resolves. */
+export interface Past {
+  readonly revision: string;
+  readonly until: Promise<void>;
+}
+
+/** What happens between a process and the server. Each may delay, repeat, drop or refuse what it is handed. */
+export interface LinkFaults {
+  write?(call: ApiCall, send: () => Promise<unknown>): Promise<unknown>;
+  read?(call: ApiCall, send: () => Promise<unknown>): Promise<unknown>;
+  event?(event: LinkEvent, deliver: () => void): void;
+  past?(): Past | undefined;
+}
+
+export interface LinkObserver {
+  /** Before each request. */
+  requested(call: ApiCall): void;
+  refused(call: ApiCall, error: unknown): void;
+  delivered(type: ResourceType, event: WatchEvent): void;
+}
+
+/** Never settles: what a process that is no more would have waited for. */
+const never = (): Promise<never> => new Promise(() => {});
+
+/**
+ * A process's line to the server: while it is up a client like any other; once {@link cut}, nothing is answered or told
+ * any more. While {@link hold} is in force, everything waits.
+ */
+export class Link extends CallingClient {
+  faults: LinkFaults = {};
+  readonly #inner: Client;
+  readonly #observer: LinkObserver;
+  #cut = false;
+  #held: Promise<void> | undefined;
+  #release: () => void = () => {};
+  readonly #onRelease: (() => void)[] = [];
+
+  constructor(inner: Client, observer: LinkObserver) {
+    super();
+    this.#inner = inner;
+    this.#observer = observer;
+  }
+
+  get isCut(): boolean {
+    return this.#cut;
+  }
+
+  cut(): void {
+    this.#cut = true;
+  }
+
+  hold(): void {
+    this.#held ??= new Promise((resolve) => {
+      this.#release = resolve;
+    });
+  }
+
+  release(): void {
+    this.#held = undefined;
+    this.#release();
+    for (const deliver of this.#onRelease.splice(0)) deliver();
+  }
+
+  async call(call: ApiCall): Promise<unknown> {
+    if (this.#cut) return never();
+    this.#observer.requested(call);
+    if (this.#held) await this.#held;
+    if (this.#cut) return never();
+    const { write, read } = this.faults;
+    const fault = isWrite(call) ? write : read;
+    const send = () => perform(this.#inner, this.#dated(call));
+    try {
+      const answer = await (fault ? fault(call, send) : send());
+      if (this.#held) await this.#held;
+      return this.#cut ? never() : answer;
+    } catch (error) {
+      if (this.#cut) return never();
+      this.#observer.refused(call, error);
+      throw error;
+    }
+  }
+
+  watch<T extends KubeObject>(type: ResourceType<T>, options: WatchOptions = {}): Observable<WatchEvent<T>> {
+    return new Observable<WatchEvent<T>>((subscriber) => {
+      let inner: { unsubscribe(): void } | undefined;
+      const fail = (error: unknown) => {
+        inner?.unsubscribe();
+        this.#when(() => subscriber.error(error));
+      };
+      const tell = (event: WatchEvent<T>) =>
+        this.#when(() => {
+          if (subscriber.closed) return;
+          this.#observer.delivered(type as unknown as ResourceType, event);
+          subscriber.next(event);
+        });
+      const follow = (from: WatchOptions) => {
+        if (subscriber.closed || this.#cut) return;
+        inner = this.#inner.watch(type, from).subscribe({
+          next: (event) => {
+            if (event.type === 'BOOKMARK' || !this.faults.event) tell(event);
+            else this.faults.event({ type: type as unknown as ResourceType, event, fail }, () => tell(event));
+          },
+          error: fail,
+          complete: () => this.#when(() => subscriber.complete()),
+        });
+      };
+      const past = this.faults.past?.();
+      if (past) void this.#showPast(type, options, past, tell, fail).then(follow, fail);
+      else follow(options);
+      return () => inner?.unsubscribe();
+    });
+  }
+
+  /** A list of the past, while that is what is shown. */
+  #dated(call: ApiCall): ApiCall {
+    const past = call.verb === 'list' ? this.faults.past?.() : undefined;
+    if (!past || call.verb !== 'list') return call;
+    return { ...call, options: exactly(call.options, past.revision) };
+  }
+
+  #when(deliver: () => void): void {
+    if (this.#cut) return;
+    if (this.#held) this.#onRelease.push(() => this.#cut || deliver());
+    else deliver();
+  }
+
+  /** Tells what was there, waits until the past is over, and gives where to go on from. */
+  async #showPast<T extends KubeObject>(
+    type: ResourceType<T>,
+    options: WatchOptions,
+    { revision, until }: Past,
+    tell: (event: WatchEvent<T>) => void,
+    fail: (error: unknown) => void,
+  ): Promise<WatchOptions> {
+    const { sendInitialEvents, resourceVersionMatch: _, ...rest } = options;
+    if (sendInitialEvents) {
+      const listed = await this.#inner.list(type, exactly(rest, revision)).catch(fail);
+      for (const object of listed?.items ?? []) tell({ type: 'ADDED', object });
+      const annotations = { 'k8s.io/initial-events-end': 'true' };
+      tell({ type: 'BOOKMARK', object: { metadata: { resourceVersion: revision, annotations } } });
+    }
+    await until;
+    return { ...rest, ...(sendInitialEvents ? { resourceVersion: revision } : {}) };
+  }
+}
+
+function exactly(options: ListOptions, revision: string): ListOptions {
+  const { continue: _, limit: __, ...scope } = options;
+  return { ...scope, resourceVersion: revision, resourceVersionMatch: 'Exact' };
+}
+
+/** `create pods ns/web-0`, `update deployments/scale ns/web`. */
+export function callText(call: ApiCall): string {
+  if (call.verb === 'raw') return `get ${call.path}`;
+  const named = callKey(call);
+  const scope = 'namespace' in call.options ? call.options.namespace : undefined;
+  const generated = 'object' in call ? call.object.metadata.generateName : undefined;
+  const name = named ? joinKey({ ...named, name: named.name || `${generated ?? ''}?` }) : (scope ?? '');
+  const sub =
+    call.verb === 'subresource'
+      ? call.subresource
+      : 'subresource' in call.options
+        ? call.options.subresource
+        : undefined;
+  return `${requestVerb(call)} ${call.type.resource}${sub ? `/${String(sub)}` : ''} ${name}`.trimEnd();
+}
+
+export const resourceOf = (call: ApiCall): string => (call.verb === 'raw' ? '' : call.type.resource);
+
+export const eventKey = (event: WatchEvent): string => keyOf(event.object);
+
+/** The reason of an error, and what it says. */
+export const reasonOf = (error: unknown): string =>
+  error instanceof StatusError ? `${error.status.reason ?? error.code}: ${error.message}` : String(error);

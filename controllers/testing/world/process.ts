@@ -1,0 +1,234 @@
+import { type Client, Informers } from '@trimtab/client';
+import { type ControllerDefinition, type ControllerMetrics, runControllers } from '@trimtab/framework';
+import { type Clock, joinKey, type Logger, type Random, StatusError, seededRandom } from '@trimtab/machinery';
+import { causes } from './ledger.js';
+import { callText, eventKey, Link, reasonOf, resourceOf } from './link.js';
+import type { Trace } from './trace.js';
+
+/** What a process's controllers are made with. */
+export interface Parts {
+  readonly client: Client;
+  readonly informers: Informers;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** A controller, or how to make one from what its process has. */
+export type ControllerSource = ControllerDefinition | ((parts: Parts) => ControllerDefinition);
+
+export interface ProcessOptions {
+  readonly name: string;
+  readonly controllers: readonly ControllerSource[];
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly trace: Trace;
+  readonly seed: number;
+  /** Keep track of what each write was made on account of. */
+  readonly causes: boolean;
+  /** Requests without any virtual time passing, after which the process is stopped as a hot loop. */
+  readonly burst?: number;
+}
+
+/** Far more than any controller needs in one instant; without a limit a loop of promises would hang the test. */
+const BURST = 5_000;
+
+/**
+ * Controllers as one process: with informers, clock and line to the server of its own, so that it can be killed between
+ * any two of its steps, held, and started anew with nothing remembered.
+ */
+export class Process {
+  readonly #options: ProcessOptions;
+  #link!: Link;
+  #offset = 0;
+  #lives = 0;
+  #burst = { at: 0, requests: 0 };
+  #heldTimers: (() => void)[] | undefined;
+  #running = false;
+  /** Evaluations begun, over all lives. */
+  reconciles = 0;
+  /** Requests sent, over all lives; those about events left out. */
+  requests = 0;
+  /** Why it was stopped by itself. */
+  hotLoop: string | undefined;
+  /** Errors of decisions themselves, as `controller key: message`: anything that is not the server's refusal. */
+  readonly thrown: string[] = [];
+
+  constructor(options: ProcessOptions) {
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  get link(): Link {
+    return this.#link;
+  }
+
+  get isRunning(): boolean {
+    return this.#running;
+  }
+
+  start(faults: Link['faults'] = {}): void {
+    if (this.#running) throw new Error(`${this.name} runs already`);
+    this.#running = true;
+    this.#lives++;
+    const { client, trace, clock: world, logger, controllers, seed, name } = this.#options;
+    trace.add({ type: 'step', at: world.now(), actor: name, message: `${name} starts` });
+    const link = new Link(client, {
+      requested: (call) => this.#count(callText(call), resourceOf(call) === 'events'),
+      refused: (call, error) =>
+        trace.isKept &&
+        trace.add({
+          type: 'refused',
+          at: world.now(),
+          actor: name,
+          request: callText(call),
+          reason: reasonOf(error),
+          ...this.#cause(),
+        }),
+      delivered: (type, event) =>
+        trace.isKept &&
+        event.type !== 'BOOKMARK' &&
+        trace.add({
+          type: 'event',
+          at: world.now(),
+          actor: name,
+          what: event.type,
+          resource: type.resource,
+          key: eventKey(event),
+          revision: event.object.metadata.resourceVersion ?? '',
+        }),
+    });
+    link.faults = faults;
+    this.#link = link;
+    const clock = this.#clockOf(link);
+    const random = seededRandom(seed * 7_919 + this.#lives);
+    const informers = new Informers({ client: link, clock, random, logger });
+    const parts: Parts = { client: link, informers, clock, random, logger: this.#loggerOf(link) };
+    const definitions = controllers.map((source) =>
+      this.#watched(typeof source === 'function' ? source(parts) : source),
+    );
+    runControllers(definitions, { ...parts, metrics: this.#metrics(link) });
+    informers.start();
+  }
+
+  /** As `kill -9`: nothing it has begun goes on, nothing is told it any more. */
+  crash(): void {
+    if (!this.#running) return;
+    this.#running = false;
+    this.#link.cut();
+    this.#heldTimers = undefined;
+    const { trace, clock, name } = this.#options;
+    trace.add({ type: 'step', at: clock.now(), actor: name, message: `${name} ends` });
+  }
+
+  restart(faults: Link['faults'] = {}): void {
+    this.crash();
+    this.start(faults);
+  }
+
+  /** Stops in mid-step (a long pause of its machine) until {@link resume}. */
+  pause(): void {
+    this.#link.hold();
+    this.#heldTimers ??= [];
+  }
+
+  resume(): void {
+    const due = this.#heldTimers ?? [];
+    this.#heldTimers = undefined;
+    this.#link.release();
+    for (const fn of due) fn();
+  }
+
+  /** Its clock from now on shows this much more, or less. */
+  jump(ms: number): void {
+    this.#offset += ms;
+  }
+
+  #clockOf(link: Link): Clock {
+    const { clock } = this.#options;
+    return {
+      now: () => clock.now() + this.#offset,
+      after: (ms, fn) =>
+        clock.after(ms, () => {
+          if (link.isCut) return;
+          if (this.#heldTimers) this.#heldTimers.push(() => link.isCut || fn());
+          else fn();
+        }),
+    };
+  }
+
+  #count(request: string, aside: boolean): void {
+    const now = this.#options.clock.now();
+    if (!aside) this.requests++;
+    if (this.#burst.at !== now) this.#burst = { at: now, requests: 0 };
+    if (++this.#burst.requests <= (this.#options.burst ?? BURST)) return;
+    this.hotLoop = `${this.#burst.requests} requests in one instant, the last ${request}`;
+    this.crash();
+  }
+
+  #cause(): { readonly cause?: { readonly controller: string; readonly key: string } } {
+    const cause = causes.getStore();
+    return cause ? { cause } : {};
+  }
+
+  /** The same controller, whose every evaluation is seen. */
+  #watched(definition: ControllerDefinition): ControllerDefinition {
+    const { trace, clock, name: actor } = this.#options;
+    const { name, observe } = definition;
+    return {
+      ...definition,
+      observe: (view, client) => {
+        this.reconciles++;
+        const key = joinKey(view.key);
+        const error = view.failure?.error;
+        if (error && !(error instanceof StatusError)) this.thrown.push(`${name} ${key}: ${error.message}`);
+        if (trace.isKept)
+          trace.add({
+            type: 'reconcile',
+            at: clock.now(),
+            actor,
+            controller: name,
+            key,
+            asOf: view.asOf,
+            attempt: view.attempt,
+          });
+        if (this.#options.causes) causes.enterWith({ controller: name, key });
+        return observe?.(view, client) ?? Promise.resolve(undefined);
+      },
+    };
+  }
+
+  #metrics(link: Link): ControllerMetrics {
+    const { trace, clock, name: actor } = this.#options;
+    return {
+      transitioned: (controller, key, from, to) =>
+        link.isCut || trace.add({ type: 'transition', at: clock.now(), actor, controller, key, from, to }),
+    };
+  }
+
+  #loggerOf(link: Link): Logger {
+    const { trace, clock, name: actor, logger } = this.#options;
+    const say = (message: string, fields: object) =>
+      link.isCut ||
+      !trace.isKept ||
+      trace.add({ type: 'log', at: clock.now(), actor, message: `${message} ${JSON.stringify(fields)}` });
+    const made: Logger = {
+      debug: () => {},
+      info: (fields, message) => logger.info(fields, message),
+      warn: (fields, message) => {
+        say(message, fields);
+        logger.warn(fields, message);
+      },
+      error: (fields, message) => {
+        say(message, fields);
+        logger.error(fields, message);
+      },
+      child: () => made,
+    };
+    return made;
+  }
+}

@@ -22,24 +22,32 @@ const maxWarnings = 4096;
 const shortWarning = 256;
 
 /**
- * Each distinct text once. What does not fit into 4,096 characters is cut short, and what then does not either is left out
- * (apiserver: filters/warning.go): a body may be wrong about a hundred thousand things.
+ * Each distinct text once. When they come to more than 4,096 characters each is cut to 256, and what does not fit then either
+ * is left out (apiserver: filters/warning.go): a body may be wrong about a hundred thousand things.
  */
 export class Warnings {
   readonly #texts = new Set<string>();
-  #left = maxWarnings;
+  #length = 0;
+  #cut = false;
 
   add(text: string): void {
-    if (this.#left === 0) return;
+    if (this.#cut && this.#length >= maxWarnings) return;
     const clean = text.replace(/[\r\n]+/g, ' ');
-    if (clean === '' || this.#texts.has(clean)) return;
-    const kept = clean.length > this.#left ? clean.slice(0, shortWarning) : clean;
-    if (kept.length > this.#left) {
-      this.#left = 0;
-      return;
+    if (clean === '') return;
+    if (!this.#cut && this.#length + clean.length > maxWarnings) {
+      this.#cut = true;
+      this.#length = 0;
+      const before = [...this.#texts];
+      this.#texts.clear();
+      for (const each of before) this.#keep(each.slice(0, shortWarning));
     }
-    this.#left -= kept.length;
-    this.#texts.add(kept);
+    this.#keep(this.#cut ? clean.slice(0, shortWarning) : clean);
+  }
+
+  #keep(text: string): void {
+    if (this.#texts.has(text) || (this.#cut && this.#length >= maxWarnings)) return;
+    this.#texts.add(text);
+    this.#length += text.length;
   }
 
   get texts(): readonly string[] {

@@ -58,15 +58,18 @@ const patchTypes: Readonly<Record<string, Patch['type']>> = {
   'application/apply-patch+yaml': 'apply',
 };
 
-export async function readPatch(exchange: Exchange): Promise<Patch> {
+/** A patch and the fields its text names twice. */
+export async function readPatch(
+  exchange: Exchange,
+): Promise<{ readonly patch: Patch; readonly duplicates: readonly string[] }> {
   const media = bodyType(exchange);
   const type = patchTypes[media];
   if (!type)
     throw unsupportedMediaType(
       `the body of the request was in an unknown format - accepted media types include: ${Object.keys(patchTypes).join(', ')}`,
     );
-  const { value } = parseText(await readBody(exchange), media);
-  return { type, body: value } as Patch;
+  const { value, duplicates } = parseText(await readBody(exchange), media);
+  return { patch: { type, body: value } as Patch, duplicates };
 }
 
 /** The DeleteOptions of a body, or undefined where there is none. */

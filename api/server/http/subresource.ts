@@ -96,7 +96,7 @@ async function wholeScale(
 }
 
 async function scalePatch(call: Call): Promise<ScaleChange> {
-  const wanted = await readPatch(call.exchange);
+  const { patch: wanted } = await readPatch(call.exchange);
   return (scale) => patchScale(scale, wanted);
 }
 

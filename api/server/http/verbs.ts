@@ -31,8 +31,8 @@ export async function update(parts: HttpParts, call: Call, target: Target): Prom
 export async function patch(parts: HttpParts, call: Call, target: Target): Promise<void> {
   const r = representationOf(call, { convertible: true, list: false, protobuf: target.kind });
   const options = writeOptions(call.info.query, 'PatchOptions');
-  const wanted = await readPatch(call.exchange);
-  const result = await patchObject(parts.registry, call.context, target, wanted, options);
+  const { patch: wanted, duplicates } = await readPatch(call.exchange);
+  const result = await patchObject(parts.registry, call.context, target, wanted, { ...options, duplicates });
   return sendObject(parts, call, target.kind, result.object, r, result.created ? 201 : 200);
 }
 

@@ -75,6 +75,25 @@ const own: Readonly<Record<string, Strategy>> = {
   'rbac.authorization.k8s.io/clusterrolebindings': { allowCreateOnUpdate: true },
 };
 
+/** Kinds whose updates have to name the revision they were made from. */
+const conditionalUpdates = new Set([
+  'admissionregistration.k8s.io/mutatingadmissionpolicies',
+  'admissionregistration.k8s.io/mutatingadmissionpolicybindings',
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations',
+  'admissionregistration.k8s.io/validatingadmissionpolicies',
+  'admissionregistration.k8s.io/validatingadmissionpolicybindings',
+  'admissionregistration.k8s.io/validatingwebhookconfigurations',
+  'apiextensions.k8s.io/customresourcedefinitions',
+  'apiregistration.k8s.io/apiservices',
+  'coordination.k8s.io/leases',
+  'node.k8s.io/runtimeclasses',
+  'policy/poddisruptionbudgets',
+  'storage.k8s.io/csidrivers',
+  'storage.k8s.io/csinodes',
+  'storage.k8s.io/csistoragecapacities',
+  'storage.k8s.io/volumeattachments',
+]);
+
 /** The kinds Kubernetes has built in, made from the schema table when first asked for. */
 export function builtinKinds(parts: BuiltinParts = {}): KindSource {
   let kinds: readonly ServedKind[] | undefined;
@@ -104,7 +123,11 @@ function servedKind(info: ResourceInfo, parts: BuiltinParts): ServedKind {
     schema: schemaOfKind,
     decode: (value, options) => decodeTyped<KubeObject>(schemaOfKind, value, options?.known),
     storage: storageOf(info),
-    strategy: { ...own[stored], ...parts.strategies?.[stored] },
+    strategy: {
+      allowUnconditionalUpdate: !conditionalUpdates.has(stored),
+      ...own[stored],
+      ...parts.strategies?.[stored],
+    },
     subresources: Object.fromEntries(info.subresources.map((s) => [s.name, subresource(s)])),
     fieldLabels: fieldLabels(type.group, type.resource),
     custom: false,

@@ -3,6 +3,7 @@ import {
   applyJsonPatch,
   applyMergePatch,
   applyStrategicMergePatch,
+  type Decoded,
   type KubeObject,
   parseJsonPatch,
   unsupportedMediaType,
@@ -15,6 +16,8 @@ import { type UpdateResult, updateObject } from './update.js';
 
 export interface PatchRequest extends PatchOptions {
   readonly fieldValidation?: FieldValidation;
+  /** Complaints about fields that the patch's text names twice. */
+  readonly duplicates?: readonly string[];
 }
 
 /**
@@ -31,10 +34,13 @@ export async function patchObject(
   const { kind, name, subresource } = target;
   const validation = options.fieldValidation ?? 'Warn';
   const applied = patch.type === 'apply';
+  const { duplicates = [] } = options;
+  const accept = (decoded: Decoded<KubeObject>, how = validation) =>
+    acceptPatched(kind, name, { ...decoded, unknown: [...duplicates, ...decoded.unknown] }, patch.body, how, context);
   const compute = (old: KubeObject | undefined) => {
     if (patch.type === 'apply') {
       const checked = kind.decode(patch.body);
-      acceptPatched(kind, name, checked, patch.body, validation, context);
+      accept(checked);
       const config = applyConfig(kind, target.namespace, patch.body, checked.unknown);
       const merged = applyFields(kind, old, named(config, target), {
         manager: options.fieldManager ?? '',
@@ -43,10 +49,10 @@ export async function patchObject(
         subresource,
       });
       if (merged === old) return old;
-      return acceptPatched(kind, name, kind.decode(merged, { known: old }), patch.body, 'Ignore', context);
+      return accept(kind.decode(merged, { known: old }), 'Ignore');
     }
     const patched = applyPatch(kind, old!, patch);
-    return acceptPatched(kind, name, kind.decode(patched, { known: old }), patch.body, validation, context);
+    return accept(kind.decode(patched, { known: old }));
   };
   return updateObject(registry, context, target, compute, { ...options, applied, createMissing: applied });
 }

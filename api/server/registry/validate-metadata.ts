@@ -87,7 +87,7 @@ export function validateMetadataUpdate(object: KubeObject, old: KubeObject): Sta
     {
       reason: 'FieldValueForbidden',
       field: 'metadata.finalizers',
-      message: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
+      message: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((f) => JSON.stringify(f)).join(', ')}}`,
     },
   ];
 }

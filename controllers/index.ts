@@ -1,1 +1,10 @@
+export {
+  type Explanation,
+  explain,
+  Picture,
+  PROFILES,
+  podInfo,
+  type Surroundings,
+  schedule,
+} from './scheduler/index.js';
 export { type Controllers, type ControllersOptions, startControllers } from './start-controllers.js';

@@ -258,7 +258,10 @@ describe('the scheduler', () => {
     await w.pass();
     const placed = async (name: string) => (await w.find(Pods, { namespace: 'default', name }))?.spec?.nodeName;
     expect([await placed('first'), await placed('second')]).toEqual(['n', undefined]);
-    expect(await condition('second')).toMatchObject({ message: '0/1 nodes are available: 1 Insufficient cpu.' });
+    expect(await condition('second')).toMatchObject({
+      message:
+        '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.',
+    });
     await w.client.delete(Pods, { namespace: 'default', name: 'first' }, { gracePeriodSeconds: 0 });
     await w.pass();
     expect(await placed('second')).toBe('n');

@@ -1,24 +1,29 @@
-import type { Change, Client, Informers } from '@trimtab/client';
+import type { Change, Client, Informer, Informers } from '@trimtab/client';
 import { EventRecorder } from '@trimtab/framework';
 import {
-  type Binding,
   type Clock,
   isReason,
   keyOf,
   type Logger,
+  Namespaces,
   type Node,
   Nodes,
   type Pod,
-  type PodCondition,
+  PodDisruptionBudgets,
   Pods,
   type Random,
-  timestamp,
 } from '@trimtab/machinery';
-import { claimsOf } from '../storage/names.js';
-import { isTerminal, type NodeState, nodeState, withoutPod, withPod } from './node-state.js';
-import { schedule } from './schedule.js';
+import { Binder } from './binder.js';
+import { Picture } from './picture.js';
+import type { WakeReason } from './plugins/plugin.js';
+import { isTerminal, type PodInfo, podInfo, verdictKey } from './pod-info.js';
+import { preempt } from './preempt.js';
+import { PROFILES, type Profile } from './profile.js';
+import { SchedulingQueue } from './queue.js';
+import { type Failure, schedule } from './schedule.js';
+import { ClusterSurroundings } from './surroundings.js';
 import { VolumeBinder } from './volume-binder.js';
-import type { VolumePlan } from './volumes.js';
+import { planVolumes } from './volumes.js';
 
 export interface SchedulerOptions {
   readonly client: Client;
@@ -26,49 +31,67 @@ export interface SchedulerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Pods that name another scheduler are left to it. */
-  readonly name?: string;
+  /** Whose pods are placed, and how; pods that name another scheduler are left to it. Default {@link PROFILES}. */
+  readonly profiles?: readonly Profile[];
 }
 
-/** Backoff of a pod whose binding failed or that fits nowhere; anything that frees room retries it at once. */
-const BACKOFF = { baseMs: 1_000, capMs: 10_000 };
+/** Decisions made before others get a turn of the event loop. */
+const SLICE = 32;
+/** Bindings on their way at a time; more would only wait in the store's queue. */
+const MAX_BINDING = 512;
+const NAME = 'default-scheduler';
 
 /**
- * Binds pods to nodes, one after the other in the order of priority and age, against a picture of the nodes that already
- * contains its own decisions, so that two pods are never promised the same room.
+ * Binds pods to nodes in the order of their priority, against a picture of the nodes that already contains its own
+ * decisions, so that two pods are never promised the same room.
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
-  readonly #name: string;
+  readonly #profiles: ReadonlyMap<string, Profile>;
   readonly #events: EventRecorder;
+  readonly #binder: Binder;
   readonly #volumes: VolumeBinder;
-  readonly #nodes = new Map<string, NodeState>();
-  /** Pods counted in `#nodes`, by uid: bound ones as the cache shows them, and own decisions not yet seen there. */
-  readonly #counted = new Map<string, { readonly pod: Pod; readonly node: string }>();
-  readonly #waiting = new Map<string, Pod>();
-  readonly #unschedulable = new Map<string, { readonly pod: Pod; readonly attempts: number; cancel: () => void }>();
+  readonly #surroundings: ClusterSurroundings;
+  readonly #picture: Picture;
+  readonly #queue = new SchedulingQueue();
+  readonly #binding = new Set<string>();
+  /** What came of pods of a kind, and the picture it was decided in. */
+  readonly #verdicts = new Map<string, { readonly version: number; readonly failure: Failure }>();
   readonly #stops: (() => void)[] = [];
+  #from = 0;
   #running = false;
   #stopped = false;
+  #turn: (() => void) | undefined;
+  #timer: (() => void) | undefined;
 
   constructor(options: SchedulerOptions) {
+    const { informers } = options;
     this.#options = options;
-    this.#name = options.name ?? 'default-scheduler';
-    this.#events = new EventRecorder({ ...options, source: this.#name });
-    this.#volumes = new VolumeBinder({ ...options, fieldManager: this.#name });
+    this.#profiles = new Map((options.profiles ?? PROFILES).map((profile) => [profile.schedulerName, profile]));
+    this.#events = new EventRecorder({ ...options, source: NAME });
+    this.#binder = new Binder({ ...options, events: this.#events, name: NAME });
+    this.#volumes = new VolumeBinder({ ...options, fieldManager: NAME });
+    this.#surroundings = new ClusterSurroundings(informers, this.#volumes);
+    this.#picture = new Picture(this.#surroundings);
   }
 
-  /** Begins once nodes and pods are known. */
+  /** Begins once everything it decides by is known. */
   async start(): Promise<void> {
     const { informers } = this.#options;
     const nodes = informers.get(Nodes);
     const pods = informers.get(Pods);
+    const namespaces = informers.get(Namespaces);
     this.#stops.push(
       nodes.addHandler((change) => this.#onNode(change)).remove,
       pods.addHandler((change) => this.#onPod(change)).remove,
+      namespaces.addHandler(() => this.#surroundingsChanged('NamespaceChanged')).remove,
     );
-    const volumes = this.#volumes.start(() => this.#retryUnschedulable((pod) => claimsOf(pod).length > 0));
-    await Promise.all([nodes.whenSynced(), pods.whenSynced(), volumes]);
+    const others = [nodes, pods, namespaces, informers.get(PodDisruptionBudgets)] as unknown as Informer<never>[];
+    await Promise.all([
+      ...others.map((informer) => informer.whenSynced()),
+      this.#surroundings.whenSynced(),
+      this.#volumes.start(() => this.#surroundingsChanged('StorageChanged')),
+    ]);
     this.#running = true;
     this.#work();
   }
@@ -77,158 +100,212 @@ export class Scheduler {
     this.#stopped = true;
     for (const stop of this.#stops) stop();
     this.#volumes.stop();
-    for (const { cancel } of this.#unschedulable.values()) cancel();
+    this.#turn?.();
+    this.#timer?.();
     await this.#events.flushed();
   }
 
   #onNode(change: Change<Node>): void {
-    const name = change.object.metadata.name!;
-    if (change.type === 'deleted') this.#nodes.delete(name);
-    else {
-      const here = [...this.#counted.values()].filter(({ node }) => node === name).map(({ pod }) => pod);
-      this.#nodes.set(name, nodeState(change.object, here));
+    const { object } = change;
+    if (change.type === 'deleted') {
+      this.#picture.removeNode(object.metadata.name!);
+      return;
     }
-    this.#retryUnschedulable();
+    const known = this.#picture.node(object.metadata.name!);
+    const same = known && sameOffer(known.node, object);
+    this.#picture.setNode(object);
+    if (!same) this.#wake(known ? 'NodeChanged' : 'NodeAdded');
   }
 
   #onPod(change: Change<Pod>): void {
     const pod = change.object;
     const uid = pod.metadata.uid!;
     const node = pod.spec?.nodeName;
+    const leaving = pod.metadata.deletionTimestamp !== undefined;
     const gone = change.type === 'deleted' || isTerminal(pod);
-    if (gone || node || pod.metadata.deletionTimestamp) {
-      this.#forget(uid);
+    if (gone || node || leaving) {
+      this.#queue.forget(uid);
+      this.#picture.withdraw(uid);
       this.#volumes.cancel(uid);
     }
-    if (gone) this.#release(uid);
-    else if (node) this.#count(pod, node);
-    else if (!pod.metadata.deletionTimestamp && pod.spec?.schedulerName === this.#name) this.#enqueue(uid, pod);
+    if (gone) {
+      if (this.#picture.displace(uid)) this.#wake('PodGone');
+    } else if (node) this.#count(pod, node);
+    else if (!leaving && !this.#binding.has(uid)) this.#consider(uid, pod);
   }
 
-  #enqueue(uid: string, pod: Pod): void {
-    const parked = this.#unschedulable.get(uid);
-    // Our own report of failure comes back as a change; only a change of what was asked for is news.
-    if (parked !== undefined && parked.pod.metadata.generation === pod.metadata.generation) return;
-    if (this.#counted.has(uid)) return;
-    this.#forget(uid);
-    this.#waiting.set(uid, pod);
+  /** A gated pod is none of ours yet. */
+  #consider(uid: string, pod: Pod): void {
+    if (!this.#profiles.has(pod.spec?.schedulerName ?? '') || (pod.spec?.schedulingGates?.length ?? 0) > 0) return;
+    if (pod.status?.nominatedNodeName && this.#picture.nominationOf(uid) === undefined)
+      this.#picture.nominate(podInfo(pod), pod.status.nominatedNodeName);
+    this.#queue.push(uid, pod);
     this.#work();
   }
 
   #count(pod: Pod, node: string): void {
-    const uid = pod.metadata.uid!;
-    const known = this.#counted.get(uid);
-    if (known?.node === node && known.pod.spec === pod.spec) return;
-    if (known) this.#uncount(uid);
-    this.#counted.set(uid, { pod, node });
-    const state = this.#nodes.get(node);
-    if (state) this.#nodes.set(node, withPod(state, pod));
+    const known = this.#picture.placement(pod.metadata.uid!);
+    const before = known?.pod.pod;
+    if (known?.node === node && before && sameLoad(before, pod)) return;
+    this.#picture.place(pod, node);
+    this.#wake(before ? 'PodChanged' : 'PodAdded');
   }
 
-  #uncount(uid: string): void {
-    const known = this.#counted.get(uid);
-    if (!known) return;
-    this.#counted.delete(uid);
-    const state = this.#nodes.get(known.node);
-    if (state) this.#nodes.set(known.node, withoutPod(state, known.pod));
+  #surroundingsChanged(reason: WakeReason): void {
+    this.#picture.surroundingsChanged();
+    this.#wake(reason);
   }
 
-  #release(uid: string): void {
-    if (!this.#counted.has(uid)) return;
-    this.#uncount(uid);
-    this.#retryUnschedulable();
-  }
-
-  #forget(uid: string): void {
-    this.#waiting.delete(uid);
-    this.#unschedulable.get(uid)?.cancel();
-    this.#unschedulable.delete(uid);
-  }
-
-  #retryUnschedulable(concerned: (pod: Pod) => boolean = () => true): void {
-    for (const [uid, { pod, cancel }] of this.#unschedulable) {
-      if (!concerned(pod)) continue;
-      cancel();
-      this.#waiting.set(uid, pod);
-    }
+  #wake(reason: WakeReason): void {
+    if (!this.#running) return;
+    this.#queue.wake(reason, this.#options.clock.now());
     this.#work();
   }
 
-  /** Decides synchronously; bindings go out concurrently, each already counted in the picture of the nodes. */
+  /** Asks for a turn; however often it is asked, there is one. */
   #work(): void {
-    if (!this.#running || this.#stopped) return;
-    const order = [...this.#waiting].sort(([, a], [, b]) => priority(b) - priority(a));
-    this.#waiting.clear();
-    for (const [uid, pod] of order) {
-      const placement = schedule(pod, [...this.#nodes.values()], this.#options.random.next(), this.#volumes);
-      if ('node' in placement) {
-        this.#count(pod, placement.node);
-        void this.#bind(uid, pod, placement.node, placement.volumes);
-      } else this.#park(uid, pod, placement.unschedulable);
-    }
-  }
-
-  async #bind(uid: string, pod: Pod, node: string, volumes: VolumePlan | undefined): Promise<void> {
-    const { client, logger } = this.#options;
-    const key = { namespace: pod.metadata.namespace, name: pod.metadata.name! };
-    const binding: Binding = {
-      apiVersion: 'v1',
-      kind: 'Binding',
-      metadata: { ...key, uid },
-      target: { apiVersion: 'v1', kind: 'Node', name: node },
-    };
-    try {
-      if (volumes) await this.#volumes.bind(uid, volumes);
-      await client.subresource(Pods, key, 'binding', 'create', binding);
-      this.#unschedulable.delete(uid);
-      const message = `Successfully assigned ${keyOf(pod)} to ${node}`;
-      this.#events.record({ regarding: pod, type: 'Normal', reason: 'Scheduled', message });
-    } catch (error) {
-      this.#uncount(uid);
-      if (isReason(error, 'NotFound', 'Conflict') || this.#stopped || !this.#isPending(pod)) return;
-      logger.warn({ pod: keyOf(pod), node, error: String(error) }, 'binding failed');
-      this.#park(uid, pod, `binding rejected: ${error instanceof Error ? error.message : error}`);
-    }
-  }
-
-  #isPending(pod: Pod): boolean {
-    const known = this.#options.informers.get(Pods).get(keyOf(pod));
-    return known?.metadata.uid === pod.metadata.uid && !known?.spec?.nodeName && !known?.metadata.deletionTimestamp;
-  }
-
-  #park(uid: string, pod: Pod, message: string): void {
-    const attempts = (this.#unschedulable.get(uid)?.attempts ?? 0) + 1;
-    const delay = Math.min(BACKOFF.baseMs * 2 ** (attempts - 1), BACKOFF.capMs);
-    const cancel = this.#options.clock.after(delay, () => {
-      this.#waiting.set(uid, pod);
+    this.#arm();
+    const idle = this.#queue.activeCount === 0 || this.#binding.size >= MAX_BINDING;
+    if (idle || !this.#running || this.#stopped || this.#turn) return;
+    this.#turn = this.#options.clock.after(0, () => {
+      this.#turn = undefined;
+      this.#slice();
       this.#work();
     });
-    this.#unschedulable.set(uid, { pod, attempts, cancel });
-    const known = this.#options.informers.get(Pods).get(keyOf(pod)) ?? pod;
-    const before = known.status?.conditions?.find((condition) => condition.type === 'PodScheduled');
-    if (before?.status === 'False' && before.message === message) return;
-    this.#events.record({ regarding: pod, type: 'Warning', reason: 'FailedScheduling', message });
-    void this.#report(pod, message);
   }
 
-  async #report(pod: Pod, message: string): Promise<void> {
-    const { client, clock, logger } = this.#options;
-    const condition: PodCondition = {
-      type: 'PodScheduled',
-      status: 'False',
-      reason: 'Unschedulable',
-      message,
-      lastTransitionTime: timestamp(clock.now()),
-    };
-    const key = { namespace: pod.metadata.namespace, name: pod.metadata.name! };
-    const body = { metadata: { uid: pod.metadata.uid }, status: { conditions: [condition] } };
-    await client
-      .patch(Pods, key, { type: 'strategic', body }, { subresource: 'status', fieldManager: this.#name })
-      .catch((error: unknown) => {
-        if (!isReason(error, 'NotFound', 'Conflict'))
-          logger.warn({ pod: keyOf(pod), error: String(error) }, 'cannot report why the pod is pending');
-      });
+  /** Decides synchronously; bindings go out concurrently, each already counted in the picture. */
+  #slice(): void {
+    for (const [uid, pod] of this.#queue.take(Math.min(SLICE, MAX_BINDING - this.#binding.size)))
+      this.#decide(uid, pod);
+  }
+
+  #arm(): void {
+    this.#timer?.();
+    this.#timer = undefined;
+    const due = this.#stopped ? undefined : this.#queue.nextDue();
+    if (due === undefined) return;
+    const { clock } = this.#options;
+    this.#timer = clock.after(due - clock.now(), () => {
+      this.#timer = undefined;
+      this.#queue.due(clock.now());
+      this.#work();
+      this.#arm();
+    });
+  }
+
+  #decide(uid: string, pod: Pod): void {
+    const info = podInfo(pod);
+    const profile = this.#profiles.get(pod.spec!.schedulerName!)!;
+    const key = verdictKey(info);
+    const known = this.#verdicts.get(key);
+    // Nominated pods are special: room is being made for them.
+    const nominated = this.#picture.nominationOf(uid) !== undefined;
+    if (known?.version === this.#picture.version && !nominated) {
+      this.#refuse(info, profile, known.failure);
+      return;
+    }
+    const chance = this.#options.random.next();
+    const decision = schedule(info, this.#picture, profile, { chance, from: this.#from });
+    if ('failure' in decision) {
+      if (known === undefined && this.#verdicts.size >= 1_000) this.#verdicts.clear();
+      this.#verdicts.set(key, { version: this.#picture.version, failure: decision.failure });
+      this.#refuse(info, profile, decision.failure);
+      return;
+    }
+    this.#from = decision.next;
+    const { storage } = this.#picture.surroundings;
+    const volumes =
+      info.claims.length > 0 && storage
+        ? planVolumes(pod, this.#picture.node(decision.node)!.node, storage)
+        : undefined;
+    this.#picture.withdraw(uid);
+    this.#picture.place(pod, decision.node);
+    this.#wakeParked('PodAdded');
+    this.#binding.add(uid);
+    void this.#bind(uid, pod, decision.node, volumes && !('refusal' in volumes) ? volumes : undefined);
+  }
+
+  #wakeParked(reason: WakeReason): void {
+    this.#queue.wake(reason, this.#options.clock.now());
+  }
+
+  async #bind(uid: string, pod: Pod, node: string, volumes: Parameters<VolumeBinder['bind']>[1] | undefined) {
+    const { logger } = this.#options;
+    try {
+      if (volumes) await this.#volumes.bind(uid, volumes);
+      await this.#binder.bind(uid, pod, node);
+      this.#queue.forget(uid);
+    } catch (error) {
+      this.#picture.displace(uid);
+      this.#wakeParked('PodGone');
+      const current = this.#pendingVersion(pod);
+      if (isReason(error, 'NotFound', 'Conflict') || this.#stopped || !current) return;
+      logger.warn({ pod: keyOf(pod), node, error: String(error) }, 'binding failed');
+      const message = `binding rejected: ${error instanceof Error ? error.message : error}`;
+      this.#queue.park(uid, current, new Set(), this.#options.clock.now());
+      this.#binder.reportWaiting(current, message);
+    } finally {
+      this.#binding.delete(uid);
+      this.#work();
+    }
+  }
+
+  #pendingVersion(pod: Pod): Pod | undefined {
+    const known = this.#options.informers.get(Pods).get(keyOf(pod));
+    const pending = known?.metadata.uid === pod.metadata.uid && !known?.spec?.nodeName;
+    return pending && !known?.metadata.deletionTimestamp ? known : undefined;
+  }
+
+  #refuse(info: PodInfo, profile: Profile, failure: Failure): void {
+    const { clock, informers } = this.#options;
+    const { uid } = info;
+    const pod = this.#pendingVersion(info.pod) ?? info.pod;
+    this.#queue.park(uid, pod, failure.plugins, clock.now());
+    if (failure.preemptible.length === 0) {
+      this.#binder.reportWaiting(pod, failure.message);
+      return;
+    }
+    const answer = preempt(info, this.#picture, profile, failure, informers.get(PodDisruptionBudgets).list());
+    if ('message' in answer) {
+      const nominated = this.#picture.nominationOf(uid);
+      this.#binder.reportWaiting(pod, `${failure.message} ${answer.message}`, nominated);
+      return;
+    }
+    for (const other of [...this.#picture.nominatedTo(answer.node)])
+      if (other.priority < info.priority) {
+        this.#picture.withdraw(other.uid);
+        this.#binder.withdraw(other.pod);
+      }
+    this.#picture.nominate(info, answer.node);
+    this.#binder.reportWaiting(pod, failure.message, answer.node);
+    void this.#binder.preempt(pod, answer);
   }
 }
 
-const priority = (pod: Pod): number => pod.spec?.priority ?? 0;
+/** Whether two versions of a node offer the same; heartbeats and lists of volumes are no news. */
+function sameOffer(a: Node, b: Node): boolean {
+  return (
+    equal(a.status?.allocatable, b.status?.allocatable) &&
+    equal(a.metadata.labels, b.metadata.labels) &&
+    equal(a.spec?.taints, b.spec?.taints) &&
+    a.spec?.unschedulable === b.spec?.unschedulable
+  );
+}
+
+/** Whether two versions of a pod weigh the same on their node and on others. */
+function sameLoad(a: Pod, b: Pod): boolean {
+  return (
+    sameSpec(a.spec, b.spec) &&
+    equal(a.metadata.labels, b.metadata.labels) &&
+    a.metadata.deletionTimestamp === b.metadata.deletionTimestamp
+  );
+}
+
+/** The node's name aside: it is what a binding adds. The containers are the same object where nothing was asked anew. */
+function sameSpec(a: Pod['spec'], b: Pod['spec']): boolean {
+  if (a === b || (a?.containers === b?.containers && a?.initContainers === b?.initContainers)) return true;
+  return equal({ ...a, nodeName: undefined }, { ...b, nodeName: undefined });
+}
+
+const equal = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);

@@ -1,0 +1,142 @@
+import type { Pod, TopologySpreadConstraint } from '@trimtab/machinery';
+import { claimsOf } from '../storage/names.js';
+import { type AffinityTerm, affinityTerm, type TermTarget, withLabelKeys } from './affinity-term.js';
+import { type Amounts, nonZeroRequests, requestsOf } from './amounts.js';
+
+/** What scheduling needs of a pod, read once. */
+export interface PodInfo {
+  readonly pod: Pod;
+  readonly uid: string;
+  readonly priority: number;
+  readonly requests: Amounts;
+  readonly nonZero: { readonly cpu: number; readonly memory: number };
+  readonly hostPorts: readonly HostPort[];
+  /** `namespace/name` of its persistent volume claims. */
+  readonly claims: readonly string[];
+  readonly terms: AffinityTerms;
+  /** Names pods that are alike to every rule that looks at other pods: namespace, labels, terms, whether it is leaving. */
+  readonly kin: string;
+}
+
+/** The inter-pod terms of a pod. */
+export interface AffinityTerms {
+  readonly affinity: readonly AffinityTerm[];
+  readonly antiAffinity: readonly AffinityTerm[];
+  readonly preferredAffinity: readonly AffinityTerm[];
+  readonly preferredAntiAffinity: readonly AffinityTerm[];
+}
+
+export interface HostPort {
+  readonly protocol: string;
+  readonly hostIP: string;
+  readonly port: number;
+}
+
+export const isTerminal = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+
+const NO_TERMS: AffinityTerms = { affinity: [], antiAffinity: [], preferredAffinity: [], preferredAntiAffinity: [] };
+
+export function podInfo(pod: Pod): PodInfo {
+  const requests = requestsOf(pod);
+  const { metadata, spec } = pod;
+  const namespace = metadata.namespace ?? '';
+  const { podAffinity, podAntiAffinity } = spec?.affinity ?? {};
+  const related = podAffinity !== undefined || podAntiAffinity !== undefined;
+  return {
+    pod,
+    uid: metadata.uid ?? `${namespace}/${metadata.name}`,
+    priority: spec?.priority ?? 0,
+    requests,
+    nonZero: nonZeroRequests(pod, requests),
+    hostPorts: hostPortsOf(pod),
+    claims: claimsOf(pod).map(({ claim }) => `${namespace}/${claim}`),
+    terms: related ? termsOf(pod) : NO_TERMS,
+    kin: JSON.stringify([
+      namespace,
+      metadata.labels,
+      related ? [podAffinity, podAntiAffinity] : 0,
+      metadata.deletionTimestamp ? 1 : 0,
+    ]),
+  };
+}
+
+function termsOf(pod: Pod): AffinityTerms {
+  const { podAffinity, podAntiAffinity } = pod.spec!.affinity!;
+  const required = (of: typeof podAffinity) =>
+    (of?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map((term) => affinityTerm(term, pod));
+  const preferred = (of: typeof podAffinity) =>
+    (of?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(({ weight, podAffinityTerm }) =>
+      affinityTerm(podAffinityTerm, pod, weight),
+    );
+  return {
+    affinity: required(podAffinity),
+    antiAffinity: required(podAntiAffinity),
+    preferredAffinity: preferred(podAffinity),
+    preferredAntiAffinity: preferred(podAntiAffinity),
+  };
+}
+
+export const targetOf = ({ pod }: PodInfo): TermTarget => ({
+  namespace: pod.metadata.namespace ?? '',
+  labels: pod.metadata.labels,
+});
+
+/** Host ports of containers and sidecars, which run beside each other. */
+function hostPortsOf({ spec }: Pod): readonly HostPort[] {
+  const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  return [...(spec?.containers ?? []), ...sidecars].flatMap((container) =>
+    (container.ports ?? [])
+      .filter((port) => port.hostPort)
+      .map((port) => ({ protocol: port.protocol ?? 'TCP', hostIP: port.hostIP ?? '', port: port.hostPort! })),
+  );
+}
+
+/**
+ * Names pods that every rule judges alike: where one fits nowhere, neither does the next. Everything the plugins read is in
+ * it; pods with claims of their own are told apart by those.
+ */
+export function verdictKey({ pod, requests, kin, priority, claims }: PodInfo): string {
+  const { spec } = pod;
+  const extended = requests.extended ? [...requests.extended] : 0;
+  return JSON.stringify([
+    kin,
+    priority,
+    [requests.cpu, requests.memory, requests.ephemeralStorage, extended],
+    claims,
+    spec?.schedulerName,
+    spec?.nodeSelector,
+    spec?.affinity?.nodeAffinity,
+    spec?.tolerations,
+    spec?.topologySpreadConstraints,
+    spec?.preemptionPolicy,
+    spec?.resourceClaims,
+    spec?.containers?.map(({ ports }) => ports?.map(({ hostPort, hostIP, protocol }) => [hostPort, hostIP, protocol])),
+  ]);
+}
+
+/** One spread constraint of a pod, read once. */
+export interface SpreadConstraint {
+  readonly topologyKey: string;
+  readonly maxSkew: number;
+  readonly minDomains: number;
+  readonly selector: AffinityTerm['selector'];
+  readonly honorAffinity: boolean;
+  readonly honorTaints: boolean;
+}
+
+export function spreadConstraints(pod: Pod, whenUnsatisfiable: string): readonly SpreadConstraint[] {
+  return (pod.spec?.topologySpreadConstraints ?? [])
+    .filter((constraint) => constraint.whenUnsatisfiable === whenUnsatisfiable)
+    .map((constraint) => spreadConstraint(constraint, pod));
+}
+
+function spreadConstraint(constraint: TopologySpreadConstraint, pod: Pod): SpreadConstraint {
+  return {
+    topologyKey: constraint.topologyKey,
+    maxSkew: constraint.maxSkew,
+    minDomains: constraint.minDomains ?? 1,
+    selector: withLabelKeys(constraint.labelSelector, pod, constraint.matchLabelKeys),
+    honorAffinity: (constraint.nodeAffinityPolicy ?? 'Honor') === 'Honor',
+    honorTaints: constraint.nodeTaintsPolicy === 'Honor',
+  };
+}

@@ -28,6 +28,7 @@ export class Informers {
   readonly #options: InformersOptions;
   readonly #traits: ServerTraits;
   readonly #informers = new Map<string, Informer<KubeObject>>();
+  readonly #users = new Map<string, number>();
   #running = false;
 
   constructor(options: InformersOptions) {
@@ -38,6 +39,7 @@ export class Informers {
   get<T extends KubeObject>(type: ResourceType<T>, request: InformerRequest<T> = {}): Informer<T> {
     const id = identify(type, request.scope ?? {});
     const known = this.#informers.get(id) as Informer<T> | undefined;
+    this.#users.set(id, (this.#users.get(id) ?? 0) + 1);
     if (known) {
       for (const [name, fn] of Object.entries(request.indexes ?? {}))
         if (!known.hasIndex(name)) known.addIndex(name, fn as IndexFunction<T>);
@@ -48,6 +50,19 @@ export class Informers {
     this.#informers.set(id, informer as unknown as Informer<KubeObject>);
     if (this.#running) informer.start();
     return informer;
+  }
+
+  /** Gives back what one {@link get} was given; the informer nobody has any more is stopped and forgotten. */
+  release(informer: Informer<KubeObject>): void {
+    for (const [id, each] of this.#informers) {
+      if (each !== informer) continue;
+      const users = (this.#users.get(id) ?? 1) - 1;
+      this.#users.set(id, users);
+      if (users > 0) return;
+      this.#users.delete(id);
+      this.#informers.delete(id);
+      informer.stop();
+    }
   }
 
   all(): readonly Informer<KubeObject>[] {

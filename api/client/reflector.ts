@@ -41,6 +41,8 @@ export interface ReflectorStats {
   readonly watches: number;
   /** Failures of any kind, malformed watch lines included. */
   readonly failures: number;
+  /** Of the failure last reported; undefined once the server has answered again. */
+  readonly lastError?: StatusError;
 }
 
 const WATCH_TIMEOUT_SECONDS = { from: 300, to: 600 } as const;
@@ -61,7 +63,11 @@ export class Reflector<T extends KubeObject> {
   #disarm: () => void = () => {};
   #deadline = 0;
   #lastContactAt = Number.NEGATIVE_INFINITY;
-  #stats = { lists: 0, watches: 0, failures: 0 };
+  #stats: { lists: number; watches: number; failures: number; lastError?: StatusError } = {
+    lists: 0,
+    watches: 0,
+    failures: 0,
+  };
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
@@ -109,7 +115,10 @@ export class Reflector<T extends KubeObject> {
   #step(input: ReflectorInput<T>): void {
     const { clock, scope = {} } = this.#options;
     const now = clock.now();
-    if (input.type === 'event' || input.type === 'listed') this.#lastContactAt = now;
+    if (input.type === 'event' || input.type === 'listed') {
+      this.#lastContactAt = now;
+      if (this.#stats.lastError) delete this.#stats.lastError;
+    }
     const { state, effects } = stepReflector(this.#state, input, { now, scope, watchList: this.#traits.watchList });
     this.#state = state;
     for (const effect of effects) this.#execute(effect);
@@ -148,6 +157,7 @@ export class Reflector<T extends KubeObject> {
         break;
       case 'report':
         this.#stats.failures++;
+        if (effect.error) this.#stats.lastError = effect.error;
         logger.warn({ resource: type.resource, error: effect.error?.message }, `reflector: ${effect.what}`);
         break;
     }

@@ -1,6 +1,6 @@
-import type { Informer, Informers } from '@trimtab/client';
+import type { Indexes, Informer, Informers } from '@trimtab/client';
 import type { KubeObject, ObjectKey, ResourceType } from '@trimtab/machinery';
-import type { ControllerDefinition } from './controller.js';
+import type { CachingDefinition, ControllerDefinition } from './controller.js';
 import { isControlledBy } from './owners.js';
 import type { Failure, Reader, View } from './view.js';
 
@@ -10,14 +10,27 @@ const idOf = (type: ResourceType): string => `${type.group}/${type.version}/${ty
 export class Caches implements Reader {
   readonly #controller: string;
   readonly #informers = new Map<string, Informer<KubeObject>>();
+  readonly #shared: Informers;
+  readonly #caching: ReadonlyMap<string, Omit<CachingDefinition, 'type'>>;
 
   constructor(definition: ControllerDefinition, informers: Informers) {
     this.#controller = definition.name;
+    this.#shared = informers;
+    this.#caching = new Map((definition.caching ?? []).map(({ type, ...caching }) => [idOf(type), caching]));
     const { owns = [], watches = [], reads = [], indexes = [] } = definition;
-    for (const type of [definition.for, ...owns, ...watches.map((w) => w.type), ...reads])
-      this.#informers.set(idOf(type), informers.get(type));
-    for (const index of indexes)
-      this.#informers.set(idOf(index.type), informers.get(index.type, { indexes: index.indexes }));
+    for (const type of [definition.for, ...owns, ...watches.map((w) => w.type), ...reads]) this.add(type);
+    for (const index of indexes) this.add(index.type, index.indexes);
+  }
+
+  /** Also while running: the cache is there once it has synced. */
+  add(type: ResourceType, indexes: Indexes<KubeObject> = {}): Informer<KubeObject> {
+    const informer = this.#shared.get(type, { ...this.#caching.get(idOf(type)), indexes });
+    this.#informers.set(idOf(type), informer);
+    return informer;
+  }
+
+  remove(type: ResourceType): void {
+    this.#informers.delete(idOf(type));
   }
 
   informer<O extends KubeObject>(type: ResourceType<O>): Informer<O> {
@@ -46,15 +59,22 @@ export class Caches implements Reader {
   view<T extends KubeObject>(
     type: ResourceType<T>,
     key: ObjectKey,
-    around: { readonly now: number; readonly attempt: number; readonly failure: Failure | undefined },
+    around: {
+      readonly now: number;
+      readonly attempt: number;
+      readonly failure: Failure | undefined;
+      readonly externals?: ReadonlyMap<string, unknown>;
+    },
   ): View<T> {
     const informer = this.informer(type);
     const object = informer.get(key);
+    const { externals, ...rest } = around;
     return {
       key,
       object,
       asOf: informer.asOf,
-      ...around,
+      ...rest,
+      external: <V>(name: string) => externals?.get(name) as V | undefined,
       get: (t, k) => this.get(t, k),
       list: (t, namespace) => this.list(t, namespace),
       byIndex: (t, index, value) => this.byIndex(t, index, value),

@@ -1,9 +1,11 @@
-import type { KubeObject, ResourceType } from '@trimtab/machinery';
+import type { KubeObject } from '@trimtab/machinery';
 import type { AnyEventObject, AnyMachineSnapshot } from 'xstate';
 import { change } from './change.js';
 import type { ControllerDefinition } from './controller.js';
 import { type Effect, requeueAfter } from './effects.js';
+import { withFinalizer } from './finalizer.js';
 import { MachineEvaluator, type TimerChange } from './machine.js';
+import { published, tagsOf } from './publish.js';
 import type { View } from './view.js';
 
 /** What an evaluation gives: effects in order and, for machines, the state the object is in. */
@@ -16,16 +18,29 @@ export interface DecisionResult {
 export type Decide = (view: View, observed?: unknown) => DecisionResult;
 
 /** The pure decision of a controller, whichever way it was written. */
-export function decideOf(definition: ControllerDefinition): Decide {
+export const decideOf = (definition: ControllerDefinition): Decide =>
+  withFinalizer(definition, plainDecide(definition));
+
+function plainDecide(definition: ControllerDefinition): Decide {
   const { reconcile, machine, name } = definition;
   if (reconcile) return (view, observed) => ({ effects: reconcile(view, observed) });
   const evaluator = new MachineEvaluator(machine!);
-  if (definition.durable) return (view, observed) => decideDurably(evaluator, definition.for, name, { view, observed });
+  const tags = tagsOf(machine!);
+  if (definition.durable) return (view, observed) => decideDurably({ evaluator, definition, tags }, { view, observed });
   return (view, observed) => {
     const { snapshot, effects, timers } = evaluator.enter({ view, observed });
     if (timers.length > 0) throw new Error(`machine of ${name} uses delays; only durable machines can keep them`);
-    return { effects, state: stateName(snapshot) };
+    return {
+      effects: published(definition, tags, view.object, snapshot, effects, view.now),
+      state: stateName(snapshot),
+    };
   };
+}
+
+interface Durable {
+  readonly evaluator: MachineEvaluator;
+  readonly definition: ControllerDefinition;
+  readonly tags: readonly string[];
 }
 
 /** A durable machine's state as it stands in the object's annotation; `due` in milliseconds since the epoch. */
@@ -48,7 +63,8 @@ interface Input {
   readonly observed: unknown;
 }
 
-function decideDurably(evaluator: MachineEvaluator, type: ResourceType, name: string, input: Input): DecisionResult {
+function decideDurably({ evaluator, definition, tags }: Durable, input: Input): DecisionResult {
+  const { for: type, name } = definition;
   const { object, now } = input.view;
   if (!object) return { effects: [] };
   const annotation = ANNOTATION_PREFIX + name;
@@ -78,7 +94,7 @@ function decideDurably(evaluator: MachineEvaluator, type: ResourceType, name: st
   return {
     state: stateName(snapshot!),
     effects: [
-      ...effects,
+      ...published(definition, tags, object, snapshot!, effects, now),
       ...change<KubeObject>(
         type,
         object,

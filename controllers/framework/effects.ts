@@ -15,6 +15,8 @@ export type Effect =
   | PutEffect
   | ConfirmEffect
   | EventEffect
+  | CallEffect
+  | DoneEffect
   | BatchEffect
   | RequeueAfterEffect;
 
@@ -92,6 +94,18 @@ export interface ConfirmEffect {
   readonly resource: ResourceType;
   readonly key: ObjectKey;
   readonly uid: string;
+}
+
+/** Calls a handler the operator was given under this name: the way to systems outside the cluster. Must be repeatable. */
+export interface CallEffect {
+  readonly type: 'call';
+  readonly handler: string;
+  readonly argument: unknown;
+}
+
+/** Of a cleanup: there is nothing left to clean up; the finalizer comes off after everything before has succeeded. */
+export interface DoneEffect {
+  readonly type: 'done';
 }
 
 /** Recorded best-effort, aggregated; never fails the reconciliation. */
@@ -186,6 +200,10 @@ export const event = (
   reason: string,
   message: string,
 ): EventEffect => ({ type: 'event', event: { regarding, type, reason, message } });
+
+export const call = (handler: string, argument?: unknown): CallEffect => ({ type: 'call', handler, argument });
+
+export const done = (): DoneEffect => ({ type: 'done' });
 
 export const requeueAfter = (ms: number): RequeueAfterEffect => ({ type: 'requeueAfter', ms });
 

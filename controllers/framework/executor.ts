@@ -1,14 +1,17 @@
 import type { Client, Informers } from '@trimtab/client';
 import { recordingClient } from '@trimtab/client';
 import type { KubeObject, ObjectKey, Random, ResourceType } from '@trimtab/machinery';
-import { conflict, isReason, joinKey, StatusError } from '@trimtab/machinery';
+import { apiVersionOf, conflict, equalJson, isReason, joinKey, StatusError } from '@trimtab/machinery';
+import { isApplied } from './applied.js';
 import type {
   ApplyEffect,
   BatchEffect,
+  CallEffect,
   ConfirmEffect,
   CreateEffect,
   DeleteAllEffect,
   DeleteEffect,
+  DoneEffect,
   Effect,
   EventEffect,
   PatchEffect,
@@ -19,6 +22,7 @@ import type {
 import type { EventRecorder } from './events.js';
 import type { ControllerMetrics } from './metrics.js';
 import { generateName } from './names.js';
+import type { TracedWrite } from './trace.js';
 import type { Failure } from './view.js';
 
 const NAME_ATTEMPTS = 8;
@@ -30,19 +34,44 @@ export interface ExecutorOptions {
   readonly random: Random;
   readonly recorder: EventRecorder;
   readonly metrics?: ControllerMetrics;
+  readonly handlers?: Handlers;
 }
+
+/** What `call` effects call, by name. Called again after a crash or a failure later in the same evaluation. */
+export type Handlers = Readonly<
+  Record<string, (argument: never, around: HandlerContext) => Promise<unknown> | unknown>
+>;
+
+export interface HandlerContext {
+  readonly controller: string;
+  /** The key of the object that is being reconciled. */
+  readonly key: string;
+  /** Fires when the evaluation has run out of time. */
+  readonly signal: AbortSignal;
+}
+
+export interface RunOptions {
+  /** No effect is begun once it has fired. */
+  readonly signal?: AbortSignal;
+  /** Filled as writes succeed, so that it is known what a failed run did. */
+  readonly writes?: TracedWrite[];
+}
+
+const NEVER = new AbortController().signal;
+const REMEMBERED_APPLIES = 10_000;
 
 /** What one evaluation's effects left behind. */
 export interface Outcome {
   readonly requeueAfterMs?: number;
-  readonly writes: number;
+  readonly writes: readonly TracedWrite[];
 }
 
 interface Run {
   /** Own patches of this run, by object: where one left the object, the next goes on from there. */
   readonly moved: Map<string, { readonly from: string | undefined; readonly to: string | undefined }>;
   readonly key: string;
-  writes: number;
+  readonly signal: AbortSignal;
+  readonly writes: TracedWrite[];
   requeueAfterMs: number | undefined;
 }
 
@@ -55,6 +84,7 @@ export class Executor {
   readonly #client: Client;
   readonly #failed = new WeakMap<object, Effect>();
   readonly #beside = new WeakMap<object, readonly unknown[]>();
+  readonly #applied = new Map<string, { readonly object: KubeObject; readonly revision: string | undefined }>();
   readonly #uncertain = new Map<string, { readonly resource: ResourceType; readonly key: ObjectKey }[]>();
 
   constructor(options: ExecutorOptions) {
@@ -84,13 +114,16 @@ export class Executor {
   }
 
   /** Stops at the first effect that fails, and throws what it failed with. */
-  async run(key: string, effects: readonly Effect[]): Promise<Outcome> {
-    const run: Run = { key, moved: new Map(), writes: 0, requeueAfterMs: undefined };
+  async run(key: string, effects: readonly Effect[], options: RunOptions = {}): Promise<Outcome> {
+    const { signal = NEVER, writes = [] } = options;
+    const run: Run = { key, signal, moved: new Map(), writes, requeueAfterMs: undefined };
     for (const effect of effects) await this.#execute(run, effect);
     return { writes: run.writes, ...(run.requeueAfterMs === undefined ? {} : { requeueAfterMs: run.requeueAfterMs }) };
   }
 
   async #execute(run: Run, effect: Effect): Promise<void> {
+    // What comes too late is not done at all: somebody else may be at work by now.
+    run.signal.throwIfAborted();
     switch (effect.type) {
       case 'event':
         this.#options.recorder.record(effect.event);
@@ -98,6 +131,10 @@ export class Executor {
       case 'requeueAfter':
         run.requeueAfterMs = Math.min(run.requeueAfterMs ?? Number.POSITIVE_INFINITY, effect.ms);
         return;
+      case 'done':
+        throw new Error(`${this.#options.controller}: done() means something in a cleanup only`);
+      case 'call':
+        return this.#call(run, effect);
       case 'confirm':
         return this.#confirm(effect);
       case 'batch':
@@ -119,6 +156,19 @@ export class Executor {
     }
   }
 
+  async #call(run: Run, effect: CallEffect): Promise<void> {
+    const { handlers, controller } = this.#options;
+    const handler = handlers?.[effect.handler];
+    if (!handler)
+      throw new Error(`${controller} calls "${effect.handler}", and the operator was given no such handler`);
+    try {
+      await handler(effect.argument as never, { controller, key: run.key, signal: run.signal });
+    } catch (error) {
+      if (isObject(error)) this.#failed.set(error, effect);
+      throw error;
+    }
+  }
+
   async #confirm({ resource, key, uid }: ConfirmEffect): Promise<void> {
     const { metadata } = await this.#client.get(resource, key);
     if (metadata.uid !== uid) throw conflict(resource, key.name, 'another object has its name by now');
@@ -137,18 +187,24 @@ export class Executor {
     }
   }
 
-  /** `write` answers the name it wrote, or undefined when nothing was to be done. */
+  /** `write` answers what it wrote, or undefined when nothing was to be done. */
   async #announced(
-    effect: Exclude<Effect, ConfirmEffect | EventEffect | BatchEffect | RequeueAfterEffect>,
+    effect: Exclude<Effect, CallEffect | DoneEffect | ConfirmEffect | EventEffect | BatchEffect | RequeueAfterEffect>,
     run: Run,
-    write: () => Promise<string | undefined>,
+    write: () => Promise<Written | undefined>,
   ): Promise<void> {
     const { recorder, metrics, controller } = this.#options;
     const announce = 'announce' in effect ? effect.announce : undefined;
     try {
-      const name = await write();
-      if (name === undefined) return;
-      run.writes++;
+      const written = await write();
+      if (written === undefined) return;
+      const { name, namespace, resourceVersion } = written;
+      run.writes.push({
+        verb: effect.type,
+        resource: effect.resource.resource,
+        key: joinKey({ namespace, name }),
+        ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      });
       metrics?.wrote?.(controller, effect.type, effect.resource.resource);
       if (announce?.done) {
         const { reason, message } = announce.done;
@@ -175,17 +231,17 @@ export class Executor {
     }
   }
 
-  async #create(run: Run, { resource, object }: CreateEffect): Promise<string | undefined> {
+  async #create(run: Run, { resource, object }: CreateEffect): Promise<Written | undefined> {
     const { generateName: base, namespace } = object.metadata;
     for (let attempt = 1; ; attempt++) {
       const name = object.metadata.name ?? generateName(base ?? '', this.#options.random);
       try {
-        await this.#client.create(
+        const { metadata } = await this.#client.create(
           resource,
           { ...object, metadata: { ...object.metadata, name } },
           { fieldManager: this.#options.controller },
         );
-        return name;
+        return { namespace, name, resourceVersion: metadata.resourceVersion };
       } catch (error) {
         if (isNamespaceTerminating(error)) return undefined;
         if (isReason(error, 'AlreadyExists') && object.metadata.name === undefined && attempt < NAME_ATTEMPTS) continue;
@@ -198,7 +254,7 @@ export class Executor {
           return false;
         });
         if (!found) throw error;
-        return name;
+        return key;
       }
     }
   }
@@ -213,19 +269,32 @@ export class Executor {
     }
   }
 
-  async #apply({ resource, object }: ApplyEffect): Promise<string | undefined> {
+  async #apply({ resource, object }: ApplyEffect): Promise<Written | undefined> {
     const { namespace, name = '' } = object.metadata;
-    const cached = this.#cached(resource, { namespace, name });
-    const answer = await this.#client.patch(
+    const { controller } = this.#options;
+    const key = { namespace, name };
+    const cached = this.#cached(resource, key);
+    if (isApplied(cached, object, controller)) return undefined;
+    const before = cached?.metadata.resourceVersion;
+    // The server may write a value in another way than we do; then it is the answer that tells that nothing was to be done.
+    const id = idOf(resource, key);
+    const last = this.#applied.get(id);
+    if (before !== undefined && last?.revision === before && equalJson(last.object, object)) return undefined;
+    const body = { apiVersion: apiVersionOf(resource), kind: resource.kind, ...object };
+    const { metadata } = await this.#client.patch(
       resource,
-      { namespace, name },
-      { type: 'apply', body: object },
-      { fieldManager: this.#options.controller, force: true },
+      key,
+      { type: 'apply', body },
+      { fieldManager: controller, force: true },
     );
-    return answer.metadata.resourceVersion === cached?.metadata.resourceVersion ? undefined : name;
+    const { resourceVersion } = metadata;
+    this.#applied.delete(id);
+    this.#applied.set(id, { object, revision: resourceVersion });
+    if (this.#applied.size > REMEMBERED_APPLIES) this.#applied.delete(this.#applied.keys().next().value!);
+    return resourceVersion === before ? undefined : { ...key, resourceVersion };
   }
 
-  async #patch(run: Run, effect: PatchEffect): Promise<string | undefined> {
+  async #patch(run: Run, effect: PatchEffect): Promise<Written | undefined> {
     const { resource, key, uid, subresource } = effect;
     const id = idOf(resource, key);
     const expected = expectedOf(run, id, effect.resourceVersion);
@@ -242,11 +311,12 @@ export class Executor {
       },
       { fieldManager: this.#options.controller, ...(subresource ? { subresource } : {}) },
     );
-    run.moved.set(id, { from: effect.resourceVersion, to: answer.metadata.resourceVersion });
-    return key.name;
+    const { resourceVersion } = answer.metadata;
+    run.moved.set(id, { from: effect.resourceVersion, to: resourceVersion });
+    return { ...key, resourceVersion };
   }
 
-  async #delete(effect: DeleteEffect): Promise<string | undefined> {
+  async #delete(effect: DeleteEffect): Promise<Written | undefined> {
     const { resource, key, uid, resourceVersion, propagationPolicy, gracePeriodSeconds } = effect;
     try {
       await this.#client.delete(resource, key, {
@@ -254,7 +324,7 @@ export class Executor {
         ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
         ...(uid || resourceVersion ? { preconditions: { uid, resourceVersion } } : {}),
       });
-      return key.name;
+      return key;
     } catch (error) {
       const replaced = isReason(error, 'Conflict') && resourceVersion === undefined;
       if (!isReason(error, 'NotFound') && !replaced) throw error;
@@ -263,23 +333,23 @@ export class Executor {
     }
   }
 
-  async #post({ resource, key, subresource, body }: PostEffect): Promise<string> {
+  async #post({ resource, key, subresource, body }: PostEffect): Promise<Written> {
     await this.#client.subresource(resource, key, subresource, 'create', body);
-    return key.name;
+    return key;
   }
 
-  async #put(run: Run, { resource, object, subresource }: PutEffect): Promise<string> {
+  async #put(run: Run, { resource, object, subresource }: PutEffect): Promise<Written> {
     const key = { namespace: object.metadata.namespace, name: object.metadata.name! };
     const resourceVersion = expectedOf(run, idOf(resource, key), object.metadata.resourceVersion);
     const body = { ...object, metadata: { ...object.metadata, resourceVersion } };
     await this.#client.subresource(resource, key, subresource, 'update', body);
-    return key.name;
+    return key;
   }
 
-  async #deleteAll({ resource, namespace, propagationPolicy }: DeleteAllEffect): Promise<string | undefined> {
+  async #deleteAll({ resource, namespace, propagationPolicy }: DeleteAllEffect): Promise<Written | undefined> {
     try {
       await this.#client.deleteCollection(resource, { namespace, ...(propagationPolicy ? { propagationPolicy } : {}) });
-      return namespace;
+      return { name: namespace };
     } catch (error) {
       if (!isReason(error, 'NotFound')) throw error;
       return undefined;
@@ -295,6 +365,9 @@ export class Executor {
     return undefined;
   }
 }
+
+/** What an effect wrote, and where that left it. */
+type Written = ObjectKey & { readonly resourceVersion?: string };
 
 const idOf = (resource: ResourceType, key: ObjectKey): string =>
   `${resource.group}/${resource.resource}/${joinKey(key)}`;

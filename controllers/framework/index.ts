@@ -1,25 +1,24 @@
+export { isApplied } from './applied.js';
 export { type ChangeOptions, change, changeStatus, changeTo } from './change.js';
 export { type Condition, conditionOf, isTrue, withCondition } from './conditions.js';
-export {
-  type ControllerDefinition,
-  controller,
-  type IndexDefinition,
-  index,
-  type LiveReader,
-  type Observed,
-  type WatchDefinition,
-  watch,
-} from './controller.js';
+export * from './controller.js';
 export { type Decide, type DecisionResult, decideOf } from './decide.js';
 export * from './effects.js';
 export { EventRecorder } from './events.js';
-export { Executor, type ExecutorOptions, type Outcome } from './executor.js';
+export { Executor, type ExecutorOptions, type HandlerContext, type Handlers, type Outcome } from './executor.js';
+export { finalizerOf } from './finalizer.js';
 export { MachineEvaluator, type MachineStep } from './machine.js';
-export type { ControllerMetrics } from './metrics.js';
+export type { ControllerMetrics, ReconcileResult } from './metrics.js';
 export { generateName } from './names.js';
 export { controllerOf, controllerReference, isControlledBy, isDeleting, refersTo } from './owners.js';
-export { type Backoff, WorkQueue } from './queue.js';
-export { ControllerRunner, type RunnerOptions, type Running, runControllers } from './runner.js';
+export * from './predicates.js';
+export { tagsOf } from './publish.js';
+export { type Backoff, LONGEST_WAIT_MS, LOW_PRIORITY, WorkQueue } from './queue.js';
+export { type Rate, RateLimiter } from './rate-limit.js';
+export { type Running, runControllers } from './run-controllers.js';
+export { ControllerRunner } from './runner.js';
+export type { KeyShare, RunnerOptions, RunnerPhase } from './runner-options.js';
 export { type Call, MemoryClient } from './testing/memory-client.js';
 export { runInMemory, type TestRun } from './testing/run.js';
+export { type Cause, type ReconcileTrace, type TracedWrite, TraceLog, type Tracer } from './trace.js';
 export type { Failure, Reader, View } from './view.js';

@@ -1,28 +1,29 @@
-import type { Change, Client, Informers, Registration } from '@trimtab/client';
-import type { Clock, KubeObject, Logger, Random } from '@trimtab/machinery';
+import type { Logger } from '@trimtab/machinery';
 import { isReason, joinKey, keyOf, splitKey } from '@trimtab/machinery';
 import { Caches } from './caches.js';
-import type { ControllerDefinition } from './controller.js';
+import {
+  type ControllerDefinition,
+  type ErrorDecision,
+  PAUSED,
+  TerminalError,
+  type WatchDefinition,
+} from './controller.js';
 import { type Decide, decideOf } from './decide.js';
 import { EventRecorder } from './events.js';
 import { Executor } from './executor.js';
-import type { ControllerMetrics } from './metrics.js';
-import { controllerOf, refersTo } from './owners.js';
-import { WorkQueue } from './queue.js';
+import { Externals } from './externals.js';
+import { inTime, TimeoutError } from './in-time.js';
+import { LOW_PRIORITY, WorkQueue } from './queue.js';
+import { RateLimiter } from './rate-limit.js';
+import type { RunnerOptions, RunnerPhase } from './runner-options.js';
+import type { Cause, TracedWrite } from './trace.js';
+import { type Enqueue, triggersOf, watching } from './triggers.js';
 import type { Failure } from './view.js';
 
 const DEFAULT_CONCURRENCY = 5;
 const GRACEFUL_STOP_MS = 30_000;
 
-export interface RunnerOptions {
-  readonly client: Client;
-  /** Shared by all controllers of a process; started by whoever made it. */
-  readonly informers: Informers;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly metrics?: ControllerMetrics;
-}
+const MOST_CAUSES = 16;
 
 /**
  * Runs one controller: watches, queues, evaluates, carries out. An evaluation that fails, or whose effects do, is repeated
@@ -37,29 +38,44 @@ export class ControllerRunner {
   readonly #queue: WorkQueue;
   readonly #recorder: EventRecorder;
   readonly #executor: Executor;
+  readonly #externals: Externals;
+  readonly #limits: { readonly together?: RateLimiter; readonly perNamespace?: RateLimiter };
   readonly #failures = new Map<string, Failure>();
   readonly #states = new Map<string, string>();
-  #registrations: Registration[] = [];
+  readonly #causes = new Map<string, Cause[]>();
+  readonly #stops: (() => void)[] = [];
   #running = false;
   #pumping = false;
+  #throttled: (() => void) | undefined;
+  #evaluations = 0;
   readonly #idlers: (() => void)[] = [];
 
   constructor(definition: ControllerDefinition, options: RunnerOptions) {
-    const { client, clock, random, informers, metrics } = options;
+    const { client, clock, random, informers, metrics, handlers } = options;
+    const { name, backoff, rateLimit = {}, externals = [] } = definition;
     this.definition = definition;
     this.#options = options;
-    this.#logger = options.logger.child({ controller: definition.name });
+    this.#logger = options.logger.child({ controller: name });
     this.#caches = new Caches(definition, informers);
     this.#decide = decideOf(definition);
-    this.#queue = new WorkQueue(clock, () => this.#schedule(), definition.backoff);
-    this.#recorder = new EventRecorder({ client, clock, logger: this.#logger, source: definition.name });
+    this.#queue = new WorkQueue(clock, () => this.#schedule(), backoff, random);
+    this.#recorder = new EventRecorder({ client, clock, logger: this.#logger, source: name });
+    this.#externals = new Externals(externals, { clock, logger: this.#logger }, (key) =>
+      this.#enqueue(key, { type: 'external' }),
+    );
+    const { together, perNamespace } = rateLimit;
+    this.#limits = {
+      ...(together ? { together: new RateLimiter(together) } : {}),
+      ...(perNamespace ? { perNamespace: new RateLimiter(perNamespace) } : {}),
+    };
     this.#executor = new Executor({
-      controller: definition.name,
+      controller: name,
       client,
       informers,
       random,
       recorder: this.#recorder,
       ...(metrics ? { metrics } : {}),
+      ...(handlers ? { handlers } : {}),
     });
   }
 
@@ -67,34 +83,64 @@ export class ControllerRunner {
   start(): void {
     if (this.#running) return;
     this.#running = true;
-    const { owns = [], watches = [] } = this.definition;
-    const listen = (type: typeof this.definition.for, handle: (change: Change<KubeObject>) => void) =>
-      this.#registrations.push(this.#caches.informer(type).addHandler(handle));
-    listen(this.definition.for, (change) => this.#enqueue(keyOf(change.object)));
-    for (const type of owns) listen(type, (change) => eachState(change, (object) => this.#enqueueOwner(object)));
-    for (const { type, to, on, ignores } of watches)
-      listen(type, (change) => {
-        if (on && !on.includes(change.type)) return;
-        if (change.type === 'updated' && ignores?.(change.previous, change.object)) return;
-        eachState(change, (object) => {
-          for (const key of to(object, this.#caches)) this.#enqueue(joinKey(key));
-        });
+    this.#queue.open();
+    const { sources = [], name } = this.definition;
+    for (const { informer, handler } of triggersOf(this.definition, this.#caches, this.#enqueue)) {
+      const registration = informer.addHandler(handler);
+      this.#stops.push(() => registration.remove());
+    }
+    for (const source of sources) {
+      const subscription = source.subscribe({
+        next: (key) => this.#enqueue(joinKey(key), { type: 'source' }),
+        error: (error: unknown) => this.#logger.error({ error: String(error) }, 'a source of keys has failed'),
       });
+      this.#stops.push(() => subscription.unsubscribe());
+    }
+    const { shard, metrics } = this.#options;
+    if (shard) this.#stops.push(shard.onGain(() => this.#enqueueAll({ type: 'asked' })));
+    metrics?.workers?.(name, 0, this.#concurrency);
     void Promise.all(this.#caches.all().map((informer) => informer.whenSynced())).then(() => this.#schedule());
   }
 
   /** Looks at an object again although nothing has changed. */
   enqueue(key: string): void {
-    this.#enqueue(key);
+    this.#enqueue(key, { type: 'asked' });
   }
 
-  /** No new evaluation begins; resolves when those under way have ended, or after 30 s. */
-  async stop(): Promise<void> {
+  /** Watches something more from now on, until the answer is called; the last to go ends the watch itself. */
+  watch(definition: WatchDefinition): () => void {
+    const { informers } = this.#options;
+    this.#caches.add(definition.type);
+    const { informer, handler } = watching(definition, this.#caches, this.#enqueue);
+    const registration = informer.addHandler(handler);
+    const stop = () => {
+      registration.remove();
+      this.#caches.remove(definition.type);
+      informers.release(informer);
+    };
+    this.#stops.push(stop);
+    return () => {
+      const at = this.#stops.indexOf(stop);
+      if (at < 0) return;
+      this.#stops.splice(at, 1);
+      stop();
+    };
+  }
+
+  /**
+   * No new evaluation begins; resolves when those under way have ended, or after 30 s, with the keys of those that had not:
+   * their next effects are not begun any more.
+   */
+  async stop(): Promise<readonly string[]> {
     this.#running = false;
-    for (const registration of this.#registrations.splice(0)) registration.remove();
+    for (const stop of this.#stops.splice(0)) stop();
+    this.#throttled?.();
+    this.#externals.stop();
     this.#queue.close();
     if (this.#queue.active > 0) await this.#activeEnded();
+    const left = this.#queue.activeKeys;
     await this.#recorder.flushed();
+    return left;
   }
 
   /** The state each object's machine is in, for whoever shows them. */
@@ -102,15 +148,32 @@ export class ControllerRunner {
     return this.#states;
   }
 
+  get phase(): RunnerPhase {
+    if (!this.#running) return this.#queue.active > 0 ? 'stopping' : 'stopped';
+    const waiting = this.#caches.all().filter((informer) => !informer.hasSynced());
+    if (waiting.length === 0) return 'running';
+    return waiting.some((informer) => informer.stats.lastError?.code === 404) ? 'waitingForKind' : 'syncing';
+  }
+
   /** True when nothing waits, runs, or is due later. */
   get idle(): boolean {
     return this.#queue.idle;
   }
 
+  /** How the queue is doing. */
+  get queue(): Pick<WorkQueue, 'depth' | 'active' | 'oldestWaitMs'> {
+    return this.#queue;
+  }
+
+  get #concurrency(): number {
+    return this.definition.concurrency ?? DEFAULT_CONCURRENCY;
+  }
+
   #activeEnded(): Promise<void> {
     return new Promise((resolve) => {
       const cancel = this.#options.clock.after(GRACEFUL_STOP_MS, () => {
-        this.#logger.warn({ active: this.#queue.active }, 'stopped with reconciliations under way');
+        this.#logger.warn({ keys: this.#queue.activeKeys }, 'stopped with reconciliations under way');
+        this.#abort.abort(new Error('the controller has stopped'));
         resolve();
       });
       this.#idlers.push(() => {
@@ -120,21 +183,24 @@ export class ControllerRunner {
     });
   }
 
-  #enqueue(key: string): void {
-    this.#queue.add(key);
-    this.#options.metrics?.queueDepth?.(this.definition.name, this.#queue.depth);
-  }
+  readonly #abort = new AbortController();
 
-  #enqueueOwner(object: KubeObject): void {
-    const reference = controllerOf(object);
-    const { for: type } = this.definition;
-    if (!reference || !refersTo(reference, type)) return;
-    this.#enqueue(
-      joinKey({
-        name: reference.name,
-        ...(type.namespaced ? { namespace: object.metadata.namespace } : {}),
-      }),
-    );
+  readonly #enqueue: Enqueue = (key, cause, priority) => {
+    const { shard, metrics } = this.#options;
+    const { name } = this.definition;
+    if (shard && !shard.owns(name, key)) return;
+    if (this.#options.tracer) {
+      const causes = this.#causes.get(key);
+      if (!causes) this.#causes.set(key, [cause]);
+      else if (causes.length < MOST_CAUSES) causes.push(cause);
+    }
+    this.#queue.add(key, priority);
+    metrics?.queued?.(name);
+    metrics?.queueDepth?.(name, this.#queue.depth);
+  };
+
+  #enqueueAll(cause: Cause): void {
+    for (const object of this.#caches.list(this.definition.for)) this.#enqueue(keyOf(object), cause, LOW_PRIORITY);
   }
 
   /** Once a burst of events is over: changes that arrive together are one evaluation. */
@@ -149,52 +215,129 @@ export class ControllerRunner {
 
   #pump(): void {
     if (!this.#running || !this.#caches.all().every((informer) => informer.hasSynced())) return;
-    const concurrency = this.definition.concurrency ?? DEFAULT_CONCURRENCY;
-    while (this.#queue.active < concurrency) {
-      const key = this.#queue.take();
-      if (key === undefined) return;
+    const { clock, metrics, shard } = this.#options;
+    const { name } = this.definition;
+    while (this.#queue.active < this.#concurrency && this.#queue.depth > 0) {
+      const wait = this.#limits.together?.take(clock.now()) ?? 0;
+      if (wait > 0) {
+        this.#throttled ??= clock.after(wait, () => {
+          this.#throttled = undefined;
+          this.#pump();
+        });
+        return;
+      }
+      const key = this.#queue.take()!;
+      const ours = !shard || shard.owns(name, key);
+      const later = ours ? (this.#limits.perNamespace?.take(clock.now(), splitKey(key).namespace) ?? 0) : 0;
+      if (!ours || later > 0) {
+        this.#queue.done(key);
+        if (ours) this.#queue.addAfter(key, later);
+        continue;
+      }
+      metrics?.waited?.(name, this.#queue.lastWaitMs / 1000);
+      metrics?.queueDepth?.(name, this.#queue.depth);
+      metrics?.workers?.(name, this.#queue.active, this.#concurrency);
       void this.#work(key);
     }
   }
 
   async #work(key: string): Promise<void> {
-    const { clock, metrics } = this.#options;
-    const { name } = this.definition;
-    const started = clock.now();
-    const seconds = () => (clock.now() - started) / 1000;
+    const { clock, metrics, tracer } = this.#options;
+    const { name, resyncMs } = this.definition;
+    const evaluation = this.#begin(key, clock.now());
+    const seconds = () => (clock.now() - evaluation.at) / 1000;
+    let error: Error | undefined;
     try {
-      const requeueAfterMs = await this.#evaluate(key);
+      const requeueAfterMs = await inTime(this.definition.timeoutMs, clock, this.#abort.signal, (signal) =>
+        this.#evaluate(key, evaluation, signal),
+      );
       this.#queue.forget(key);
       this.#failures.delete(key);
       if (requeueAfterMs !== undefined) this.#queue.addAfter(key, requeueAfterMs);
+      else if (resyncMs !== undefined && this.#caches.get(this.definition.for, splitKey(key)))
+        this.#queue.addAfter(key, resyncMs * (0.9 + 0.2 * this.#options.random.next()));
       metrics?.reconciled?.(name, requeueAfterMs === undefined ? 'success' : 'requeue_after', seconds());
     } catch (thrown) {
-      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-      this.#failures.set(key, this.#executor.failure(error));
-      const retryMs = this.#queue.addRateLimited(key);
-      const expected = isReason(error, 'Conflict', 'AlreadyExists');
-      this.#logger[expected ? 'debug' : 'warn']({ key, error: error.message, retryMs }, 'reconciliation failed');
-      metrics?.retried?.(name);
+      error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      this.#failed(key, error);
       metrics?.reconciled?.(name, 'error', seconds());
     } finally {
+      metrics?.worked?.(name, seconds());
+      tracer?.({
+        id: evaluation.id,
+        controller: name,
+        key,
+        at: evaluation.at,
+        durationMs: clock.now() - evaluation.at,
+        causes: evaluation.causes,
+        asOf: evaluation.asOf,
+        writes: evaluation.writes,
+        ...(evaluation.state === undefined ? {} : { state: evaluation.state }),
+        ...(error ? { error: error.message } : {}),
+      });
       this.#queue.done(key);
+      metrics?.workers?.(name, this.#queue.active, this.#concurrency);
       this.#schedule();
       if (this.#queue.active === 0) for (const resolve of this.#idlers.splice(0)) resolve();
     }
   }
 
-  async #evaluate(key: string): Promise<number | undefined> {
+  #begin(key: string, at: number): Evaluation {
+    const failures = this.#queue.failures(key);
+    // What comes due has no event: a retry, a deadline or a resync.
+    const causes = this.#causes.get(key) ?? [{ type: failures > 0 ? 'retry' : 'due' } as const];
+    this.#causes.delete(key);
+    return { id: `${this.definition.name}-${++this.#evaluations}`, at, causes, writes: [], asOf: '', state: undefined };
+  }
+
+  #failed(key: string, error: Error): void {
+    const { metrics } = this.#options;
+    const { name, onError, retries = Number.POSITIVE_INFINITY } = this.definition;
+    this.#failures.set(key, this.#executor.failure(error));
+    const attempt = this.#queue.failures(key) + 1;
+    const decision: ErrorDecision =
+      error instanceof TerminalError ? { action: 'stop' } : (onError?.(error, attempt) ?? { action: 'retry' });
+    if (error instanceof TimeoutError) metrics?.failed?.(name, 'timeout');
+    else if (error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError)
+      metrics?.failed?.(name, 'panic');
+    if (decision.action === 'stop' || attempt > retries) {
+      this.#queue.forget(key);
+      metrics?.failed?.(name, 'terminal');
+      this.#logger.error(
+        { key, attempt, error: error.message },
+        'reconciliation failed for good, until something changes',
+      );
+      return;
+    }
+    const retryMs = this.#queue.addRateLimited(key, decision.afterMs);
+    const expected = isReason(error, 'Conflict', 'AlreadyExists');
+    this.#logger[expected ? 'debug' : 'warn']({ key, error: error.message, retryMs }, 'reconciliation failed');
+    metrics?.retried?.(name);
+  }
+
+  async #evaluate(key: string, evaluation: Evaluation, signal: AbortSignal): Promise<number | undefined> {
     const { clock, client } = this.#options;
     await this.#executor.settle(key);
-    const view = this.#caches.view(this.definition.for, splitKey(key), {
+    const { for: type } = this.definition;
+    const current = () => this.#caches.get(type, splitKey(key));
+    this.#externals.follow(key, current);
+    const externals = this.#externals.of(key);
+    const view = this.#caches.view(type, splitKey(key), {
       now: clock.now(),
       attempt: this.#queue.failures(key),
       failure: this.#failures.get(key),
+      ...(externals ? { externals } : {}),
     });
+    evaluation.asOf = view.asOf;
+    if (view.object?.metadata.annotations?.[PAUSED] === 'true') {
+      this.#publish(key, 'paused');
+      return undefined;
+    }
     const observed = await this.definition.observe?.(view, client);
     const { effects, state } = this.#decide(view, observed);
+    evaluation.state = state;
     this.#publish(key, view.object ? state : undefined);
-    const { requeueAfterMs } = await this.#executor.run(key, effects);
+    const { requeueAfterMs } = await this.#executor.run(key, effects, { signal, writes: evaluation.writes });
     if (!view.object) this.#failures.delete(key);
     return requeueAfterMs;
   }
@@ -211,24 +354,12 @@ export class ControllerRunner {
   }
 }
 
-function eachState(change: Change<KubeObject>, visit: (object: KubeObject) => void): void {
-  visit(change.object);
-  if (change.type === 'updated' && change.previous !== change.object) visit(change.previous);
-}
-
-export interface Running {
-  readonly runners: readonly ControllerRunner[];
-  stop(): Promise<void>;
-}
-
-/** Runs several controllers on the same informers. */
-export function runControllers(definitions: readonly ControllerDefinition[], options: RunnerOptions): Running {
-  const runners = definitions.map((definition) => new ControllerRunner(definition, options));
-  for (const runner of runners) runner.start();
-  return {
-    runners,
-    stop: async () => {
-      await Promise.all(runners.map((runner) => runner.stop()));
-    },
-  };
+/** One evaluation while it runs. */
+interface Evaluation {
+  readonly id: string;
+  readonly at: number;
+  readonly causes: readonly Cause[];
+  readonly writes: TracedWrite[];
+  asOf: string;
+  state: string | undefined;
 }

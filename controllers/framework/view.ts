@@ -34,6 +34,8 @@ export interface View<T extends KubeObject = KubeObject> extends Reader {
   readonly attempt: number;
   /** What went wrong last time; undefined after a success. */
   readonly failure: Failure | undefined;
+  /** What was last found of something outside the cluster; undefined before the first time. */
+  external<V>(name: string): V | undefined;
   /** The objects whose controlling owner is `object`. */
   owned<O extends KubeObject>(type: ResourceType<O>): readonly O[];
 }

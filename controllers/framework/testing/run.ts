@@ -1,8 +1,8 @@
 import { Informers } from '@trimtab/client';
 import { type Logger, seededRandom, silentLogger, VirtualClock } from '@trimtab/machinery';
 import type { ControllerDefinition } from '../controller.js';
-import type { ControllerMetrics } from '../metrics.js';
-import { type Running, runControllers } from '../runner.js';
+import { type Running, runControllers } from '../run-controllers.js';
+import type { RunnerOptions } from '../runner-options.js';
 import { MemoryClient } from './memory-client.js';
 
 export interface TestRun {
@@ -22,25 +22,24 @@ export async function runInMemory(
   definitions: readonly ControllerDefinition[],
   options: {
     seed?: number;
-    metrics?: ControllerMetrics;
     clock?: VirtualClock;
     client?: MemoryClient;
     logger?: Logger;
-  } = {},
+  } & Pick<RunnerOptions, 'metrics' | 'handlers' | 'tracer' | 'shard'> = {},
 ): Promise<TestRun> {
   const clock = options.clock ?? new VirtualClock();
   const client = options.client ?? new MemoryClient(clock);
   const random = seededRandom(options.seed ?? 1);
   const logger = options.logger ?? silentLogger;
   const informers = new Informers({ client, clock, random, logger });
-  const { metrics } = options;
+  const { seed: _, clock: __, client: ___, logger: ____, ...rest } = options;
   const running = runControllers(definitions, {
     client,
     informers,
     clock,
     random,
     logger,
-    ...(metrics ? { metrics } : {}),
+    ...rest,
   });
   informers.start();
   const pass = async (ms = 0) => {

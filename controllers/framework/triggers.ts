@@ -1,0 +1,70 @@
+import type { Change, Informer } from '@trimtab/client';
+import { joinKey, type KubeObject, keyOf, type ResourceType } from '@trimtab/machinery';
+import type { Caches } from './caches.js';
+import type { ControllerDefinition, WatchDefinition } from './controller.js';
+import { controllerOf, refersTo } from './owners.js';
+import { LOW_PRIORITY } from './queue.js';
+import { type Cause, changeCause } from './trace.js';
+
+/** Looks at a key again, because of something. */
+export type Enqueue = (key: string, cause: Cause, priority?: number) => void;
+
+/** What is told of a change, and what it is worth by default. */
+const priorityOf = (change: Change<KubeObject>): number =>
+  (change.type === 'added' && change.inInitialList) || (change.type === 'updated' && change.resync) ? LOW_PRIORITY : 0;
+
+const causeOf = (type: ResourceType, change: Change<KubeObject>): Cause =>
+  change.type === 'updated' && change.resync
+    ? { type: 'resync' }
+    : changeCause(change.type, type.resource, change.object);
+
+export interface Listening {
+  readonly informer: Informer<KubeObject>;
+  readonly handler: (change: Change<KubeObject>) => void;
+}
+
+/** Everything a controller listens to from its start: what it is for, what it owns, what it watches. */
+export function triggersOf(definition: ControllerDefinition, caches: Caches, enqueue: Enqueue): readonly Listening[] {
+  const { for: type, owns = [], watches = [], where, priority } = definition;
+  const primary = (change: Change<KubeObject>) => {
+    if (where && !where(change)) return;
+    enqueue(keyOf(change.object), causeOf(type, change), priority?.(change) ?? priorityOf(change));
+  };
+  return [
+    { informer: caches.informer(type), handler: primary },
+    ...owns.map((owned) => ({
+      informer: caches.informer(owned),
+      handler: (change: Change<KubeObject>) =>
+        eachState(change, (object) => {
+          const key = ownerKey(type, object);
+          if (key !== undefined) enqueue(key, causeOf(owned, change), priorityOf(change));
+        }),
+    })),
+    ...watches.map((watch) => watching(watch, caches, enqueue)),
+  ];
+}
+
+export function watching(watch: WatchDefinition, caches: Caches, enqueue: Enqueue): Listening {
+  const { type, to, on, ignores, where } = watch;
+  return {
+    informer: caches.informer(type),
+    handler: (change) => {
+      if ((on && !on.includes(change.type)) || (where && !where(change))) return;
+      if (change.type === 'updated' && ignores?.(change.previous, change.object)) return;
+      eachState(change, (object) => {
+        for (const key of to(object, caches)) enqueue(joinKey(key), causeOf(type, change), priorityOf(change));
+      });
+    },
+  };
+}
+
+function ownerKey(type: ResourceType, object: KubeObject): string | undefined {
+  const reference = controllerOf(object);
+  if (!reference || !refersTo(reference, type)) return undefined;
+  return joinKey({ name: reference.name, ...(type.namespaced ? { namespace: object.metadata.namespace } : {}) });
+}
+
+function eachState(change: Change<KubeObject>, visit: (object: KubeObject) => void): void {
+  visit(change.object);
+  if (change.type === 'updated' && change.previous !== change.object) visit(change.previous);
+}

@@ -7,6 +7,7 @@ export { ignoreManagedTimes, trackUpdate } from './apply/update.js';
 export * from './clock.js';
 export { duplicateFields } from './codec/duplicates.js';
 export * from './codec/negotiate.js';
+export { objectText, untypedObjectText } from './codec/object-text.js';
 export * from './codec/protobuf.js';
 export * from './codec/yaml.js';
 export * from './fields/jsonpath.js';
@@ -29,6 +30,7 @@ export { equalJson, shareStructure } from './patch/structure.js';
 export {
   combine as combineAmounts,
   parse as parseAmounts,
+  podAmounts,
   podRequests,
   type ResourceAmounts,
 } from './quantity/pod-requests.js';

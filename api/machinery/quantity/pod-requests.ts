@@ -1,27 +1,30 @@
-import type { Container, Pod } from '../generated/types.js';
+import type { Container, Pod, PodSpec } from '../generated/types.js';
 import { addQuantities, compareQuantities, type ParsedQuantity, parseQuantity } from './quantity.js';
 
 /** Amounts by resource name: `cpu`, `memory`, `ephemeral-storage`, extended resources. */
 export type ResourceAmounts = ReadonlyMap<string, ParsedQuantity>;
 
+/** What a pod asks of its node (KEP-753): its containers' requests, and the overhead on top. */
+export function podRequests({ spec }: Pod): ResourceAmounts {
+  return combine(podAmounts(spec, 'requests'), parse(spec?.overhead), addQuantities);
+}
+
 /**
- * What a pod asks of its node (KEP-753): the larger of all app containers with the sidecars, and of each init container
- * with the sidecars started before it; a pod-level request where given; and the overhead on top.
+ * The larger of all app containers with the sidecars, and of each init container with the sidecars started before it; where
+ * the pod names an amount itself, that.
  */
-export function podRequests(pod: Pod): ResourceAmounts {
-  const { spec } = pod;
-  const requests = (container: Container): ResourceAmounts => parse(container.resources?.requests);
+export function podAmounts(spec: PodSpec | undefined, kind: 'requests' | 'limits'): ResourceAmounts {
+  const amounts = (container: Container): ResourceAmounts => parse(container.resources?.[kind]);
   let sidecars: ResourceAmounts = new Map();
   let starting: ResourceAmounts = new Map();
   for (const container of spec?.initContainers ?? []) {
     if (container.restartPolicy === 'Always') {
-      sidecars = combine(sidecars, requests(container), addQuantities);
+      sidecars = combine(sidecars, amounts(container), addQuantities);
       starting = combine(starting, sidecars, larger);
-    } else starting = combine(starting, combine(sidecars, requests(container), addQuantities), larger);
+    } else starting = combine(starting, combine(sidecars, amounts(container), addQuantities), larger);
   }
-  const running = (spec?.containers ?? []).reduce((sum, c) => combine(sum, requests(c), addQuantities), sidecars);
-  const whole = new Map([...combine(starting, running, larger), ...parse(spec?.resources?.requests)]);
-  return combine(whole, parse(spec?.overhead), addQuantities);
+  const running = (spec?.containers ?? []).reduce((sum, c) => combine(sum, amounts(c), addQuantities), sidecars);
+  return new Map([...combine(starting, running, larger), ...parse(spec?.resources?.[kind])]);
 }
 
 /** Per resource `merge` of both amounts where both have one, else the one there is. */

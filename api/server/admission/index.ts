@@ -1,10 +1,23 @@
 import type { Clock, Random } from '@trimtab/machinery';
 import type { AdmissionPlugin, Authorizer, ObjectReader, Strategy } from '../contracts.js';
 import type { WebhookCaller } from '../webhook/caller.js';
+import {
+  certificateApproval,
+  certificateSigning,
+  certificateSubjectRestriction,
+  clusterTrustBundleAttest,
+} from './certificates.js';
 import { persistentVolumeClaimResize } from './claim-resize.js';
 import { limitRanger } from './limit-ranger.js';
 import { namespaceLifecycle } from './namespace-lifecycle.js';
 import { nodeRestriction } from './node-restriction.js';
+import { storageObjectInUseProtection } from './object-protection.js';
+import {
+  alwaysPullImages,
+  denyServiceExternalIPs,
+  extendedResourceToleration,
+  ownerReferencesPermissionEnforcement,
+} from './optional-plugins.js';
 import {
   defaultIngressClass,
   defaultStorageClass,
@@ -42,26 +55,35 @@ export interface AdmissionOptions {
  * AllOrderedPlugins). Every one of them mutates before any of them validates; ResourceQuota, which charges, comes last.
  */
 export function builtinAdmission(options: AdmissionOptions): readonly AdmissionPlugin[] {
-  const { reader, clock, random, follow, extra = [], disabled = [], enabled = [] } = options;
+  const { reader, clock, random, follow, authorizer, extra = [], disabled = [], enabled = [] } = options;
   const webhooks = webhookAdmission({
     ...options,
     caller: options.webhooks,
     conditions: async () => (await import('./policies/match-conditions.js')).celConditions(options),
   });
-  const on = true;
+  const [on, off] = [true, false];
   const order: readonly (readonly [plugin: AdmissionPlugin, byDefault: boolean])[] = [
     [namespaceLifecycle(reader), on],
     [limitRanger(reader), on],
     [serviceAccountPlugin(reader, clock, random), on],
     [nodeRestriction(reader), on],
     [taintNodesByCondition, on],
+    [alwaysPullImages, off],
     [podSecurity(reader), on],
     [priority(reader), on],
     [defaultTolerationSeconds, on],
+    [extendedResourceToleration, off],
     [defaultStorageClass(reader), on],
+    [storageObjectInUseProtection, on],
+    [ownerReferencesPermissionEnforcement(authorizer), off],
     [persistentVolumeClaimResize(reader), on],
     [runtimeClass(reader), on],
+    [certificateApproval(authorizer), on],
+    [certificateSigning(authorizer), on],
+    [clusterTrustBundleAttest(authorizer), on],
+    [certificateSubjectRestriction, on],
     [defaultIngressClass(reader), on],
+    [denyServiceExternalIPs, off],
     ...extra.map((plugin) => [plugin, on] as const),
     [webhooks.mutating, on],
     [webhooks.validating, on],

@@ -1,15 +1,14 @@
 import {
-  addQuantities,
   type Container,
   compareQuantities,
   formatQuantity,
   type LimitRange,
   type LimitRangeItem,
-  type ParsedQuantity,
   type PersistentVolumeClaim,
   type Pod,
   type PodSpec,
   parseQuantity,
+  podAmounts,
   quantityNumber,
 } from '@trimtab/machinery';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../contracts.js';
@@ -94,25 +93,8 @@ function withDefaults(pod: Pod, items: readonly LimitRangeItem[]): Pod {
 const missing = (defaults: Amounts, own: Amounts | undefined): readonly string[] =>
   Object.keys(defaults).filter((name) => own?.[name] === undefined);
 
-/** What the pod asks for in all: containers and sidecars side by side, init containers one after another. */
-export function podTotal(spec: PodSpec, kind: 'requests' | 'limits'): Amounts {
-  const total = new Map<string, ParsedQuantity>();
-  for (const container of [
-    ...spec.containers,
-    ...(spec.initContainers ?? []).filter((c) => c.restartPolicy === 'Always'),
-  ])
-    for (const [name, value] of Object.entries(container.resources?.[kind] ?? {})) {
-      const sum = total.get(name);
-      total.set(name, sum ? addQuantities(sum, parseQuantity(value)) : parseQuantity(value));
-    }
-  for (const container of (spec.initContainers ?? []).filter((c) => c.restartPolicy !== 'Always'))
-    for (const [name, value] of Object.entries(container.resources?.[kind] ?? {})) {
-      const amount = parseQuantity(value);
-      const sum = total.get(name);
-      if (!sum || compareQuantities(amount, sum) > 0) total.set(name, amount);
-    }
-  return Object.fromEntries([...total].map(([name, amount]) => [name, formatQuantity(amount)]));
-}
+const podTotal = (spec: PodSpec, kind: 'requests' | 'limits'): Amounts =>
+  Object.fromEntries([...podAmounts(spec, kind)].map(([name, amount]) => [name, formatQuantity(amount)]));
 
 function check(item: LimitRangeItem, requests: Amounts, limits: Amounts, problems: string[]): void {
   const per = `usage per ${item.type} is`;

@@ -4,13 +4,14 @@ import type {
   KubeObject,
   Node,
   PersistentVolumeClaim,
+  Pod,
   PodSpec,
   PriorityClass,
   RuntimeClass,
   StorageClass,
   Toleration,
 } from '@trimtab/machinery';
-import type { AdmissionPlugin, ObjectReader } from '../contracts.js';
+import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../contracts.js';
 import { concerns, createPlugin, defaultClass, podPlugin, refuse } from './attributes.js';
 
 /** Plugins that fill in what depends on other objects of the cluster (rule 42 of the API's defaults). */
@@ -61,6 +62,9 @@ export function priority(reader: ObjectReader): AdmissionPlugin {
     reader.get('scheduling.k8s.io/priorityclasses', '', name) as PriorityClass | undefined;
   return {
     ...plugin,
+    mutate(attributes) {
+      return attributes.operation === 'UPDATE' ? withOldPriority(attributes) : plugin.mutate!(attributes);
+    },
     validate(attributes) {
       const object = attributes.object as PriorityClass;
       if (!concerns(attributes, 'scheduling.k8s.io/priorityclasses', 'CREATE', 'UPDATE') || !object.globalDefault)
@@ -70,6 +74,18 @@ export function priority(reader: ObjectReader): AdmissionPlugin {
         throw refuse(attributes, `PriorityClass ${other} is already marked as default. Only one default can exist`);
     },
   };
+}
+
+/** An update that says nothing of what was worked out at creation keeps it. */
+function withOldPriority(attributes: AdmissionAttributes): KubeObject | undefined {
+  const { object } = attributes;
+  if (!concerns(attributes, '/pods', 'UPDATE')) return object;
+  const [spec, old] = [(object as Pod).spec, (attributes.oldObject as Pod).spec];
+  if (!spec || !old) return object;
+  const priority = spec.priority === undefined ? old.priority : spec.priority;
+  const preemptionPolicy = spec.preemptionPolicy === undefined ? old.preemptionPolicy : spec.preemptionPolicy;
+  if (priority === spec.priority && preemptionPolicy === spec.preemptionPolicy) return object;
+  return { ...object, spec: { ...spec, priority, preemptionPolicy } } as Pod;
 }
 
 function globalDefault(reader: ObjectReader): PriorityClass | undefined {

@@ -47,22 +47,33 @@ const baselineCapabilities = new Set([
   'SYS_CHROOT',
 ]);
 
-const safeSysctls = new Set([
-  'kernel.shm_rmid_forced',
-  'net.ipv4.ip_local_port_range',
-  'net.ipv4.ip_local_reserved_ports',
-  'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ping_group_range',
-  'net.ipv4.tcp_fin_timeout',
-  'net.ipv4.tcp_keepalive_intvl',
-  'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_keepalive_time',
-  'net.ipv4.tcp_rmem',
-  'net.ipv4.tcp_syncookies',
-  'net.ipv4.tcp_wmem',
-]);
+/** By the minor version of Kubernetes that found them safe. */
+const safeSysctls: readonly (readonly [since: number, names: readonly string[]])[] = [
+  [
+    0,
+    [
+      'kernel.shm_rmid_forced',
+      'net.ipv4.ip_local_port_range',
+      'net.ipv4.ip_unprivileged_port_start',
+      'net.ipv4.ping_group_range',
+      'net.ipv4.tcp_syncookies',
+    ],
+  ],
+  [27, ['net.ipv4.ip_local_reserved_ports']],
+  [
+    29,
+    [
+      'net.ipv4.tcp_fin_timeout',
+      'net.ipv4.tcp_keepalive_intvl',
+      'net.ipv4.tcp_keepalive_probes',
+      'net.ipv4.tcp_keepalive_time',
+    ],
+  ],
+  [32, ['net.ipv4.tcp_rmem', 'net.ipv4.tcp_wmem']],
+];
 
-const selinuxTypes = new Set(['', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t']);
+const selinuxTypes = new Set(['', 'container_t', 'container_init_t', 'container_kvm_t']);
+const selinuxTypesSince31 = new Set([...selinuxTypes, 'container_engine_t']);
 
 const hostNamespaces: PodCheck = ({ spec }) => {
   const used = (['hostNetwork', 'hostPID', 'hostIPC'] as const).filter((field) => spec?.[field]);
@@ -109,25 +120,30 @@ const appArmor: PodCheck = ({ metadata, spec }) => {
     : undefined;
 };
 
-const seLinux: PodCheck = ({ spec }) => {
-  const all = [
-    { who: 'pod', options: spec?.securityContext?.seLinuxOptions },
-    ...(spec ? containersOf(spec) : []).map((c) => ({
-      who: `container ${JSON.stringify(c.name)}`,
-      options: c.securityContext?.seLinuxOptions,
-    })),
-  ];
-  const bad = all.filter(
-    ({ options }) => options && (!selinuxTypes.has(options.type ?? '') || options.user || options.role),
-  );
-  return bad.length > 0
-    ? `seLinuxOptions (${bad.map((b) => b.who).join(', ')} set forbidden securityContext.seLinuxOptions)`
-    : undefined;
-};
+const seLinux =
+  (types: ReadonlySet<string>): PodCheck =>
+  ({ spec }) => {
+    const all = [
+      { who: 'pod', options: spec?.securityContext?.seLinuxOptions },
+      ...(spec ? containersOf(spec) : []).map((c) => ({
+        who: `container ${JSON.stringify(c.name)}`,
+        options: c.securityContext?.seLinuxOptions,
+      })),
+    ];
+    const bad = all.filter(
+      ({ options }) => options && (!types.has(options.type ?? '') || options.user || options.role),
+    );
+    return bad.length > 0
+      ? `seLinuxOptions (${bad.map((b) => b.who).join(', ')} set forbidden securityContext.seLinuxOptions)`
+      : undefined;
+  };
 
-const sysctls: PodCheck = ({ spec }) => {
-  const bad = (spec?.securityContext?.sysctls ?? []).map((s) => s.name).filter((name) => !safeSysctls.has(name));
-  return bad.length > 0 ? `forbidden sysctls (${bad.join(', ')})` : undefined;
+const sysctls = (minor: number): PodCheck => {
+  const safe = new Set(safeSysctls.flatMap(([since, names]) => (minor >= since ? names : [])));
+  return ({ spec }) => {
+    const bad = (spec?.securityContext?.sysctls ?? []).map((s) => s.name).filter((name) => !safe.has(name));
+    return bad.length > 0 ? `forbidden sysctls (${bad.join(', ')})` : undefined;
+  };
 };
 
 const unconfinedSeccomp: PodCheck = ({ spec }) => {
@@ -140,6 +156,20 @@ const unconfinedSeccomp: PodCheck = ({ spec }) => {
   return bad.length > 0
     ? `seccompProfile (${bad.join(', ')} must not set securityContext.seccompProfile.type to "Unconfined")`
     : undefined;
+};
+
+/** Before containers had a field for it. */
+const unconfinedSeccompAnnotations: PodCheck = ({ metadata }) => {
+  const bad = Object.entries(metadata.annotations ?? {})
+    .filter(
+      ([key, value]) =>
+        value === 'unconfined' &&
+        (key === 'seccomp.security.alpha.kubernetes.io/pod' ||
+          key.startsWith('container.seccomp.security.alpha.kubernetes.io/')),
+    )
+    .map(([key]) => key)
+    .sort();
+  return bad.length > 0 ? `seccompProfile (forbidden ${plural(bad.length, 'annotation')} ${quote(bad)})` : undefined;
 };
 
 const windowsHostProcess: PodCheck = ({ spec }) => {
@@ -168,22 +198,47 @@ const baselineCapability: PodCheck = ({ spec }) => {
     : undefined;
 };
 
-export const baseline: readonly PodCheck[] = [
-  hostNamespaces,
-  eachContainer('privileged', (c) => c.securityContext?.privileged === true, 'not set securityContext.privileged=true'),
-  baselineCapability,
-  hostPathVolumes,
-  hostPorts,
-  appArmor,
-  seLinux,
-  eachContainer(
-    'procMount',
-    (c, spec) => (c.securityContext?.procMount ?? 'Default') !== 'Default' && spec.hostUsers !== false,
-    'not set securityContext.procMount to "Unmasked"',
+/** The check belongs to the standards of the minor versions from `since` on, and before `before`. */
+interface Versioned {
+  readonly check: PodCheck;
+  readonly since?: number;
+  readonly before?: number;
+}
+
+const always = (check: PodCheck): Versioned => ({ check });
+
+const baselineOnly = {
+  capabilities: always(baselineCapability),
+  hostPath: always(hostPathVolumes),
+  seccomp: { check: unconfinedSeccomp, since: 19 },
+  seccompAnnotations: { check: unconfinedSeccompAnnotations, before: 19 },
+};
+
+const baselineChecks = (minor: number): readonly Versioned[] => [
+  always(hostNamespaces),
+  always(
+    eachContainer(
+      'privileged',
+      (c) => c.securityContext?.privileged === true,
+      'not set securityContext.privileged=true',
+    ),
   ),
-  unconfinedSeccomp,
-  sysctls,
-  windowsHostProcess,
+  baselineOnly.capabilities,
+  baselineOnly.hostPath,
+  always(hostPorts),
+  always(appArmor),
+  always(seLinux(minor >= 31 ? selinuxTypesSince31 : selinuxTypes)),
+  always(
+    eachContainer(
+      'procMount',
+      (c, spec) => (c.securityContext?.procMount ?? 'Default') !== 'Default' && spec.hostUsers !== false,
+      'not set securityContext.procMount to "Unmasked"',
+    ),
+  ),
+  baselineOnly.seccomp,
+  baselineOnly.seccompAnnotations,
+  always(sysctls(minor)),
+  always(windowsHostProcess),
 ];
 
 const restrictedVolumeTypes: readonly (keyof Volume)[] = [
@@ -261,20 +316,45 @@ const restrictedCapabilities: PodCheck = ({ spec }) => {
   return parts.length > 0 ? `unrestricted capabilities (${parts.join('; ')})` : undefined;
 };
 
-export const restricted: readonly PodCheck[] = [
-  ...baseline.filter(
-    (check) => check !== baselineCapability && check !== hostPathVolumes && check !== unconfinedSeccomp,
+const privilegeEscalation = eachContainer(
+  'allowPrivilegeEscalation != false',
+  (c) => c.securityContext?.allowPrivilegeEscalation !== false,
+  'set securityContext.allowPrivilegeEscalation=false',
+);
+
+/** Pods for Windows, which know none of these, are let off since their standards can tell them apart. */
+const sinceWindows = (minor: number, check: PodCheck): PodCheck => (minor >= 25 ? notOnWindows(check) : check);
+
+const restrictedChecks = (minor: number): readonly Versioned[] => [
+  ...baselineChecks(minor).filter(
+    (each) =>
+      !([baselineOnly.hostPath] as readonly Versioned[]).includes(each) &&
+      !(minor >= 22 && each === baselineOnly.capabilities) &&
+      !(minor >= 19 && each === baselineOnly.seccomp),
   ),
-  restrictedVolumes,
-  notOnWindows(
-    eachContainer(
-      'allowPrivilegeEscalation != false',
-      (c) => c.securityContext?.allowPrivilegeEscalation !== false,
-      'set securityContext.allowPrivilegeEscalation=false',
-    ),
-  ),
-  notOnWindows(restrictedCapabilities),
-  runAsNonRoot,
-  runAsUser,
-  notOnWindows(restrictedSeccomp),
+  always(restrictedVolumes),
+  { check: sinceWindows(minor, privilegeEscalation), since: 8 },
+  { check: sinceWindows(minor, restrictedCapabilities), since: 22 },
+  always(runAsNonRoot),
+  { check: runAsUser, since: 23 },
+  { check: sinceWindows(minor, restrictedSeccomp), since: 19 },
 ];
+
+export type PodSecurityLevel = 'privileged' | 'baseline' | 'restricted';
+
+const known = new Map<string, readonly PodCheck[]>();
+
+/** The checks of a level in the standards of Kubernetes 1.`minor`; Infinity: the newest. */
+export function checksOf(level: PodSecurityLevel, minor: number): readonly PodCheck[] {
+  if (level === 'privileged') return [];
+  const key = `${level}/${minor}`;
+  let checks = known.get(key);
+  if (!checks) {
+    const versioned = level === 'baseline' ? baselineChecks(minor) : restrictedChecks(minor);
+    checks = versioned
+      .filter(({ since = 0, before = Number.POSITIVE_INFINITY }) => minor >= since && minor < before)
+      .map(({ check }) => check);
+    known.set(key, checks);
+  }
+  return checks;
+}

@@ -4,14 +4,16 @@ import {
   type ParsedQuantity,
   type PersistentVolumeClaim,
   type Pod,
+  parseAmounts,
   parseQuantity,
+  podAmounts,
+  podRequests,
   quantityOf,
   type ResourceQuotaSpec,
   type Service,
 } from '@trimtab/machinery';
 import type { ObjectReader } from '../contracts.js';
 import { qosClass } from '../registry/strategies/pod.js';
-import { podTotal } from './limit-ranger.js';
 
 /** How much of which quota resource an object uses (kubernetes: «Resource Quotas»). Pure. */
 export type Usage = ReadonlyMap<string, ParsedQuantity>;
@@ -42,17 +44,22 @@ export function usageOf(resource: string, object: KubeObject): Usage {
   return usage;
 }
 
+const compute = ['cpu', 'memory', 'ephemeral-storage'];
+
 /** A finished pod uses nothing but its place among objects. */
 function podUsage(pod: Pod, usage: Map<string, ParsedQuantity>): Usage {
   const phase = pod.status?.phase;
   if (phase === 'Succeeded' || phase === 'Failed' || !pod.spec) return usage;
   usage.set('pods', one);
-  for (const [name, value] of Object.entries(podTotal(pod.spec, 'requests'))) {
-    usage.set(`requests.${name}`, parseQuantity(value));
-    if (['cpu', 'memory', 'ephemeral-storage'].includes(name)) usage.set(name, parseQuantity(value));
+  for (const [name, amount] of podRequests(pod)) {
+    usage.set(`requests.${name}`, amount);
+    if (compute.includes(name) || name.startsWith('hugepages-')) usage.set(name, amount);
   }
-  for (const [name, value] of Object.entries(podTotal(pod.spec, 'limits')))
-    usage.set(`limits.${name}`, parseQuantity(value));
+  const overhead = parseAmounts(pod.spec.overhead);
+  for (const [name, amount] of podAmounts(pod.spec, 'limits')) {
+    const more = overhead.get(name);
+    usage.set(`limits.${name}`, more ? addQuantities(amount, more) : amount);
+  }
   return usage;
 }
 
@@ -67,8 +74,8 @@ function serviceUsage({ spec }: Service, usage: Map<string, ParsedQuantity>): vo
 
 function claimUsage({ spec }: PersistentVolumeClaim, usage: Map<string, ParsedQuantity>): void {
   const storage = spec?.resources?.requests?.storage;
-  const storageClass = spec?.storageClassName;
   if (storage !== undefined) usage.set('requests.storage', parseQuantity(storage));
+  const storageClass = spec?.storageClassName;
   if (!storageClass) return;
   const prefix = `${storageClass}.storageclass.storage.k8s.io`;
   usage.set(`${prefix}/persistentvolumeclaims`, one);
@@ -82,26 +89,51 @@ export function inScope(spec: ResourceQuotaSpec | undefined, resource: string, o
     ...(spec?.scopeSelector?.matchExpressions ?? []),
   ];
   if (selectors.length === 0) return true;
+  if (resource === '/persistentvolumeclaims')
+    return selectors.every((each) => ofClaim(object as PersistentVolumeClaim, each));
   if (resource !== '/pods') return false;
   const pod = object as Pod;
-  const best = pod.spec !== undefined && qosClass(pod.spec) === 'BestEffort';
-  const terminating = pod.spec?.activeDeadlineSeconds !== undefined;
-  return selectors.every(({ scopeName, operator, values }) => {
-    switch (scopeName) {
-      case 'BestEffort':
-        return best;
-      case 'NotBestEffort':
-        return !best;
-      case 'Terminating':
-        return terminating;
-      case 'NotTerminating':
-        return !terminating;
-      case 'PriorityClass':
-        return matchesValue(pod.spec?.priorityClassName ?? '', operator, values);
-      default:
-        return false;
-    }
-  });
+  return selectors.every((each) => ofPod(pod, each));
+}
+
+interface ScopeSelector {
+  readonly scopeName: string;
+  readonly operator: string;
+  readonly values?: readonly string[];
+}
+
+function ofPod({ spec }: Pod, { scopeName, operator, values }: ScopeSelector): boolean {
+  switch (scopeName) {
+    case 'BestEffort':
+      return spec !== undefined && qosClass(spec) === 'BestEffort';
+    case 'NotBestEffort':
+      return spec === undefined || qosClass(spec) !== 'BestEffort';
+    case 'Terminating':
+      return spec?.activeDeadlineSeconds !== undefined;
+    case 'NotTerminating':
+      return spec?.activeDeadlineSeconds === undefined;
+    case 'PriorityClass':
+      return matchesValue(spec?.priorityClassName ?? '', operator, values);
+    case 'CrossNamespacePodAffinity':
+      return crossesNamespaces(spec);
+    default:
+      return false;
+  }
+}
+
+function ofClaim({ spec }: PersistentVolumeClaim, { scopeName, operator, values }: ScopeSelector): boolean {
+  return scopeName === 'VolumeAttributesClass' && matchesValue(spec?.volumeAttributesClassName ?? '', operator, values);
+}
+
+/** Whether an affinity term looks at pods of other namespaces. */
+function crossesNamespaces(spec: Pod['spec']): boolean {
+  const { podAffinity, podAntiAffinity } = spec?.affinity ?? {};
+  return [podAffinity, podAntiAffinity].some((affinity) =>
+    [
+      ...(affinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []),
+      ...(affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map((each) => each.podAffinityTerm),
+    ].some((term) => (term.namespaces?.length ?? 0) > 0 || term.namespaceSelector !== undefined),
+  );
 }
 
 function matchesValue(value: string, operator: string, values: readonly string[] | undefined): boolean {

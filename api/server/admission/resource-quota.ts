@@ -3,11 +3,12 @@ import {
   type Clock,
   compareQuantities,
   formatQuantity,
-  type KubeObject,
   type ParsedQuantity,
+  type Pod,
   parseQuantity,
   quantityOf,
   type ResourceQuota,
+  type ResourceRequirements,
   subQuantities,
 } from '@trimtab/machinery';
 import type { ObjectChange } from '../authorization/store-feed.js';
@@ -40,8 +41,8 @@ export function resourceQuota(reader: ObjectReader, clock: Clock, follow: Follow
     validate(attributes) {
       const { operation, type, subresource, object, namespace, dryRun } = attributes;
       if (!object || !type.namespaced || (operation !== 'CREATE' && operation !== 'UPDATE')) return;
-      if (subresource !== '' && !(type.resource === 'pods' && subresource === 'resize')) return;
       const resource = `${type.group}/${type.resource}`;
+      if (!countsOn(resource, operation, subresource)) return;
       const quotas = [...reader.list('/resourcequotas', namespace)] as readonly ResourceQuota[];
       if (quotas.length === 0) return;
       const added = difference(
@@ -102,26 +103,27 @@ export function resourceQuota(reader: ObjectReader, clock: Clock, follow: Follow
   }
 }
 
+/** Only some kinds can come to use more by an update. */
+function countsOn(resource: string, operation: AdmissionAttributes['operation'], subresource: string): boolean {
+  if (operation === 'CREATE') return subresource === '';
+  if (resource === '/pods') return subresource === 'resize';
+  return subresource === '' && (resource === '/services' || resource === '/persistentvolumeclaims');
+}
+
 /** Where a quota bounds compute resources, every container has to say how much it wants. */
 function requireStated(attributes: AdmissionAttributes, quota: ResourceQuota): void {
   if (attributes.type.group !== '' || attributes.type.resource !== 'pods') return;
-  const spec = (
-    attributes.object as KubeObject & {
-      readonly spec?: {
-        readonly containers: readonly {
-          readonly name: string;
-          readonly resources?: Record<string, Record<string, string> | undefined>;
-        }[];
-      };
-    }
-  ).spec;
+  const { spec } = attributes.object as Pod;
   const missing = new Map<string, string[]>();
   for (const name of Object.keys(quota.spec?.hard ?? {})) {
-    const match = /^(?:(requests|limits)\.)?(cpu|memory|ephemeral-storage)$/.exec(name);
+    const match = /^(?:(requests|limits)\.)?(cpu|memory)$/.exec(name);
     if (!match) continue;
-    for (const container of spec?.containers ?? [])
-      if (container.resources?.[match[1] ?? 'requests']?.[match[2] ?? ''] === undefined)
-        missing.set(name, [...(missing.get(name) ?? []), container.name]);
+    const [, kind = 'requests', resource = ''] = match;
+    const stated = (resources: ResourceRequirements | undefined) =>
+      resources?.[kind as 'requests' | 'limits']?.[resource] !== undefined;
+    if (stated(spec?.resources)) continue;
+    for (const container of [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])])
+      if (!stated(container.resources)) missing.set(name, [...(missing.get(name) ?? []), container.name]);
   }
   if (missing.size === 0) return;
   const parts = [...missing]

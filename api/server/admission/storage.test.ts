@@ -18,7 +18,8 @@ const volumeSpec = (host: string) => ({
 });
 const ours = { 'pv.kubernetes.io/provisioned-by': 'trimtab.dev/local' };
 const finalizers = ['example.com/mine', 'trimtab.dev/local-volume'];
-const release = { metadata: { finalizers: ['example.com/mine'] } };
+const kept = ['example.com/mine', 'kubernetes.io/pv-protection'];
+const release = { metadata: { finalizers: kept } };
 
 test('a claim that names no class gets the one every cluster has', async () => {
   const { make, root } = await cluster();
@@ -72,8 +73,6 @@ test('a kubelet lets go of its own local volumes, and changes nothing else of an
   ])
     expect(await patch('own', body)).toContain(refused);
   expect(await patch('own', release)).toBe('');
-  expect(((await root.get(PersistentVolumes, { name: 'own' })) as KubeObject).metadata.finalizers).toEqual([
-    'example.com/mine',
-  ]);
+  expect(((await root.get(PersistentVolumes, { name: 'own' })) as KubeObject).metadata.finalizers).toEqual(kept);
   expect(await message(kubelet.delete(PersistentVolumes, { name: 'own' }))).toContain('forbidden');
 });

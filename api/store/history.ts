@@ -32,8 +32,8 @@ export class History {
     this.#bytes += commit.bytes;
     for (const event of commit.events) {
       const { resource } = event.key;
-      let events = this.#events.get(resource);
-      if (events === undefined) this.#events.set(resource, (events = new Deque()));
+      const events = this.#events.get(resource) ?? new Deque();
+      this.#events.set(resource, events);
       events.push(event);
     }
   }

@@ -85,7 +85,9 @@ class RevisionStore implements Store {
 
   async load(): Promise<void> {
     const early: Batch[] = [];
-    let next = (batch: Batch) => void early.push(batch);
+    let next = (batch: Batch): void => {
+      early.push(batch);
+    };
     const follower: Follower = {
       next: (batch) => next(batch),
       refused: () => {

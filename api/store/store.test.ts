@@ -18,7 +18,6 @@ import {
   openStore,
   type Store,
   type StoreEvent,
-  StoreFailedError,
   type StoreKey,
 } from './index.js';
 import { SimulatedDisk, systemError } from './testing/simulated-disk.js';

@@ -48,6 +48,10 @@ export class SimulatedDisk implements Disk {
   /** What is there after the process was killed and the machine was not: everything written. */
   killProcess(): SimulatedDisk {
     this.#dead = true;
+    return this.copy();
+  }
+
+  copy(): SimulatedDisk {
     return new SimulatedDisk(new Map([...this.#names].map(([name, { current }]) => [name, Buffer.from(current)])));
   }
 
@@ -63,68 +67,77 @@ export class SimulatedDisk implements Disk {
     return [...this.#names.keys()];
   }
 
-  async read(name: string, length?: number): Promise<Buffer> {
-    await this.#step('read', name);
-    return Buffer.from(this.#inode(name).current.subarray(0, length));
+  read(name: string, length?: number): Promise<Buffer> {
+    return this.#step('read', name, () => Buffer.from(this.#inode(name).current.subarray(0, length)));
   }
 
-  async create(name: string): Promise<DiskFile> {
-    await this.#step('create', name);
-    this.#names.set(name, { current: Buffer.alloc(0), synced: Buffer.alloc(0) });
-    this.#named();
-    return this.open(name);
+  create(name: string): Promise<DiskFile> {
+    return this.#step('create', name, () => {
+      this.#names.set(name, { current: Buffer.alloc(0), synced: Buffer.alloc(0) });
+      this.#named();
+      return this.#file(name);
+    });
   }
 
   async open(name: string): Promise<DiskFile> {
+    return this.#file(name);
+  }
+
+  #file(name: string): DiskFile {
     const inode = this.#inode(name);
     return {
-      write: async (bytes, position) => {
-        await this.#step('write', name);
-        const room = Math.max(0, this.capacity - this.bytes + inode.current.length - position);
-        // A full disk takes what it can.
-        const taken = bytes.subarray(0, Math.min(bytes.length, room));
-        const current = Buffer.alloc(Math.max(inode.current.length, position + taken.length));
-        current.set(inode.current);
-        current.set(taken, position);
-        inode.current = current;
-        if (taken.length < bytes.length) throw systemError('ENOSPC', 'no space left on device, write');
-      },
-      truncate: async (length) => {
-        await this.#step('truncate', name);
-        inode.current = Buffer.from(inode.current.subarray(0, length));
-      },
-      sync: async () => {
-        await this.#step('sync', name);
-        inode.synced = inode.current;
-      },
+      write: (bytes, position) =>
+        this.#step('write', name, () => {
+          const room = Math.max(0, this.capacity - this.bytes + inode.current.length - position);
+          // A full disk takes what it can.
+          const taken = bytes.subarray(0, Math.min(bytes.length, room));
+          const current = Buffer.alloc(Math.max(inode.current.length, position + taken.length));
+          current.set(inode.current);
+          current.set(taken, position);
+          inode.current = current;
+          if (taken.length < bytes.length) throw systemError('ENOSPC', 'no space left on device, write');
+        }),
+      truncate: (length) =>
+        this.#step('truncate', name, () => {
+          inode.current = Buffer.from(inode.current.subarray(0, length));
+        }),
+      sync: () =>
+        this.#step('sync', name, () => {
+          inode.synced = inode.current;
+        }),
       close: async () => {},
     };
   }
 
-  async rename(from: string, to: string): Promise<void> {
-    await this.#step('rename', from);
-    this.#names.set(to, this.#inode(from));
-    this.#names.delete(from);
-    this.#named();
+  rename(from: string, to: string): Promise<void> {
+    return this.#step('rename', from, () => {
+      this.#names.set(to, this.#inode(from));
+      this.#names.delete(from);
+      this.#named();
+    });
   }
 
-  async remove(name: string): Promise<void> {
-    await this.#step('remove', name);
-    this.#inode(name);
-    this.#names.delete(name);
-    this.#named();
+  remove(name: string): Promise<void> {
+    return this.#step('remove', name, () => {
+      this.#inode(name);
+      this.#names.delete(name);
+      this.#named();
+    });
   }
 
-  async syncNames(): Promise<void> {
-    await this.#step('syncNames', '');
-    this.#syncedNames = [new Map(this.#names)];
+  syncNames(): Promise<void> {
+    return this.#step('syncNames', '', () => {
+      this.#syncedNames = [new Map(this.#names)];
+    });
   }
 
-  async #step(operation: DiskOperation, name: string): Promise<void> {
+  /** Each operation happens at one instant. */
+  async #step<T>(operation: DiskOperation, name: string, act: () => T): Promise<T> {
     this.operations++;
     await this.failpoint(operation, name);
     // Whoever lost power goes no further.
-    if (this.#dead) await new Promise(() => {});
+    if (this.#dead) return new Promise(() => {});
+    return act();
   }
 
   #inode(name: string): Inode {

@@ -163,7 +163,11 @@ class EmbeddedEngine implements Engine {
 
   async compact(revision: number): Promise<void> {
     this.#ledger.compact(Math.min(revision, this.#durable));
-    this.#rewriting ??= this.#rewrite();
+    if (this.#rewriting !== undefined) return;
+    this.#rewriting = this.#rewrite();
+    void this.#rewriting.then(() => {
+      this.#rewriting = undefined;
+    });
   }
 
   async close(): Promise<void> {
@@ -190,6 +194,8 @@ class EmbeddedEngine implements Engine {
       try {
         await this.#write(taken);
       } catch (error) {
+        // What is refused must not rise again after a crash; where the disk does not even shrink a file, it may.
+        await this.#untaint().catch(() => {});
         this.#refuse([...taken, ...this.#queue], error);
         break;
       }
@@ -204,15 +210,19 @@ class EmbeddedEngine implements Engine {
   }
 
   #take(): Accepted[] {
-    let bytes = 0;
-    const end = this.#queue.findIndex((accepted, i) => (bytes += accepted.bytes) > FLUSH && i > 0);
-    return this.#queue.splice(0, end < 0 ? this.#queue.length : end);
+    let count = 0;
+    for (let bytes = 0; count < this.#queue.length; count++) {
+      bytes += this.#queue[count]!.bytes;
+      if (bytes > FLUSH && count > 0) break;
+    }
+    return this.#queue.splice(0, count);
   }
 
   /** Durable when it resolves. */
   async #write(taken: readonly Accepted[], last?: number): Promise<void> {
     const { compacted } = this.#ledger;
-    const note = { kind: KIND.compacted, revision: this.#durable, number: compacted, records: [] };
+    const revision = taken.at(-1)?.batch.revision ?? this.#durable;
+    const note = { kind: KIND.compacted, revision, number: compacted, records: [] };
     const notes = compacted > this.#noted ? [note] : [];
     if (last !== undefined) notes.push({ ...note, kind: last as typeof note.kind });
     const size = taken.reduce((sum, { bytes }) => sum + bytes, notes.length * frameSize([]));
@@ -238,11 +248,7 @@ class EmbeddedEngine implements Engine {
   async #room(size: number, revision: number): Promise<{ file: DiskFile; segment: Segment }> {
     const segment = this.#ledger.segments.at(-1);
     if (segment !== undefined && this.#file !== undefined) {
-      if (this.#tainted) {
-        await this.#file.truncate(segment.bytes);
-        await this.#file.sync();
-        this.#tainted = false;
-      }
+      await this.#untaint();
       if (segment.bytes === HEADER || segment.bytes + size <= this.#segmentBytes())
         return { file: this.#file, segment };
     }
@@ -261,6 +267,14 @@ class EmbeddedEngine implements Engine {
     await this.#file?.close().catch(() => {});
     this.#file = file;
     return { file, segment: this.#ledger.addSegment(revision, name) };
+  }
+
+  async #untaint(): Promise<void> {
+    const segment = this.#ledger.segments.at(-1);
+    if (!this.#tainted || this.#file === undefined || segment === undefined) return;
+    await this.#file.truncate(segment.bytes);
+    await this.#file.sync();
+    this.#tainted = false;
   }
 
   #segmentBytes(): number {
@@ -289,8 +303,6 @@ class EmbeddedEngine implements Engine {
       }
     } catch {
       // Nothing is lost but space; the next compaction tries again.
-    } finally {
-      this.#rewriting = undefined;
     }
   }
 }

@@ -4,6 +4,7 @@ export { lastAppliedAnnotation } from './apply/last-applied.js';
 export { managerFromUserAgent, withManagedFields } from './apply/managers.js';
 export type { WriteContext } from './apply/ownership.js';
 export { ignoreManagedTimes, trackUpdate } from './apply/update.js';
+export * from './cel/index.js';
 export * from './clock.js';
 export { duplicateFields } from './codec/duplicates.js';
 export * from './codec/negotiate.js';

@@ -176,11 +176,16 @@ function encodeBelow(set: FieldSet): FieldsV1 {
   if (!fields) {
     fields = encodeChildren(set, dot);
     encoded.set(set, fields);
+    sharedFields.add(fields);
   }
   return fields;
 }
 
 const encoded = new WeakMap<FieldSet, FieldsV1>();
+const sharedFields = new WeakSet<FieldsV1>();
+
+/** Whether this part of FieldsV1 is that of other objects as well, so that what is made from it is worth keeping. */
+export const isSharedFields = (fields: FieldsV1): boolean => sharedFields.has(fields);
 
 /** Reads FieldsV1; elements of an unknown kind are dropped, as Kubernetes does. The result is remembered per object. */
 export function decodeFieldSet(fields: unknown): FieldSet {

@@ -1,8 +1,9 @@
-import type { Reader, Writer } from 'protobufjs/minimal.js';
+import type { Reader } from 'protobufjs/minimal.js';
 import type { Json } from '../object.js';
 import { eachField, int64, type Nested, type SpecialMessage, specialMessages } from './protobuf-special.js';
 import { type Message, type MessageField, messageNamed, type Scalar } from './protobuf-table.js';
 import { readText } from './protobuf-text.js';
+import type { ProtobufWriter } from './protobuf-writer.js';
 
 /**
  * Turns a message of the table into straight-line code on its first use, several times faster than walking the table.
@@ -12,7 +13,7 @@ import { readText } from './protobuf-text.js';
 type JsonObject = { readonly [key: string]: Json | undefined };
 type Mutable = { [key: string]: Json | undefined };
 type Decode = (reader: Reader, end: number, into: Mutable) => Mutable;
-type Encode = (writer: Writer, object: JsonObject) => void;
+type Encode = (writer: ProtobufWriter, object: JsonObject) => void;
 
 export interface MessageCodec {
   /** Reads the fields up to `end` into the object given, which is returned. */

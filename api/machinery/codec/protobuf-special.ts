@@ -1,6 +1,9 @@
-import type { Reader, Writer } from 'protobufjs/minimal.js';
+import type { Reader } from 'protobufjs/minimal.js';
+import type { FieldsV1 } from '../apply/field-set.js';
+import { fieldsText } from '../apply/fields-text.js';
 import type { Json } from '../object.js';
 import { readText } from './protobuf-text.js';
+import type { ProtobufWriter } from './protobuf-writer.js';
 
 /**
  * Messages whose JSON is not an object with their fields. `decode` reads a message of `length` bytes; `encode` writes the
@@ -8,14 +11,14 @@ import { readText } from './protobuf-text.js';
  */
 export interface SpecialMessage {
   decode(reader: Reader, end: number, nested: Nested): Json | undefined;
-  encode(writer: Writer, value: Json | undefined, nested: Nested): void;
+  encode(writer: ProtobufWriter, value: Json | undefined, nested: Nested): void;
 }
 
 /** What special messages need of the codec they are part of. */
 export interface Nested {
   decodeObject(bytes: Uint8Array): Json;
   decode(message: string, reader: Reader, end: number): Json;
-  encode(message: string, writer: Writer, value: Json): void;
+  encode(message: string, writer: ProtobufWriter, value: Json): void;
 }
 
 const APIMACHINERY = 'k8s.io.apimachinery.pkg';
@@ -121,7 +124,16 @@ const raw: SpecialMessage = {
     return out;
   },
   encode(writer, value) {
-    if (value !== undefined) writer.uint32(10).bytes(Buffer.from(JSON.stringify(value)));
+    if (value !== undefined) writer.uint32(10).string(JSON.stringify(value));
+  },
+};
+
+const managedFields: SpecialMessage = {
+  decode: raw.decode,
+  encode(writer, value) {
+    if (value === undefined) return;
+    const object = typeof value === 'object' && value !== null && !Array.isArray(value);
+    writer.uint32(10).string(object ? fieldsText(value as FieldsV1) : JSON.stringify(value));
   },
 };
 
@@ -235,7 +247,7 @@ export const specialMessages: ReadonlyMap<string, SpecialMessage> = new Map([
   [`${APIMACHINERY}.apis.meta.v1.Time`, instant(0)],
   [`${APIMACHINERY}.apis.meta.v1.MicroTime`, instant(6)],
   [`${APIMACHINERY}.apis.meta.v1.Duration`, duration],
-  [`${APIMACHINERY}.apis.meta.v1.FieldsV1`, raw],
+  [`${APIMACHINERY}.apis.meta.v1.FieldsV1`, managedFields],
   [`${APIMACHINERY}.apis.meta.v1.Verbs`, strings],
   [`${APIMACHINERY}.api.resource.Quantity`, quantity],
   [`${APIMACHINERY}.util.intstr.IntOrString`, intOrString],

@@ -4,6 +4,7 @@ import { protobufLibrary } from './lazy.js';
 import { codecOf, setObjectDecoder } from './protobuf-compile.js';
 import { eachField } from './protobuf-special.js';
 import { type Message, messageFor, messageNamed } from './protobuf-table.js';
+import { ProtobufWriter } from './protobuf-writer.js';
 
 /**
  * The `application/vnd.kubernetes.protobuf` encoding (kubernetes/apimachinery: pkg/runtime/serializer/protobuf): the
@@ -14,6 +15,9 @@ import { type Message, messageFor, messageNamed } from './protobuf-table.js';
 type JsonObject = { readonly [key: string]: Json | undefined };
 
 const MAGIC = Uint8Array.of(0x6b, 0x38, 0x73, 0x00);
+
+/** Nothing here waits while it writes, so one is enough. */
+const writer = new ProtobufWriter();
 
 const LIST_META = 'k8s.io.apimachinery.pkg.apis.meta.v1.ListMeta';
 const WATCH_EVENT: GroupVersionKind = { group: '', version: 'v1', kind: 'WatchEvent' };
@@ -84,7 +88,7 @@ export function encodeProtobuf(object: object): Uint8Array {
 
 /** Puts the header around an encoded message. */
 export function protobufEnvelope(apiVersion: string, kind: string, message: Uint8Array): Uint8Array {
-  const writer = protobufLibrary().Writer.create();
+  writer.reset();
   writer.uint32(10).fork().uint32(10).string(apiVersion).uint32(18).string(kind).ldelim();
   writer.uint32(18).bytes(message).uint32(26).string('').uint32(34).string('');
   return Buffer.concat([MAGIC, writer.finish()]);
@@ -93,7 +97,7 @@ export function protobufEnvelope(apiVersion: string, kind: string, message: Uint
 /** Writes an object's message without header. */
 export function encodeProtobufMessage(gvk: GroupVersionKind, object: object): Uint8Array {
   const message = messageOf(gvk);
-  const writer = protobufLibrary().Writer.create();
+  writer.reset();
   codecOf(message).encode(writer, object as JsonObject);
   return writer.finish();
 }
@@ -105,7 +109,7 @@ export function encodeProtobufList(
   items: readonly Uint8Array[],
 ): Uint8Array {
   messageOf(list);
-  const writer = protobufLibrary().Writer.create();
+  writer.reset();
   codecOf(messageNamed(LIST_META)!).encode(writer.uint32(10).fork(), metadata as JsonObject);
   writer.ldelim();
   for (const item of items) writer.uint32(18).bytes(item);
@@ -117,7 +121,7 @@ export function encodeProtobufList(
  * encoded object with its header.
  */
 export function protobufWatchFrame(type: string, object: Uint8Array): Uint8Array {
-  const writer = protobufLibrary().Writer.create();
+  writer.reset();
   writer.uint32(10).string(type).uint32(18).fork().uint32(10).bytes(object).ldelim();
   const body = writer.finish();
   const frame = Buffer.alloc(4 + body.length);

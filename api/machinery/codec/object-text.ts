@@ -1,0 +1,56 @@
+import type { FieldsV1 } from '../apply/field-set.js';
+import { fieldsText } from '../apply/fields-text.js';
+import type { KubeObject, ManagedFieldsEntry, ObjectMeta } from '../object.js';
+
+/** The JSON of an object, character for character what `JSON.stringify` gives; faster where fields are managed. */
+export function objectText(object: KubeObject): string {
+  return textOf(object, false);
+}
+
+/** The same without `apiVersion` and `kind`. */
+export function untypedObjectText(object: KubeObject): string {
+  return textOf(object, true);
+}
+
+function textOf(object: KubeObject, untyped: boolean): string {
+  const fields = object as unknown as Readonly<Record<string, unknown>>;
+  let text = '{';
+  for (const name of Object.keys(fields)) {
+    if (untyped && (name === 'apiVersion' || name === 'kind')) continue;
+    const value = fields[name];
+    const written =
+      name === 'metadata' && hasManagedFields(value)
+        ? metadataText(value)
+        : (JSON.stringify(value) as string | undefined);
+    if (written !== undefined) text += `${text.length > 1 ? ',' : ''}${JSON.stringify(name)}:${written}`;
+  }
+  return `${text}}`;
+}
+
+function hasManagedFields(value: unknown): value is ObjectMeta {
+  return Array.isArray((value as ObjectMeta | undefined)?.managedFields);
+}
+
+function metadataText(metadata: ObjectMeta): string {
+  const { managedFields, ...rest } = metadata;
+  const names = Object.keys(metadata);
+  // Writing the rest in one go is only right where managed fields come last, which is where this server puts them.
+  if (names.at(-1) !== 'managedFields') return JSON.stringify(metadata);
+  const before = JSON.stringify(rest);
+  const entries = managedFields!.map(entryText).join(',');
+  return `${before.slice(0, -1)}${before.length > 2 ? ',' : ''}"managedFields":[${entries}]}`;
+}
+
+function entryText(entry: ManagedFieldsEntry): string {
+  if (entry === null || typeof entry !== 'object') return JSON.stringify(entry) ?? 'null';
+  let text = '{';
+  for (const name of Object.keys(entry) as (keyof ManagedFieldsEntry)[]) {
+    const value = entry[name];
+    const written =
+      name === 'fieldsV1' && typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? fieldsText(value as FieldsV1)
+        : (JSON.stringify(value) as string | undefined);
+    if (written !== undefined) text += `${text.length > 1 ? ',' : ''}${JSON.stringify(name)}:${written}`;
+  }
+  return `${text}}`;
+}

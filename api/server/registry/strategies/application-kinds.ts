@@ -29,29 +29,14 @@ import {
   quantity,
   required,
 } from './checks.js';
+import { validateAccessModes, validateClaimSpec } from './claim-validation.js';
 import { validateLabelSelector } from './selector-validation.js';
 import type { KindRules } from './typed.js';
-
-const accessModes = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
-
-function validateAccessModes(modes: readonly string[] | undefined, at: string, out: Causes): void {
-  if (!required(modes, at, out, 'at least 1 access mode is required')) return;
-  for (const mode of modes ?? []) if (!accessModes.includes(mode)) out.push(causes.notSupported(at, mode, accessModes));
-  if (modes?.includes('ReadWriteOncePod') && modes.length > 1)
-    out.push(causes.forbidden(at, 'may not use ReadWriteOncePod with other access modes'));
-}
 
 export const persistentVolumeClaim: KindRules<PersistentVolumeClaim> = {
   prepareForCreate: (object) => ({ ...object, status: { phase: 'Pending' } }),
   validate({ spec }, out) {
-    validateAccessModes(spec?.accessModes, 'spec.accessModes', out);
-    validateLabelSelector(spec?.selector, 'spec.selector', out);
-    const storage = spec?.resources?.requests?.storage;
-    if (storage === undefined) out.push(causes.required('spec.resources[storage]'));
-    else if (quantity(storage, 'spec.resources[storage]', out) && parseQuantity(storage).nano === 0n)
-      out.push(causes.invalid('spec.resources[storage]', storage, 'must be greater than zero'));
-    if (spec?.storageClassName) dnsSubdomain(spec.storageClassName, 'spec.storageClassName', out);
-    optionalOneOf(spec?.volumeMode, ['Block', 'Filesystem'], 'spec.volumeMode', out);
+    validateClaimSpec(spec, 'spec', out);
   },
   /** A claim may be bound, may grow, and may be given its class late; nothing else of it changes. */
   validateChange(now, old, out) {

@@ -134,7 +134,34 @@ export function dataKey(key: string, at: string, out: Causes): void {
 /** A relative path that stays below its root. */
 export function localPath(path: string, at: string, out: Causes): void {
   if (path.startsWith('/')) out.push(causes.invalid(at, path, 'must be a relative path'));
-  if (path.split('/').includes('..')) out.push(causes.invalid(at, path, "must not contain '..'"));
+  notDotDot(path, at, out);
+}
+
+export function notDotDot(path: string | undefined, at: string, out: Causes): void {
+  if (path?.split('/').includes('..')) out.push(causes.invalid(at, path, "must not contain '..'"));
+}
+
+export function absolutePath(path: string, at: string, out: Causes): void {
+  if (!path.startsWith('/')) out.push(causes.invalid(at, path, 'must be an absolute path'));
+}
+
+/** Both ends belong to the range. */
+export function inRange(value: number | undefined, low: number, high: number, at: string, out: Causes): void {
+  if (value !== undefined && (value < low || value > high))
+    out.push(causes.invalid(at, value, `must be between ${low} and ${high}, inclusive`));
+}
+
+/** Labels and annotations of metadata that is not an object's own: of templates. */
+export function templateMetadata(
+  metadata:
+    | { readonly labels?: Readonly<Record<string, string>>; readonly annotations?: Readonly<Record<string, string>> }
+    | undefined,
+  at: string,
+  out: Causes,
+): void {
+  labels(metadata?.labels, `${at}.labels`, out);
+  for (const key of Object.keys(metadata?.annotations ?? {}))
+    report(qualifiedNameProblems(key.toLowerCase()), key, `${at}.annotations`, out);
 }
 
 /** Each element has its own value of `key`; repeated ones are reported where they stand. */
@@ -143,13 +170,14 @@ export function unique<T>(
   key: (item: T) => unknown,
   at: (index: number) => string,
   out: Causes,
+  why = '',
 ): void {
   const seen = new Set<string>();
   for (const [index, item] of (list ?? []).entries()) {
     const value = key(item);
     const text = JSON.stringify(value);
     if (value === undefined || value === '') continue;
-    if (seen.has(text)) out.push(causes.duplicate(at(index), value));
+    if (seen.has(text)) out.push(why ? causes.invalid(at(index), value, why) : causes.duplicate(at(index), value));
     seen.add(text);
   }
 }

@@ -1,224 +1,207 @@
-import {
-  type Affinity,
-  type Container,
-  causes,
-  type NodeSelectorTerm,
-  type PodAffinityTerm,
-  type PodSpec,
-  type PodTemplateSpec,
-  type Toleration,
-} from '@trimtab/machinery';
+import { type Container, causes, type PodSpec, type PodTemplateSpec } from '@trimtab/machinery';
 import {
   type Causes,
   dnsLabel,
   dnsSubdomain,
+  inRange,
   ipAddress,
   labels,
   nonNegative,
   oneOf,
   optionalOneOf,
-  positive,
   qualifiedName,
   required,
-  unique,
+  templateMetadata,
 } from './checks.js';
-import { validateContainer, validateProfile } from './container-validation.js';
-import { validateLabelSelector } from './selector-validation.js';
+import { type ContainerScope, validateContainer, validateResources } from './container-validation.js';
+import { validateHandlers } from './probe-validation.js';
+import { validateAffinity, validateSpread, validateToleration } from './scheduling-validation.js';
+import { validateOs, validatePodSecurity } from './security-validation.js';
 import { validateVolumes } from './volume-validation.js';
 
-/** The spec of a pod, or of a pod template (kubernetes: core/validation ValidatePodSpec); causes in field order. */
-export function validatePodSpec(spec: PodSpec, at: string, out: Causes): void {
-  const volumes = validateVolumes(spec.volumes, `${at}.volumes`, out);
-  validateContainers(spec, volumes, at, out);
+/** The spec of a pod, or of a pod template (kubernetes: core/validation ValidatePodSpec); causes in upstream's order. */
+export function validatePodSpec(spec: PodSpec, at: string, out: Causes, podName = ''): void {
+  const volumes = validateVolumes(spec.volumes, `${at}.volumes`, out, podName);
+  const claims = validateClaims(spec, `${at}.resourceClaims`, out);
+  validateContainers(spec, { volumes, claims, hostUsers: spec.hostUsers !== false }, at, out);
   oneOf(spec.restartPolicy, ['Always', 'Never', 'OnFailure'], `${at}.restartPolicy`, out);
   oneOf(spec.dnsPolicy, ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'], `${at}.dnsPolicy`, out);
-  if (spec.dnsPolicy === 'None' && !spec.dnsConfig?.nameservers?.length)
-    out.push(
-      causes.required(
-        `${at}.dnsConfig.nameservers`,
-        'must provide at least one DNS nameserver when `dnsPolicy` is None',
-      ),
-    );
-  for (const [i, server] of (spec.dnsConfig?.nameservers ?? []).entries())
-    ipAddress(server, `${at}.dnsConfig.nameservers[${i}]`, out);
   labels(spec.nodeSelector, `${at}.nodeSelector`, out);
-  if (spec.serviceAccountName) dnsSubdomain(spec.serviceAccountName, `${at}.serviceAccountName`, out);
-  if (spec.nodeName) dnsSubdomain(spec.nodeName, `${at}.nodeName`, out);
-  if (spec.activeDeadlineSeconds !== undefined && spec.activeDeadlineSeconds < 1)
-    out.push(
-      causes.invalid(
-        `${at}.activeDeadlineSeconds`,
-        spec.activeDeadlineSeconds,
-        'must be between 1 and 2147483647, inclusive',
-      ),
-    );
-  nonNegative(spec.terminationGracePeriodSeconds, `${at}.terminationGracePeriodSeconds`, out);
-  if (spec.hostname) dnsLabel(spec.hostname, `${at}.hostname`, out);
-  if (spec.subdomain) dnsLabel(spec.subdomain, `${at}.subdomain`, out);
-  if (spec.priorityClassName) dnsSubdomain(spec.priorityClassName, `${at}.priorityClassName`, out);
-  if (spec.runtimeClassName) dnsSubdomain(spec.runtimeClassName, `${at}.runtimeClassName`, out);
+  validatePodSecurity(spec, at, out);
+  validateAffinity(spec.affinity, `${at}.affinity`, out);
+  validateDns(spec, `${at}.dnsConfig`, out);
+  for (const [i, gate] of (spec.readinessGates ?? []).entries())
+    qualifiedName(gate.conditionType, `${at}.readinessGates[${i}].conditionType`, out);
+  validateSchedulingGates(spec, `${at}.schedulingGates`, out);
+  validateSpread(spec.topologySpreadConstraints, `${at}.topologySpreadConstraints`, out);
+  validateHostUsers(spec, at, out);
+  for (const field of ['serviceAccountName', 'nodeName'] as const)
+    if (spec[field]) dnsSubdomain(spec[field], `${at}.${field}`, out);
+  inRange(spec.activeDeadlineSeconds, 1, 2147483647, `${at}.activeDeadlineSeconds`, out);
+  for (const field of ['hostname', 'subdomain'] as const) if (spec[field]) dnsLabel(spec[field], `${at}.${field}`, out);
+  for (const [i, toleration] of (spec.tolerations ?? []).entries())
+    validateToleration(toleration, `${at}.tolerations[${i}]`, out);
   for (const [i, alias] of (spec.hostAliases ?? []).entries()) {
     ipAddress(alias.ip, `${at}.hostAliases[${i}].ip`, out);
     for (const name of alias.hostnames ?? []) dnsSubdomain(name, `${at}.hostAliases[${i}].hostnames`, out);
   }
-  for (const [i, toleration] of (spec.tolerations ?? []).entries())
-    validateToleration(toleration, `${at}.tolerations[${i}]`, out);
-  validateAffinity(spec.affinity, `${at}.affinity`, out);
-  validateSpread(spec, at, out);
-  const security = spec.securityContext;
-  nonNegative(security?.runAsUser, `${at}.securityContext.runAsUser`, out);
-  nonNegative(security?.runAsGroup, `${at}.securityContext.runAsGroup`, out);
-  nonNegative(security?.fsGroup, `${at}.securityContext.fsGroup`, out);
-  validateProfile(security?.seccompProfile, `${at}.securityContext.seccompProfile`, out);
-  if (spec.shareProcessNamespace && spec.hostPID)
-    out.push(
-      causes.invalid(
-        `${at}.securityContext.shareProcessNamespace`,
-        true,
-        'ShareProcessNamespace and HostPID cannot both be enabled',
-      ),
-    );
+  for (const field of ['priorityClassName', 'runtimeClassName'] as const)
+    if (spec[field]) dnsSubdomain(spec[field], `${at}.${field}`, out);
+  nonNegative(spec.terminationGracePeriodSeconds, `${at}.terminationGracePeriodSeconds`, out);
+  optionalOneOf(spec.preemptionPolicy, ['Never', 'PreemptLowerPriority'], `${at}.preemptionPolicy`, out);
+  if (spec.overhead) validateResources({ limits: spec.overhead }, `${at}.overhead`, out);
+  validateOs(spec, at, out);
 }
 
-function validateContainers(spec: PodSpec, volumes: ReadonlySet<string>, at: string, out: Causes): void {
+/** Gives the names of the pod's resource claims. */
+function validateClaims(spec: PodSpec, at: string, out: Causes): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const [i, claim] of (spec.resourceClaims ?? []).entries()) {
+    const path = `${at}[${i}]`;
+    if (names.has(claim.name)) out.push(causes.duplicate(`${path}.name`, claim.name));
+    if (required(claim.name, `${path}.name`, out)) dnsLabel(claim.name, `${path}.name`, out);
+    names.add(claim.name);
+    if (claim.resourceClaimName && claim.resourceClaimTemplateName)
+      out.push(
+        causes.invalid(
+          path,
+          claim,
+          'at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified',
+        ),
+      );
+    if (!claim.resourceClaimName && !claim.resourceClaimTemplateName)
+      out.push(causes.invalid(path, claim, 'must specify one of: `resourceClaimName`, `resourceClaimTemplateName`'));
+    for (const field of ['resourceClaimName', 'resourceClaimTemplateName'] as const)
+      if (claim[field]) dnsSubdomain(claim[field], `${path}.${field}`, out);
+  }
+  return names;
+}
+
+function validateContainers(spec: PodSpec, scope: ContainerScope, at: string, out: Causes): void {
   if (!spec.containers?.length) out.push(causes.required(`${at}.containers`));
-  const all: { readonly container: Container; readonly path: string }[] = [
-    ...(spec.containers ?? []).map((container, i) => ({ container, path: `${at}.containers[${i}]` })),
-    ...(spec.initContainers ?? []).map((container, i) => ({ container, path: `${at}.initContainers[${i}]` })),
-    ...(spec.ephemeralContainers ?? []).map((container, i) => ({ container, path: `${at}.ephemeralContainers[${i}]` })),
-  ];
-  for (const { container, path } of all) {
-    validateContainer(container, volumes, path, out);
-    const init = path.startsWith(`${at}.initContainers`);
-    if (init) optionalOneOf(container.restartPolicy, ['Always'], `${path}.restartPolicy`, out);
-    else if (container.restartPolicy !== undefined)
+  const names = new Set<string>();
+  const grace = spec.terminationGracePeriodSeconds;
+  const each = (container: Container, path: string) => {
+    validateContainer(container, scope, path, out);
+    if (names.has(container.name)) out.push(causes.duplicate(`${path}.name`, container.name));
+    names.add(container.name);
+  };
+  for (const [i, container] of (spec.containers ?? []).entries()) {
+    const path = `${at}.containers[${i}]`;
+    each(container, path);
+    validateHandlers(container, path, out, grace);
+    if (container.restartPolicy !== undefined)
       out.push(causes.forbidden(`${path}.restartPolicy`, 'may not be set for non-init containers'));
-    if (init && container.restartPolicy !== 'Always')
+  }
+  validateHostPorts(spec.containers, `${at}.containers`, out);
+  for (const [i, container] of (spec.initContainers ?? []).entries()) {
+    const path = `${at}.initContainers[${i}]`;
+    each(container, path);
+    optionalOneOf(container.restartPolicy, ['Always'], `${path}.restartPolicy`, out);
+    if (container.restartPolicy === 'Always') validateHandlers(container, path, out, grace);
+    else
       for (const field of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const)
-        if (container[field])
+        if (container[field] !== undefined)
           out.push(
             causes.forbidden(`${path}.${field}`, 'may not be set for init containers without restartPolicy=Always'),
           );
+    validateHostPorts([container], `${at}.initContainers`, out, i);
   }
-  unique(
-    all,
-    ({ container }) => container.name,
-    (i) => `${all[i]?.path}.name`,
-    out,
-  );
-  const ports = all.flatMap(({ container, path }) =>
-    (container.ports ?? []).map((p, i) => ({ p, path: `${path}.ports[${i}]` })),
-  );
+  const targets = new Set([...(spec.containers ?? []), ...(spec.initContainers ?? [])].map((c) => c.name));
+  for (const [i, container] of (spec.ephemeralContainers ?? []).entries()) {
+    const path = `${at}.ephemeralContainers[${i}]`;
+    each(container, path);
+    if (container.targetContainerName && !targets.has(container.targetContainerName))
+      out.push(causes.notFound(`${path}.targetContainerName`, container.targetContainerName));
+    for (const field of notEphemeral)
+      if (container[field] !== undefined && !isEmpty(container[field]))
+        out.push(causes.forbidden(`${path}.${field}`, 'cannot be set for an Ephemeral Container'));
+    for (const [j, mount] of (container.volumeMounts ?? []).entries())
+      for (const field of ['subPath', 'subPathExpr'] as const)
+        if (mount[field])
+          out.push(causes.forbidden(`${path}.volumeMounts[${j}].${field}`, 'cannot be set for an Ephemeral Container'));
+  }
+  if (spec.hostNetwork)
+    for (const list of ['containers', 'initContainers'] as const)
+      for (const [i, container] of (spec[list] ?? []).entries())
+        for (const [j, p] of (container.ports ?? []).entries())
+          if (p.hostPort !== p.containerPort)
+            out.push(
+              causes.invalid(
+                `${at}.${list}[${i}].ports[${j}].hostPort`,
+                p.hostPort ?? 0,
+                'must match `containerPort` when `hostNetwork` is true',
+              ),
+            );
+}
+
+const notEphemeral = [
+  'ports',
+  'livenessProbe',
+  'readinessProbe',
+  'startupProbe',
+  'lifecycle',
+  'resources',
+  'resizePolicy',
+  'restartPolicy',
+] as const;
+
+const isEmpty = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+
+/** One port of the node can be had by one container only. */
+function validateHostPorts(containers: readonly Container[] | undefined, at: string, out: Causes, first = 0): void {
   const seen = new Set<string>();
-  for (const { p, path } of ports) {
-    if (!p.hostPort) continue;
-    const key = `${p.protocol}/${p.hostIP ?? ''}/${p.hostPort}`;
-    if (seen.has(key)) out.push(causes.duplicate(`${path}.hostPort`, key));
-    seen.add(key);
-    if (spec.hostNetwork && p.hostPort !== p.containerPort)
+  for (const [i, container] of (containers ?? []).entries())
+    for (const [j, p] of (container.ports ?? []).entries()) {
+      if (!p.hostPort) continue;
+      const key = `${p.protocol}/${p.hostIP ?? ''}/${p.hostPort}`;
+      if (seen.has(key)) out.push(causes.duplicate(`${at}[${first + i}].ports[${j}].hostPort`, key));
+      seen.add(key);
+    }
+}
+
+function validateDns({ dnsPolicy, dnsConfig }: PodSpec, at: string, out: Causes): void {
+  const { nameservers = [], searches = [], options = [] } = dnsConfig ?? {};
+  if (dnsPolicy === 'None') {
+    if (!dnsConfig) out.push(causes.required(at, 'must provide `dnsConfig` when `dnsPolicy` is None'));
+    else if (nameservers.length === 0)
       out.push(
-        causes.invalid(`${path}.containerPort`, p.containerPort, 'must match `hostPort` when `hostNetwork` is true'),
+        causes.required(`${at}.nameservers`, 'must provide at least one DNS nameserver when `dnsPolicy` is None'),
       );
   }
-}
-
-export function validateToleration(toleration: Toleration, at: string, out: Causes): void {
-  const { key, operator = 'Equal', value, effect, tolerationSeconds } = toleration;
-  if (key) qualifiedName(key, `${at}.key`, out);
-  else if (operator !== 'Exists')
+  if (nameservers.length > 3)
+    out.push(causes.invalid(`${at}.nameservers`, nameservers, 'must not have more than 3 nameservers'));
+  for (const [i, server] of nameservers.entries()) ipAddress(server, `${at}.nameservers[${i}]`, out);
+  if (searches.length > 32)
+    out.push(causes.invalid(`${at}.searches`, searches, 'must not have more than 32 search paths'));
+  if (searches.join(' ').length > 2048)
     out.push(
       causes.invalid(
-        `${at}.operator`,
-        operator,
-        'operator must be Exists when `key` is empty, which means "match all values and all keys"',
+        `${at}.searches`,
+        searches,
+        'must not have more than 2048 characters (including spaces) in the search list',
       ),
     );
-  if (operator === 'Exists' && value)
-    out.push(causes.invalid(`${at}.operator`, toleration, "value must be empty when `operator` is 'Exists'"));
-  optionalOneOf(toleration.operator || undefined, ['Equal', 'Exists'], `${at}.operator`, out);
-  optionalOneOf(effect || undefined, ['NoExecute', 'NoSchedule', 'PreferNoSchedule'], `${at}.effect`, out);
-  if (tolerationSeconds !== undefined && effect !== 'NoExecute')
-    out.push(
-      causes.invalid(`${at}.effect`, effect ?? '', "effect must be 'NoExecute' when `tolerationSeconds` is set"),
-    );
+  for (const [i, search] of searches.entries())
+    if (search !== '.') dnsSubdomain(search.replace(/\.$/, '').replace(/^_/, ''), `${at}.searches[${i}]`, out);
+  for (const [i, option] of options.entries())
+    if (!option.name) out.push(causes.required(`${at}.options[${i}]`, 'must not be empty'));
 }
 
-function validateAffinity(affinity: Affinity | undefined, at: string, out: Causes): void {
-  const node = affinity?.nodeAffinity;
-  const must = node?.requiredDuringSchedulingIgnoredDuringExecution;
-  const requiredPath = 'requiredDuringSchedulingIgnoredDuringExecution';
-  const preferredPath = 'preferredDuringSchedulingIgnoredDuringExecution';
-  if (must) {
-    const path = `${at}.nodeAffinity.${requiredPath}.nodeSelectorTerms`;
-    if (!must.nodeSelectorTerms?.length) out.push(causes.required(path, 'must have at least one node selector term'));
-    for (const [i, term] of (must.nodeSelectorTerms ?? []).entries()) validateNodeTerm(term, `${path}[${i}]`, out);
-  }
-  for (const [i, { weight, preference }] of (node?.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
-    const path = `${at}.nodeAffinity.${preferredPath}[${i}]`;
-    validateWeight(weight, `${path}.weight`, out);
-    validateNodeTerm(preference, `${path}.preference`, out);
-  }
-  for (const kind of ['podAffinity', 'podAntiAffinity'] as const) {
-    for (const [i, term] of (affinity?.[kind]?.requiredDuringSchedulingIgnoredDuringExecution ?? []).entries())
-      validatePodTerm(term, `${at}.${kind}.${requiredPath}[${i}]`, out);
-    for (const [i, { weight, podAffinityTerm }] of (
-      affinity?.[kind]?.preferredDuringSchedulingIgnoredDuringExecution ?? []
-    ).entries()) {
-      const path = `${at}.${kind}.${preferredPath}[${i}]`;
-      validateWeight(weight, `${path}.weight`, out);
-      validatePodTerm(podAffinityTerm, `${path}.podAffinityTerm`, out);
-    }
+function validateSchedulingGates({ schedulingGates }: PodSpec, at: string, out: Causes): void {
+  const seen = new Set<string>();
+  for (const [i, { name }] of (schedulingGates ?? []).entries()) {
+    qualifiedName(name, `${at}[${i}]`, out);
+    if (seen.has(name)) out.push(causes.duplicate(`${at}[${i}]`, name));
+    seen.add(name);
   }
 }
 
-function validateWeight(weight: number, at: string, out: Causes): void {
-  if (weight < 1 || weight > 100) out.push(causes.invalid(at, weight, 'must be in the range 1-100'));
-}
-
-function validateNodeTerm(term: NodeSelectorTerm, at: string, out: Causes): void {
-  for (const [i, { key, operator, values }] of (term.matchExpressions ?? []).entries()) {
-    const path = `${at}.matchExpressions[${i}]`;
-    const count = values?.length ?? 0;
-    switch (operator) {
-      case 'In':
-      case 'NotIn':
-        if (count === 0)
-          out.push(causes.required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
-        break;
-      case 'Exists':
-      case 'DoesNotExist':
-        if (count > 0)
-          out.push(
-            causes.forbidden(`${path}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"),
-          );
-        break;
-      case 'Gt':
-      case 'Lt':
-        if (count !== 1)
-          out.push(causes.required(`${path}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"));
-        break;
-      default:
-        out.push(causes.invalid(`${path}.operator`, operator, 'not a valid selector operator'));
-    }
-    qualifiedName(key, `${path}.key`, out);
-  }
-}
-
-function validatePodTerm(term: PodAffinityTerm, at: string, out: Causes): void {
-  validateLabelSelector(term.labelSelector, `${at}.labelSelector`, out);
-  validateLabelSelector(term.namespaceSelector, `${at}.namespaceSelector`, out);
-  if (required(term.topologyKey, `${at}.topologyKey`, out, 'can not be empty'))
-    qualifiedName(term.topologyKey, `${at}.topologyKey`, out);
-}
-
-function validateSpread(spec: PodSpec, at: string, out: Causes): void {
-  for (const [i, c] of (spec.topologySpreadConstraints ?? []).entries()) {
-    const path = `${at}.topologySpreadConstraints[${i}]`;
-    positive(c.maxSkew, `${path}.maxSkew`, out);
-    required(c.topologyKey, `${path}.topologyKey`, out, 'can not be empty');
-    oneOf(c.whenUnsatisfiable, ['DoNotSchedule', 'ScheduleAnyway'], `${path}.whenUnsatisfiable`, out);
-    validateLabelSelector(c.labelSelector, `${path}.labelSelector`, out);
-  }
+function validateHostUsers(spec: PodSpec, at: string, out: Causes): void {
+  if (spec.hostUsers !== false) return;
+  for (const field of ['hostNetwork', 'hostPID', 'hostIPC'] as const)
+    if (spec[field]) out.push(causes.forbidden(`${at}.${field}`, 'when `hostUsers` is false'));
 }
 
 /** The template of a workload. `restartPolicies`: those the workload can work with. */
@@ -228,9 +211,7 @@ export function validatePodTemplate(
   at: string,
   out: Causes,
 ): void {
-  labels(template?.metadata?.labels, `${at}.labels`, out);
-  for (const key of Object.keys(template?.metadata?.annotations ?? {}))
-    qualifiedName(key.toLowerCase(), `${at}.annotations`, out);
+  templateMetadata(template?.metadata, at, out);
   const spec = template?.spec;
   if (!spec) {
     out.push(causes.required(`${at}.spec.containers`));

@@ -173,7 +173,7 @@ const rules: KindRules<Pod> = {
     status: { phase: 'Pending', ...(pod.spec?.containers ? { qosClass: qosClass(pod.spec) } : {}) },
   }),
   validate: (pod, out) => {
-    if (pod.spec) validatePodSpec(pod.spec, 'spec', out);
+    if (pod.spec) validatePodSpec(pod.spec, 'spec', out, pod.metadata.name);
     else out.push(causes.required('spec.containers'));
   },
   validateChange,

@@ -41,8 +41,8 @@ describe('validation speaks as Kubernetes does', () => {
       [
         'spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive',
         'spec.containers[0].volumeMounts[0].name: Not found: "data"',
-        'spec.containers[0].readinessProbe: Required value: must specify a handler type',
         'spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
+        'spec.containers[0].readinessProbe: Required value: must specify a handler type',
       ],
     ],
     [

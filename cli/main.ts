@@ -28,6 +28,7 @@ function program(): Command {
         ['trimtab up --chart charts/guestbook', 'the same, with a Helm chart installed on it'],
         ['trimtab apply -f app.yaml', 'make the cluster be what the file says'],
         ['trimtab get pods -w', 'see what runs, and what changes'],
+        ['trimtab why pod/web', 'why it is pending: every node, and the smallest change that would place it'],
         ['trimtab doctor', 'what this machine lacks, and how to mend it'],
       ),
     );
@@ -35,6 +36,7 @@ function program(): Command {
   down(root);
   doctor(root);
   image(root);
+  snapshot(root);
   objects(root);
   return root;
 }
@@ -100,6 +102,24 @@ function image(root: Command): void {
   ).action(async (recipes, options) => (await import('./commands/assemble.js')).assemble(recipes, options));
 }
 
+function snapshot(root: Command): void {
+  const command = root.command('snapshot').description("the cluster's state in a file, and back");
+  const dataDir = (c: Command) => c.option('--data-dir <dir>', 'where the cluster keeps its data', defaultDataDir());
+  const lazily = () => import('./commands/snapshot.js');
+  dataDir(command.command('save').description('write one, of a running cluster too').argument('<file>')).action(
+    async (file, options) => (await lazily()).save(file, options),
+  );
+  dataDir(
+    command.command('restore').description('make the state of a stopped cluster be what one holds').argument('<file>'),
+  )
+    .option('--force', 'put the state that is there aside')
+    .option('--bump-revision <n>', 'how far revisions leap, so that none is used again', count, 1_000_000_000)
+    .action(async (file, options) => (await lazily()).restore(file, options));
+  dataDir(
+    command.command('verify').description("check one; without a file, the cluster's own state").argument('[file]'),
+  ).action(async (file, options) => (await lazily()).verify(file, options));
+}
+
 /** Commands that talk to a cluster, for those without kubectl. */
 function objects(root: Command): void {
   const command = (usage: string, description: string) =>
@@ -117,6 +137,9 @@ function objects(root: Command): void {
     .option('--force-conflicts', 'take over fields that others own')
     .option('--dry-run', 'show what would happen, store nothing')
     .action(async (options) => (await lazily()).apply(options));
+  command('why', 'say why a pod waits for a node, or how it came to be what it is')
+    .argument('<pod/name>')
+    .action(async (reference, options) => (await lazily()).why(reference, options));
   command('get', 'show objects')
     .argument('<resource>', 'kind or kind/name; several kinds separated by commas')
     .argument('[name...]')

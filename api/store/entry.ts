@@ -1,4 +1,5 @@
 import type { KubeObject } from '@trimtab/machinery';
+import { textOf, type Value } from './engine/engine.js';
 import type { Entry, StoreEvent, StoreKey } from './store.js';
 
 /**
@@ -6,20 +7,20 @@ import type { Entry, StoreEvent, StoreKey } from './store.js';
  * parsing is most of what reading costs.
  */
 export class ReadEntry implements Entry {
-  #text: string | undefined;
+  #text: Value | undefined;
   #object: KubeObject | undefined;
 
   constructor(
     readonly key: StoreKey,
     readonly revision: number,
-    text: string,
+    text: Value,
   ) {
     this.#text = text;
   }
 
   get object(): KubeObject {
     if (this.#object === undefined) {
-      this.#object = stamp(JSON.parse(this.#text!) as KubeObject, this.revision);
+      this.#object = stamp(JSON.parse(textOf(this.#text!)) as KubeObject, this.revision);
       this.#text = undefined;
     }
     return this.#object;

@@ -1,4 +1,4 @@
-import type { Clock, KubeObject } from '@trimtab/machinery';
+import { type Clock, type KubeObject, objectText } from '@trimtab/machinery';
 import { Observable } from 'rxjs';
 import {
   type Batch,
@@ -186,7 +186,7 @@ class RevisionStore implements Store {
       if (touched.has(name)) throw twice(key);
       touched.add(name);
       if (operation.type === 'put') {
-        const text = JSON.stringify(object);
+        const text = objectText(object);
         this.#texts.remember(object, text);
         bytes += text.length;
         state = withEntry(state, entry);
@@ -222,7 +222,7 @@ class RevisionStore implements Store {
       const key = names[i]!;
       if (operation.type === 'check') return [];
       if (operation.type === 'delete') return [{ key, value: undefined }];
-      return [{ key, value: this.codec.seal(key, JSON.stringify(withoutVersion(operation.object))) }];
+      return [{ key, value: this.codec.seal(key, objectText(withoutVersion(operation.object))) }];
     });
     const several = changes.find(({ key }, i) => changes.findIndex((other) => other.key === key) !== i);
     if (several !== undefined) throw twice(parseKey(several.key));

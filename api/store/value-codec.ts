@@ -1,10 +1,10 @@
-import { StoreFailedError, textOf, type Value } from './engine/engine.js';
+import { StoreFailedError, type Value } from './engine/engine.js';
 
 /** How the text of an object becomes what is stored, and back. */
 export interface ValueCodec {
   seal(key: string, text: string): Value;
-  /** Throws StoreFailedError naming key and revision of what cannot be read. */
-  open(key: string, value: Value, revision: number): string;
+  /** JSON as text or as UTF-8. Throws StoreFailedError naming key and revision of what cannot be read. */
+  open(key: string, value: Value, revision: number): Value;
 }
 
 const BRACE = 0x7b;
@@ -13,7 +13,7 @@ const BRACE = 0x7b;
 export const plainCodec: ValueCodec = {
   seal: (_key, text) => text,
   open(key, value, revision) {
-    if (typeof value === 'string' ? value.startsWith('{') : value[0] === BRACE) return textOf(value);
+    if (typeof value === 'string' ? value.startsWith('{') : value[0] === BRACE) return value;
     throw new StoreFailedError(
       `${nameOf(key)} at revision ${revision} is encrypted; start with the --encryption-provider-config it was written with`,
     );

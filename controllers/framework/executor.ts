@@ -326,10 +326,21 @@ export class Executor {
       });
       return key;
     } catch (error) {
-      const replaced = isReason(error, 'Conflict') && resourceVersion === undefined;
-      if (!isReason(error, 'NotFound') && !replaced) throw error;
+      const refused = isReason(error, 'Conflict') && resourceVersion === undefined;
+      const gone = isReason(error, 'NotFound') || (refused && !(await this.#isThere(resource, key, uid)));
+      if (!gone) throw error;
       if (uid) this.#options.informers.recordDelete(resource, key, uid);
       return undefined;
+    }
+  }
+
+  /** A conflict may be on account of the uid, or of anything else; only a read tells. */
+  async #isThere(resource: ResourceType, key: ObjectKey, uid: string | undefined): Promise<boolean> {
+    try {
+      return (await this.#client.get(resource, key)).metadata.uid === uid;
+    } catch (error) {
+      if (isReason(error, 'NotFound')) return false;
+      throw error;
     }
   }
 

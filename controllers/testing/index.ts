@@ -8,6 +8,21 @@ export {
   type ScriptFor,
   succeed,
 } from './kubelet/script.js';
+export { type PerturbReport, perturb, replay } from './perturb/perturb.js';
+export {
+  EVENT_FAULTS,
+  type Fault,
+  type FaultKind,
+  type Plan,
+  parseReplay,
+  planText,
+  RUN_FAULTS,
+  replayLine,
+  WRITE_FAULTS,
+} from './perturb/plan.js';
+export type { Divergence } from './perturb/report.js';
+export type { Finding } from './perturb/run.js';
+export { ORACLES, type Oracle, type PerturbOptions, type Scenario, type WorldDescription } from './perturb/scenario.js';
 export { type Duration, milliseconds } from './world/duration.js';
 export { type ControllerSource, type Parts, Process } from './world/process.js';
 export { type Cause, Trace, type TraceEntry, traceLine, type WriteEntry } from './world/trace.js';

@@ -78,7 +78,7 @@ export class ScriptedKubelet {
     const script = this.#scriptOf(pod, known?.restarts ?? 0);
     if (isDeleting(pod)) return this.#end(pod, script, now);
     if (!pod.spec?.nodeName) {
-      const node = script.node ?? this.#pick();
+      const node = script.node ?? pinnedTo(pod) ?? this.#pick();
       const target = { kind: 'Node', name: node };
       return this.#script.binds === false ? [] : [post(Pods, key, 'binding', { metadata: key, target })];
     }
@@ -119,4 +119,11 @@ export class ScriptedKubelet {
     this.#addresses.set(uid, address);
     return address;
   }
+}
+
+/** The node a pod must run on by name, as a DaemonSet's pods say it. */
+function pinnedTo(pod: Pod): string | undefined {
+  const terms = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  const fields = terms?.flatMap(({ matchFields = [] }) => matchFields);
+  return fields?.find(({ key, operator }) => key === 'metadata.name' && operator === 'In')?.values?.[0];
 }

@@ -4,7 +4,13 @@ import { memoryEngine, openStore, type Store, type StoreEvent } from '@trimtab/s
 import type { Cause, Trace } from './trace.js';
 
 /** What is being looked at by whoever runs; kept across promises. */
-export const causes = new AsyncLocalStorage<Cause>();
+export const causes = new AsyncLocalStorage<Cause & { readonly actor: string }>();
+
+/** Why an actor does what it does now. What others do because of it has causes of its own. */
+export function causeOf(actor: string): Cause | undefined {
+  const cause = causes.getStore();
+  return cause?.actor === actor ? { controller: cause.controller, key: cause.key } : undefined;
+}
 
 /** A store in memory that writes down who changed what, and doors to it by actor. */
 export interface Ledger {
@@ -66,7 +72,7 @@ export async function openLedger(clock: Clock, trace: Trace): Promise<Ledger> {
             const after = changing && target.pending(changing.key)?.revision;
             if (before !== after) {
               accepted = after ?? accepted + 1;
-              authors.set(accepted, { actor, cause: causes.getStore() });
+              authors.set(accepted, { actor, cause: causeOf(actor) });
             }
             return committed;
           };

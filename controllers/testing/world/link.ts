@@ -16,7 +16,7 @@ import { Observable } from 'rxjs';
 /** A watch event on its way to a process. */
 export interface LinkEvent {
   readonly type: ResourceType;
-  readonly event: Exclude<WatchEvent, { type: 'BOOKMARK' }>;
+  readonly event: WatchEvent;
   /** Breaks the stream it came by off, with this error. */
   fail(error: StatusError): void;
 }
@@ -32,6 +32,8 @@ export interface LinkFaults {
   write?(call: ApiCall, send: () => Promise<unknown>): Promise<unknown>;
   read?(call: ApiCall, send: () => Promise<unknown>): Promise<unknown>;
   event?(event: LinkEvent, deliver: () => void): void;
+  /** Why a watch cannot be opened. */
+  open?(type: ResourceType, options: WatchOptions): StatusError | undefined;
   past?(): Past | undefined;
 }
 
@@ -57,6 +59,7 @@ export class Link extends CallingClient {
   #held: Promise<void> | undefined;
   #release: () => void = () => {};
   readonly #onRelease: (() => void)[] = [];
+  readonly #streams = new Set<(error: unknown) => void>();
 
   constructor(inner: Client, observer: LinkObserver) {
     super();
@@ -82,6 +85,11 @@ export class Link extends CallingClient {
     this.#held = undefined;
     this.#release();
     for (const deliver of this.#onRelease.splice(0)) deliver();
+  }
+
+  /** Ends every open watch with this error. */
+  breakStreams(error: StatusError): void {
+    for (const fail of [...this.#streams]) fail(error);
   }
 
   async call(call: ApiCall): Promise<unknown> {
@@ -120,17 +128,26 @@ export class Link extends CallingClient {
         if (subscriber.closed || this.#cut) return;
         inner = this.#inner.watch(type, from).subscribe({
           next: (event) => {
-            if (event.type === 'BOOKMARK' || !this.faults.event) tell(event);
+            if (!this.faults.event) tell(event);
             else this.faults.event({ type: type as unknown as ResourceType, event, fail }, () => tell(event));
           },
           error: fail,
           complete: () => this.#when(() => subscriber.complete()),
         });
       };
+      const refusal = this.faults.open?.(type as unknown as ResourceType, options);
+      if (refusal) {
+        queueMicrotask(() => fail(refusal));
+        return;
+      }
+      this.#streams.add(fail);
       const past = this.faults.past?.();
       if (past) void this.#showPast(type, options, past, tell, fail).then(follow, fail);
       else follow(options);
-      return () => inner?.unsubscribe();
+      return () => {
+        this.#streams.delete(fail);
+        inner?.unsubscribe();
+      };
     });
   }
 

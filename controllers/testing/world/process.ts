@@ -1,7 +1,15 @@
 import { type Client, Informers } from '@trimtab/client';
 import { type ControllerDefinition, type ControllerMetrics, runControllers } from '@trimtab/framework';
-import { type Clock, joinKey, type Logger, type Random, StatusError, seededRandom } from '@trimtab/machinery';
-import { causes } from './ledger.js';
+import {
+  type Clock,
+  joinKey,
+  type Logger,
+  type Random,
+  type ResourceType,
+  StatusError,
+  seededRandom,
+} from '@trimtab/machinery';
+import { causeOf, causes } from './ledger.js';
 import { callText, eventKey, Link, reasonOf, resourceOf } from './link.js';
 import type { Trace } from './trace.js';
 
@@ -46,6 +54,8 @@ export class Process {
   #burst = { at: 0, requests: 0 };
   #heldTimers: (() => void)[] | undefined;
   #running = false;
+  /** What its controllers are for. */
+  kinds: readonly ResourceType[] = [];
   /** Evaluations begun, over all lives. */
   reconciles = 0;
   /** Requests sent, over all lives; those about events left out. */
@@ -111,6 +121,7 @@ export class Process {
     const definitions = controllers.map((source) =>
       this.#watched(typeof source === 'function' ? source(parts) : source),
     );
+    this.kinds = definitions.map((definition) => definition.for);
     runControllers(definitions, { ...parts, metrics: this.#metrics(link) });
     informers.start();
   }
@@ -171,7 +182,7 @@ export class Process {
   }
 
   #cause(): { readonly cause?: { readonly controller: string; readonly key: string } } {
-    const cause = causes.getStore();
+    const cause = causeOf(this.name);
     return cause ? { cause } : {};
   }
 
@@ -196,7 +207,7 @@ export class Process {
             asOf: view.asOf,
             attempt: view.attempt,
           });
-        if (this.#options.causes) causes.enterWith({ controller: name, key });
+        if (this.#options.causes) causes.enterWith({ actor, controller: name, key });
         return observe?.(view, client) ?? Promise.resolve(undefined);
       },
     };

@@ -1,0 +1,192 @@
+import type { KubeObject } from '@trimtab/machinery';
+import type { WriteEntry } from '../world/trace.js';
+
+/**
+ * Objects as they can be compared between two runs: generated names, uids and times are what they stand for, revisions and
+ * field ownership are left out, and so is whatever two clean runs disagree on ({@link Mask}).
+ */
+export interface CanonicalState {
+  /** By resource; each object's leaves, by path. */
+  readonly objects: ReadonlyMap<string, readonly CanonicalObject[]>;
+}
+
+export interface CanonicalObject {
+  /** `ns/name`, with `*` for what was generated. */
+  readonly name: string;
+  readonly leaves: ReadonlyMap<string, string>;
+}
+
+/** Paths two clean runs differ in, as `resource path`. */
+export type Mask = ReadonlySet<string>;
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+const LEFT_OUT = new Set([
+  'uid',
+  'resourceVersion',
+  'creationTimestamp',
+  'managedFields',
+  'generation',
+  'selfLink',
+  'name',
+]);
+
+/** Where a pod runs, and with which address, is never the doing of who made it. */
+const PLACE = new Set(['.spec.nodeName', '.status.podIP', '.status.podIPs', '.status.hostIP', '.status.hostIPs']);
+
+/** `ns/web-*` for a generated name. */
+export function canonicalName({ metadata }: KubeObject): string {
+  const { name = '', namespace, generateName } = metadata;
+  const own = generateName && name.startsWith(generateName) ? `${generateName}*` : name;
+  return namespace ? `${namespace}/${own}` : own;
+}
+
+/** What uids and generated names stand for, in one run. */
+export class Names {
+  readonly #tokens = new Map<string, string>();
+
+  constructor(writes: readonly WriteEntry[]) {
+    for (const { verb, object } of writes) {
+      if (verb !== 'create') continue;
+      const name = canonicalName(object);
+      const { uid, generateName } = object.metadata;
+      if (uid) this.#tokens.set(uid, `<uid ${object.kind} ${name}>`);
+      if (generateName && object.metadata.name)
+        this.#tokens.set(object.metadata.name, name.slice(name.indexOf('/') + 1));
+    }
+  }
+
+  of(text: string): string {
+    if (TIME.test(text)) return '<time>';
+    return this.#tokens.get(text) ?? text;
+  }
+}
+
+/** The objects there are after all these writes, canonical; those of `ignored` resources left out. */
+export function canonicalState(writes: readonly WriteEntry[], ignored: ReadonlySet<string>): CanonicalState {
+  const last = new Map<string, WriteEntry>();
+  for (const entry of writes) {
+    const id = `${entry.resource} ${entry.key}`;
+    if (entry.verb === 'delete') last.delete(id);
+    else last.set(id, entry);
+  }
+  const names = new Names(writes);
+  const objects = new Map<string, CanonicalObject[]>();
+  for (const { resource, object } of last.values()) {
+    if (ignored.has(resource.slice(resource.indexOf('/') + 1))) continue;
+    const leaves = new Map<string, string>();
+    flatten(object, '', { names, leaves, generation: object.metadata.generation, isPod: resource === '/pods' });
+    const list = objects.get(resource) ?? [];
+    list.push({ name: canonicalName(object), leaves });
+    objects.set(resource, list);
+  }
+  return { objects };
+}
+
+interface Walk {
+  readonly names: Names;
+  readonly leaves: Map<string, string>;
+  readonly generation: number | undefined;
+  readonly isPod: boolean;
+}
+
+function flatten(value: unknown, path: string, walk: Walk): void {
+  if (Array.isArray(value)) {
+    const seen = new Map<string, number>();
+    value.forEach((item: unknown, i) => {
+      const { type, name } = (item ?? {}) as { readonly type?: unknown; readonly name?: unknown };
+      const key = walk.names.of(String(type ?? name ?? i));
+      const times = (seen.get(key) ?? 0) + 1;
+      seen.set(key, times);
+      flatten(item, `${path}[${key}${times > 1 ? `#${times}` : ''}]`, walk);
+    });
+    return;
+  }
+  if (value !== null && typeof value === 'object') {
+    for (const [field, inner] of Object.entries(value)) {
+      if (path === '.metadata' && LEFT_OUT.has(field)) continue;
+      const inside = `${path}.${walk.names.of(field)}`;
+      if (!walk.isPod || !PLACE.has(inside)) flatten(inner, inside, walk);
+    }
+    return;
+  }
+  if (value === undefined) return;
+  const text =
+    path.endsWith('.observedGeneration') && walk.generation !== undefined
+      ? value === walk.generation
+        ? 'current'
+        : 'behind'
+      : typeof value === 'string'
+        ? walk.names.of(value)
+        : String(value);
+  walk.leaves.set(path, text);
+}
+
+/** Where two clean runs differ: what chance and time decide. */
+export function maskOf(a: CanonicalState, b: CanonicalState): Mask {
+  const mask = new Set<string>();
+  for (let round = 0; round < 3; round++) {
+    const before = mask.size;
+    for (const { resource, path } of differences(a, b, mask)) if (path !== undefined) mask.add(`${resource} ${path}`);
+    if (mask.size === before) break;
+  }
+  return mask;
+}
+
+export interface Difference {
+  readonly resource: string;
+  readonly name: string;
+  /** Absent when the object itself is missing or too much. */
+  readonly path?: string;
+  readonly text: string;
+}
+
+/** What `is` has that `was` has not, and the other way round; masked paths aside. */
+export function differences(was: CanonicalState, is: CanonicalState, mask: Mask): readonly Difference[] {
+  const found: Difference[] = [];
+  for (const resource of new Set([...was.objects.keys(), ...is.objects.keys()])) {
+    const before = byName(was.objects.get(resource) ?? [], resource, mask);
+    const after = byName(is.objects.get(resource) ?? [], resource, mask);
+    for (const name of new Set([...before.keys(), ...after.keys()])) {
+      const [old, now] = [before.get(name) ?? [], after.get(name) ?? []];
+      if (old.length !== now.length)
+        found.push({
+          resource,
+          name,
+          text: `${resource} ${name}: ${now.length} in the end, ${old.length} in a clean run`,
+        });
+      for (let i = 0; i < Math.min(old.length, now.length); i++)
+        for (const path of new Set([...old[i]!.keys(), ...now[i]!.keys()])) {
+          const [x, y] = [old[i]!.get(path), now[i]!.get(path)];
+          if (x !== y)
+            found.push({
+              resource,
+              name,
+              path,
+              text: `${resource} ${name} ${path}: ${y ?? '(absent)'} in the end, ${x ?? '(absent)'} in a clean run`,
+            });
+        }
+    }
+  }
+  return found;
+}
+
+function byName(
+  objects: readonly CanonicalObject[],
+  resource: string,
+  mask: Mask,
+): Map<string, ReadonlyMap<string, string>[]> {
+  const groups = new Map<string, { readonly sort: string; readonly leaves: ReadonlyMap<string, string> }[]>();
+  for (const { name, leaves } of objects) {
+    const kept = new Map([...leaves].filter(([path]) => !mask.has(`${resource} ${path}`)));
+    const sort = JSON.stringify([...kept].sort());
+    const group = groups.get(name) ?? [];
+    group.push({ sort, leaves: kept });
+    groups.set(name, group);
+  }
+  return new Map(
+    [...groups].map(([name, group]) => [
+      name,
+      group.sort((a, b) => (a.sort < b.sort ? -1 : a.sort > b.sort ? 1 : 0)).map(({ leaves }) => leaves),
+    ]),
+  );
+}

@@ -1,0 +1,42 @@
+import { seededRandom } from '@trimtab/machinery';
+import { EVENT_FAULTS, type Fault, type FaultKind, type Plan, RUN_FAULTS, WRITE_FAULTS } from './plan.js';
+import type { PerturbOptions, Scenario } from './scenario.js';
+
+/** What a clean run offers to go wrong. */
+export interface Occasions {
+  readonly writes: number;
+  readonly events: number;
+}
+
+const DEFAULT_PLANS = 500;
+const DEFAULT_PAIRS = 20;
+
+/** Every single fault (evenly thinned out to the budget), then pairs drawn by the seed. */
+export function plansFor(
+  { writes, events }: Occasions,
+  scenario: Pick<Scenario, 'without'>,
+  options: PerturbOptions,
+): readonly Plan[] {
+  const wanted = (kind: FaultKind) =>
+    !scenario.without?.includes(kind) && (options.faults === undefined || options.faults.includes(kind));
+  const each = <K extends FaultKind>(kinds: readonly K[], count: number): Fault[] =>
+    Array.from({ length: count }, (_, i) => kinds.filter(wanted).map((kind) => ({ kind, at: i + 1 }))).flat();
+  const singles: Fault[] = [
+    ...RUN_FAULTS.filter(wanted).map((kind) => ({ kind, at: 0 })),
+    ...each(WRITE_FAULTS, writes),
+    ...each(EVENT_FAULTS, events),
+  ];
+  const random = seededRandom((options.seed ?? 1) * 31 + 7);
+  const pick = () => singles[Math.floor(random.next() * singles.length)]!;
+  const pairs = singles.length < 2 ? 0 : (options.pairs ?? DEFAULT_PAIRS);
+  return [
+    ...thinned(singles, options.plans ?? DEFAULT_PLANS).map((fault) => [fault]),
+    ...Array.from({ length: pairs }, () => [pick(), pick()]),
+  ];
+}
+
+function thinned<T>(all: readonly T[], most: number): readonly T[] {
+  if (all.length <= most) return all;
+  // A step that shares no factor with the number of kinds meets every kind at every place sooner or later.
+  return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)]!);
+}

@@ -1,3 +1,4 @@
+export type { Identities, RequestVerdict } from './cluster/identities.js';
 export {
   type Explanation,
   explain,

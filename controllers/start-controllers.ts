@@ -1,11 +1,15 @@
 import { type Client, Informers } from '@trimtab/client';
 import { type ControllerMetrics, runControllers } from '@trimtab/framework';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
+import { bootstrapSigner, tokenCleaner } from './cluster/bootstrap-token/controllers.js';
+import { certificateController } from './cluster/certificates/controller.js';
 import { GarbageCollector } from './cluster/garbage-collector/garbage-collector.js';
+import type { Identities } from './cluster/identities.js';
 import { namespaceController } from './cluster/namespace/controller.js';
 import { nodeLifecycleController } from './cluster/node-lifecycle/controller.js';
 import { rootCaPublisher } from './cluster/root-ca/controller.js';
 import { serviceAccountController } from './cluster/serviceaccount/controller.js';
+import { tokenSecretController } from './cluster/serviceaccount/token-controller.js';
 import { endpointSliceController, endpointsController } from './network/index.js';
 import { Scheduler } from './scheduler/scheduler.js';
 import { storageControllers } from './storage/index.js';
@@ -18,6 +22,8 @@ export interface ControllersOptions {
   readonly logger: Logger;
   /** PEM of the API server's certificate authority, published in every namespace. */
   readonly caCertificate: string;
+  /** Absent: certificates are not signed and Secrets get no tokens. */
+  readonly identities?: Identities;
   readonly metrics?: ControllerMetrics;
 }
 
@@ -38,6 +44,11 @@ export async function startControllers(options: ControllersOptions): Promise<Con
     ...storageControllers,
     serviceAccountController,
     rootCaPublisher(options.caCertificate),
+    tokenCleaner,
+    bootstrapSigner,
+    ...(options.identities
+      ? [certificateController(options.identities), tokenSecretController(options.identities, options.caCertificate)]
+      : []),
     nodeLifecycleController({ startedAt: clock.now() }),
     namespaceController({ informers }),
   ];

@@ -28,6 +28,8 @@ export * from './bootstrap/kubernetes-service.js';
 export type { KeyPair, Subject as CertificateSubject } from './certificates/certificate.js';
 export * from './certificates/kubeconfig.js';
 export * from './certificates/pki.js';
+export * from './certificates/signers.js';
+export { readSigningRequest, type SigningRequest } from './certificates/signing-request.js';
 export { scheduleProblem } from './registry/strategies/cron-schedule.js';
 export { compileDefaults, type DefaultTable } from './registry/strategies/defaults.js';
 export * from './registry/strategies/index.js';

@@ -10,6 +10,7 @@ import { keepClusterFile } from '../cluster-file.js';
 import { CliError } from '../errors.js';
 import { allOf } from './all-of.js';
 import { type Ambient, type ControlPlane, localAddresses, startControlPlane } from './control-plane.js';
+import { identitiesOf } from './identities.js';
 import type { LocalNode } from './node.js';
 import type { UpOptions } from './options.js';
 import { watchUntil } from './watch-until.js';
@@ -56,7 +57,12 @@ export async function startCluster(
     await writeKubeconfig(options, plane);
     reached('api', { server: plane.server.url });
     const client = plane.client(componentUsers.controllerManager);
-    controllers = await startControllers({ ...ambient, client, caCertificate: plane.pki.caCertificate });
+    controllers = await startControllers({
+      ...ambient,
+      client,
+      caCertificate: plane.pki.caCertificate,
+      identities: identitiesOf(plane),
+    });
     const { informers } = controllers;
     new DefinitionController({ ...ambient, client: plane.client(componentUsers.apiServer), informers }).start();
     reached('controllers', {});

@@ -30,6 +30,7 @@ export interface Ambient {
 export interface ControlPlane {
   readonly server: ApiServer;
   readonly pki: Pki;
+  readonly security: ClusterSecurity;
   /** The cluster as this user sees it, in process. */
   client(user: UserInfo): Client;
   close(): Promise<void>;
@@ -74,7 +75,7 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
     const client = (user: UserInfo): Client => served.localClient(user);
     await bootstrapCluster({ client: client(componentUsers.apiServer), reader: security.reader });
     security.keepWritten(client(componentUsers.apiServer), ambient.logger);
-    return { server, pki, client, close };
+    return { server, pki, security, client, close };
   } catch (error) {
     await close().catch(() => {});
     throw error;

@@ -1,5 +1,7 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { type Clock, type Random, timestamp } from '@trimtab/machinery';
+import { serviceAccountUser } from './groups.js';
+import { issuerOf } from './oidc.js';
 
 /** An object a token names and lives with. */
 export interface BoundRef {
@@ -17,8 +19,12 @@ export interface TokenClaims {
   readonly audiences: readonly string[];
   /** `jti`. */
   readonly id: string;
-  /** Seconds since the epoch. */
+  /** Seconds since the epoch; Infinity for a token that a Secret holds. */
   readonly expires: number;
+  /** The Secret that must hold this very token. */
+  readonly heldBy?: string;
+  /** Seconds since the epoch: from then on who uses it should have fetched a new one. */
+  readonly warnAfter?: number;
 }
 
 export interface TokenIssuerOptions {
@@ -36,9 +42,15 @@ export interface TokenIssuer {
   readonly issuer: string;
   readonly audiences: readonly string[];
   issue(
-    claims: Omit<TokenClaims, 'id' | 'expires'>,
+    claims: Omit<TokenClaims, 'id' | 'expires' | 'heldBy'>,
     lifetimeSeconds: number,
   ): Promise<{ readonly token: string; readonly expirationTimestamp: string }>;
+  /** The token of a Secret of type `kubernetes.io/service-account-token`: without an end, good as long as the Secret holds it. */
+  issueForSecret(claims: {
+    readonly namespace: string;
+    readonly serviceAccount: BoundRef;
+    readonly secretName: string;
+  }): Promise<string>;
   /** Undefined when the token is not of this issuer; throws when it is, and is expired, not yet valid or forged. */
   verify(token: string): Promise<TokenClaims | undefined>;
   /** The JSON Web Key Set and the OpenID discovery document, for verifiers outside. */
@@ -47,6 +59,8 @@ export interface TokenIssuer {
 }
 
 const algorithm = 'ES256';
+/** What tokens of Secrets name, whoever issued them. */
+const legacyIssuer = 'kubernetes/serviceaccount';
 /** Verified tokens are remembered: a signature check costs 100 µs, and a client sends the same token every time. */
 const remembered = 4096;
 
@@ -57,6 +71,11 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
     .digest('base64url');
   const known = new Map<string, TokenClaims>();
   const seconds = () => Math.floor(clock.now() / 1000);
+  const remember = (token: string, claims: TokenClaims): TokenClaims => {
+    if (known.size >= remembered) known.delete(known.keys().next().value as string);
+    known.set(token, claims);
+    return claims;
+  };
 
   return {
     issuer: options.issuer,
@@ -73,6 +92,7 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
           ...(claims.pod ? { pod: claims.pod } : {}),
           ...(claims.secret ? { secret: claims.secret } : {}),
           serviceaccount: claims.serviceAccount,
+          ...(claims.warnAfter === undefined ? {} : { warnafter: claims.warnAfter }),
         },
       })
         .setProtectedHeader({ alg: algorithm, kid: keyId })
@@ -87,24 +107,41 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
       return { token, expirationTimestamp: timestamp(expires * 1000) };
     },
 
+    async issueForSecret({ namespace, serviceAccount, secretName }) {
+      const { SignJWT } = await import('jose/jwt/sign');
+      const prefix = 'kubernetes.io/serviceaccount';
+      return new SignJWT({
+        [`${prefix}/namespace`]: namespace,
+        [`${prefix}/secret.name`]: secretName,
+        [`${prefix}/service-account.name`]: serviceAccount.name,
+        [`${prefix}/service-account.uid`]: serviceAccount.uid,
+      })
+        .setProtectedHeader({ alg: algorithm, kid: keyId })
+        .setIssuer(legacyIssuer)
+        .setSubject(serviceAccountUser(namespace, serviceAccount.name))
+        .sign(key.privateKey);
+    },
+
     async verify(token) {
       const cached = known.get(token);
       if (cached) {
         if (cached.expires > seconds()) return cached;
         known.delete(token);
       }
-      if (unverifiedIssuer(token) !== options.issuer) return undefined;
+      const issuer = issuerOf(token);
+      if (issuer !== options.issuer && issuer !== legacyIssuer) return undefined;
       const { jwtVerify } = await import('jose/jwt/verify');
+      if (issuer === legacyIssuer) {
+        const { payload } = await jwtVerify(token, key.publicKey, { algorithms: [algorithm], issuer });
+        return remember(token, readLegacyClaims(payload as Record<string, unknown>, options.audiences));
+      }
       const { payload } = await jwtVerify(token, key.publicKey, {
         algorithms: [algorithm],
         issuer: options.issuer,
         currentDate: new Date(clock.now()),
         requiredClaims: ['exp', 'iat', 'sub', 'aud', 'kubernetes.io'],
       });
-      const claims = readClaims(payload as Record<string, unknown>);
-      if (known.size >= remembered) known.delete(known.keys().next().value as string);
-      known.set(token, claims);
-      return claims;
+      return remember(token, readClaims(payload as Record<string, unknown>));
     },
 
     async keySet() {
@@ -123,16 +160,13 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
   };
 }
 
-/** What the token says of its issuer, to tell whose it is; proves nothing. */
-function unverifiedIssuer(token: string): unknown {
-  const parts = token.split('.');
-  if (parts.length !== 3) return undefined;
-  try {
-    const payload: unknown = JSON.parse(Buffer.from(parts[1] ?? '', 'base64url').toString('utf8'));
-    return typeof payload === 'object' && payload !== null && 'iss' in payload ? payload.iss : undefined;
-  } catch {
-    return undefined;
-  }
+function readLegacyClaims(payload: Record<string, unknown>, audiences: readonly string[]): TokenClaims {
+  const text = (name: string): string => String(payload[`kubernetes.io/serviceaccount/${name}`] ?? '');
+  const [namespace, heldBy] = [text('namespace'), text('secret.name')];
+  const serviceAccount = { name: text('service-account.name'), uid: text('service-account.uid') };
+  if (!namespace || !heldBy || !serviceAccount.name || !serviceAccount.uid)
+    throw new Error('the token names no namespace, Secret and service account');
+  return { namespace, serviceAccount, audiences, id: '', expires: Number.POSITIVE_INFINITY, heldBy };
 }
 
 function readClaims(payload: Record<string, unknown>): TokenClaims {

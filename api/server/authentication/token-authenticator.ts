@@ -40,6 +40,15 @@ export function serviceAccountTokens(issuer: TokenIssuer, reader: ObjectReader, 
       if (audiences.length === 0)
         throw new Error(`the token is for ${list(claims.audiences)}, not for ${list(wanted)}`);
       alive('/serviceaccounts', claims.namespace, claims.serviceAccount, 'service account');
+      if (claims.heldBy !== undefined) {
+        const holder = reader.get('/secrets', claims.namespace, claims.heldBy) as
+          | (KubeObject & { readonly data?: Readonly<Record<string, string>> })
+          | undefined;
+        if (!holder || holder.metadata.deletionTimestamp !== undefined)
+          throw new Error(`the secret "${claims.heldBy}" that held this token no longer exists`);
+        if (holder.data?.token !== Buffer.from(token).toString('base64'))
+          throw new Error(`the secret "${claims.heldBy}" holds another token now`);
+      }
       if (claims.pod) alive('/pods', claims.namespace, claims.pod, 'pod');
       if (claims.secret) alive('/secrets', claims.namespace, claims.secret, 'secret');
       if (claims.node && !claims.pod) alive('/nodes', '', claims.node, 'node');

@@ -27,6 +27,12 @@ interface TokenRequest extends KubeObject {
 const minSeconds = 600;
 const maxSeconds = 2 ** 32;
 const defaultSeconds = 3600;
+/**
+ * What the volume of every pod's service account asks for. Clients from before tokens ended read theirs once: such a token
+ * lives a year, and says when it should have been fetched anew (kubernetes: WarnOnlyBoundTokenExpirationPeriod).
+ */
+const podSeconds = 3607;
+const extendedSeconds = 365 * 86_400;
 
 /**
  * `serviceaccounts/token` (TokenRequest): a token for the service account in the path, living at least 600 s (3600 s where
@@ -48,7 +54,14 @@ export function tokenRequestHandler(issuer: TokenIssuer, reader: ObjectReader, c
       const audiences = spec.audiences?.length ? spec.audiences : issuer.audiences.slice(0, 1);
       const serviceAccount = { name, uid: account.metadata.uid };
       const bound = bind(reader, namespace, name, spec.boundObjectRef);
-      const status = await issuer.issue({ namespace, serviceAccount, audiences, ...bound }, seconds);
+      const extended =
+        seconds === podSeconds && bound.pod !== undefined && audiences.every((a) => issuer.audiences.includes(a));
+      const told = Math.floor(clock.now() / 1000) + seconds;
+      const issued = await issuer.issue(
+        { namespace, serviceAccount, audiences, ...bound, ...(extended ? { warnAfter: told } : {}) },
+        extended ? extendedSeconds : seconds,
+      );
+      const status = extended ? { ...issued, expirationTimestamp: timestamp(told * 1000) } : issued;
       return {
         ...request,
         kind: 'TokenRequest',

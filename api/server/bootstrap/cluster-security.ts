@@ -27,6 +27,7 @@ import { rbacGroup } from '../authorization/rbac-types.js';
 import { accessReviewHandlers } from '../authorization/reviews.js';
 import { keepAggregatedRoles } from '../authorization/role-aggregation.js';
 import { followChanges, followStore, type ObjectChange, storeReader } from '../authorization/store-feed.js';
+import { signingRequestAdmission, signingRequestStrategy, signingRequests } from '../certificates/request-kind.js';
 import type {
   AdmissionPlugin,
   Authorizer,
@@ -168,7 +169,11 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
       followAll,
       authorizer,
       webhooks: webhookCaller,
-      extra: [escalationCheck(rbac, authorizer), ...(options.admission ?? [])],
+      extra: [
+        escalationCheck(rbac, authorizer),
+        signingRequestAdmission(authorizer, () => clock.now()),
+        ...(options.admission ?? []),
+      ],
       disabled: options.disabledAdmission,
       enabled: options.enabledAdmission,
     }),
@@ -185,7 +190,10 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
         body: tokens.discovery(`${issuer}${keySetPath}`),
       }),
     },
-    strategies: admissionStrategies(createBuiltinStrategies({ services })),
+    strategies: {
+      ...admissionStrategies(createBuiltinStrategies({ services })),
+      [signingRequests]: signingRequestStrategy,
+    },
     tokens,
     services,
     keepWritten(client, logger) {

@@ -22,7 +22,7 @@ export const controllerRules: Readonly<Record<string, readonly PolicyRule[]>> = 
   ],
   'certificate-controller': [
     can('delete get list watch', 'certificates.k8s.io', 'certificatesigningrequests'),
-    can('update', 'certificates.k8s.io', 'certificatesigningrequests/approval certificatesigningrequests/status'),
+    can('update patch', 'certificates.k8s.io', 'certificatesigningrequests/approval certificatesigningrequests/status'),
     can('approve sign', 'certificates.k8s.io', 'signers'),
     can('create', 'authorization.k8s.io', 'subjectaccessreviews'),
   ],
@@ -116,7 +116,7 @@ export const controllerRules: Readonly<Record<string, readonly PolicyRule[]>> = 
   'replication-controller': [...statusOf('core', 'replicationcontrollers'), pods],
   'resourcequota-controller': [...everythingReadable, can('update patch', 'core', 'resourcequotas/status')],
   'root-ca-cert-publisher': [
-    can('create update get list watch', 'core', 'configmaps'),
+    can('create update patch get list watch', 'core', 'configmaps'),
     can(read, 'core', 'namespaces'),
   ],
   'route-controller': [can('list watch', 'core', 'nodes'), can('patch', 'core', 'nodes/status')],
@@ -165,6 +165,7 @@ export const componentRoles: Readonly<Record<string, RoleEntry>> = {
       ...everythingReadable,
       ...Object.values(controllerRules).flat(),
       can('create', 'core', 'serviceaccounts serviceaccounts/token secrets'),
+      can('delete get update patch', 'core', 'secrets serviceaccounts'),
       can('create', 'authentication.k8s.io', 'tokenreviews'),
       can('create', 'authorization.k8s.io', 'subjectaccessreviews'),
       ...holdLease,

@@ -14,6 +14,7 @@ import {
   utf8String,
 } from './der.js';
 import { addressBytes, isAddress } from './names.js';
+import type { SigningRequest } from './signing-request.js';
 
 /**
  * X.509 v3 certificates (RFC 5280) on ECDSA P-256 with SHA-256. The well-kept library for this takes 170 ms to load (75 ms
@@ -51,6 +52,37 @@ export interface Issuer {
 const ecdsaWithSha256 = sequence(oid('1.2.840.10045.4.3.2'));
 const attribute = { organization: oid('2.5.4.10'), commonName: oid('2.5.4.3') };
 const extended = { server: oid('1.3.6.1.5.5.7.3.1'), client: oid('1.3.6.1.5.5.7.3.2') };
+/** Kubernetes' names of usages: extended ones by their identifier, the others by their bit in KeyUsage. */
+const extendedUsages: Readonly<Record<string, string>> = {
+  any: '2.5.29.37.0',
+  'server auth': '1.3.6.1.5.5.7.3.1',
+  'client auth': '1.3.6.1.5.5.7.3.2',
+  'code signing': '1.3.6.1.5.5.7.3.3',
+  'email protection': '1.3.6.1.5.5.7.3.4',
+  's/mime': '1.3.6.1.5.5.7.3.4',
+  'ipsec end system': '1.3.6.1.5.5.7.3.5',
+  'ipsec tunnel': '1.3.6.1.5.5.7.3.6',
+  'ipsec user': '1.3.6.1.5.5.7.3.7',
+  timestamping: '1.3.6.1.5.5.7.3.8',
+  'ocsp signing': '1.3.6.1.5.5.7.3.9',
+  'microsoft sgc': '1.3.6.1.4.1.311.10.3.3',
+  'netscape sgc': '2.16.840.1.113730.4.1',
+};
+const plainUsages: Readonly<Record<string, number>> = {
+  signing: 0,
+  'digital signature': 0,
+  'content commitment': 1,
+  'key encipherment': 2,
+  'data encipherment': 3,
+  'key agreement': 4,
+  'cert sign': 5,
+  'crl sign': 6,
+  'encipher only': 7,
+  'decipher only': 8,
+};
+/** Every usage a certificate can be asked for, by Kubernetes' names. */
+export const certificateUsages: readonly string[] = [...Object.keys(plainUsages), ...Object.keys(extendedUsages)];
+
 /** Bit positions of KeyUsage. */
 const keyUsage = { digitalSignature: 0, keyCertSign: 5, crlSign: 6 };
 
@@ -92,6 +124,38 @@ export function newKey(): Issuer['key'] {
 
 /** Signs a certificate for `publicKey`. The serial number has 127 random bits. Gives PEM. */
 export function signCertificate(request: CertificateRequest, publicKey: KeyObject, issuer: Issuer): string {
+  return signed(
+    { ...request, subject: distinguishedName(request.subject) },
+    publicKey,
+    issuer,
+    extensions(request, publicKey, issuer),
+  );
+}
+
+/** What a signer makes of a {@link SigningRequest}: the subject and names asked for, and the usages named; never an authority. */
+export function signRequest(
+  request: Pick<SigningRequest, 'subject' | 'alternativeNames' | 'publicKey'>,
+  terms: { readonly usages: readonly string[]; readonly notBefore: number; readonly notAfter: number },
+  issuer: Issuer,
+): string {
+  const bits = [...new Set(terms.usages.flatMap((usage) => plainUsages[usage] ?? []))];
+  const purposes = [...new Set(terms.usages.flatMap((usage) => extendedUsages[usage] ?? []))];
+  const list = [
+    ...(bits.length > 0 ? [extension('2.5.29.15', true, namedBits(bits))] : []),
+    ...(purposes.length > 0 ? [extension('2.5.29.37', false, sequence(...purposes.map(oid)))] : []),
+    extension('2.5.29.19', true, sequence()),
+    extension('2.5.29.35', false, sequence(implicit(0, keyIdentifier(issuer.publicKey)))),
+    ...(request.alternativeNames ? [extension('2.5.29.17', false, request.alternativeNames)] : []),
+  ];
+  return signed({ ...terms, subject: request.subject }, request.publicKey, issuer, explicit(3, sequence(...list)));
+}
+
+function signed(
+  request: { readonly subject: Uint8Array; readonly notBefore: number; readonly notAfter: number },
+  publicKey: KeyObject,
+  issuer: Issuer,
+  extended: Uint8Array,
+): string {
   const serial = randomBytes(16);
   serial[0]! &= 0x7f;
   serial[0]! |= 0x40;
@@ -101,9 +165,9 @@ export function signCertificate(request: CertificateRequest, publicKey: KeyObjec
     ecdsaWithSha256,
     distinguishedName(issuer.subject),
     sequence(time(request.notBefore), time(request.notAfter)),
-    distinguishedName(request.subject),
+    request.subject,
     publicKey.export({ type: 'spki', format: 'der' }),
-    extensions(request, publicKey, issuer),
+    extended,
   );
   const der = sequence(toBeSigned, ecdsaWithSha256, bitString(sign('sha256', toBeSigned, issuer.key)));
   return pem('CERTIFICATE', der);

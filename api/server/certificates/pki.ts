@@ -1,8 +1,9 @@
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import type { Clock } from '@trimtab/machinery';
-import { type Issuer, type KeyPair, newKey, type Subject, signCertificate } from './certificate.js';
+import { type Issuer, type KeyPair, newKey, type Subject, signCertificate, signRequest } from './certificate.js';
 import { checkNames, namesOf, sameNames } from './names.js';
 import { ensurePrivateDirectory, readIfThere, writePrivateFile } from './pki-files.js';
+import { readSigningRequest } from './signing-request.js';
 
 export interface PkiOptions {
   /** Host names the API server is reached by, beyond localhost and `kubernetes.default.svc` and its shorter forms. */
@@ -32,6 +33,11 @@ export interface Pki {
   readonly renewAt: number;
   /** A client certificate that is kept nowhere: for another node, or for a user. */
   issueClient(subject: Subject): KeyPair;
+  /**
+   * The certificate for a request in PEM form, for `seconds` (a year where not said), never beyond the authority's own end.
+   * Throws when it is no request, or not signed with its own key. Whether it may be had is for the caller to know.
+   */
+  sign(request: string, usages: readonly string[], seconds?: number): string;
 }
 
 const day = 86_400_000;
@@ -107,6 +113,12 @@ export function ensurePki(dir: string, options: PkiOptions): Pki {
     },
     serviceAccountKey: ensureServiceAccountKey(dir),
     renewAt,
+    sign(request, usages, seconds = lifetime.leaf / 1000) {
+      const at = options.clock.now();
+      const notAfter = Math.min(at + seconds * 1000, authority.end);
+      const notBefore = at - Math.min(skew, seconds * 1000);
+      return signRequest(readSigningRequest(request), { usages, notBefore, notAfter }, authority.issuer);
+    },
     issueClient: (subject) => issueLeaf(authority.issuer, subject, 'client', [], options.clock.now()),
   };
 }

@@ -162,7 +162,7 @@ export function interpose(
     options,
   ) => client.watch(type, options),
 ): Client {
-  return new InterposedClient((call) => before(call, (changed) => perform(client, changed)), watching);
+  return new InterposedClient(async (call) => before(call, (changed) => perform(client, changed)), watching);
 }
 
 class InterposedClient extends CallingClient {

@@ -37,7 +37,7 @@ export class Informers {
   }
 
   get<T extends KubeObject>(type: ResourceType<T>, request: InformerRequest<T> = {}): Informer<T> {
-    const id = identify(type, request.scope ?? {});
+    const id = identify(type as unknown as ResourceType, request.scope ?? {});
     const known = this.#informers.get(id) as Informer<T> | undefined;
     this.#users.set(id, (this.#users.get(id) ?? 0) + 1);
     if (known) {
@@ -99,11 +99,24 @@ export class Informers {
 
   *#of(type: ResourceType): Iterable<Informer<KubeObject>> {
     for (const informer of this.#informers.values())
-      if (informer.type.resource === type.resource && informer.type.group === type.group) yield informer;
+      if (
+        informer.type.resource === type.resource &&
+        informer.type.group === type.group &&
+        clusterOf(informer.type) === clusterOf(type)
+      )
+        yield informer;
   }
 }
 
+/** A client that speaks to several clusters tells them apart by their types. */
+const clusterOf = (type: ResourceType): string => (type as { readonly cluster?: string }).cluster ?? '';
+
 const identify = (type: ResourceType, scope: Scope): string =>
-  [apiVersionOf(type), type.resource, scope.namespace ?? '', scope.labelSelector ?? '', scope.fieldSelector ?? ''].join(
-    '|',
-  );
+  [
+    clusterOf(type),
+    apiVersionOf(type),
+    type.resource,
+    scope.namespace ?? '',
+    scope.labelSelector ?? '',
+    scope.fieldSelector ?? '',
+  ].join('|');

@@ -1,10 +1,12 @@
 import type { Indexes, Informer, Informers } from '@trimtab/client';
 import type { KubeObject, ObjectKey, ResourceType } from '@trimtab/machinery';
+import type { ClusteredType } from './clusters.js';
 import type { CachingDefinition, ControllerDefinition } from './controller.js';
 import { isControlledBy } from './owners.js';
 import type { Failure, Reader, View } from './view.js';
 
-const idOf = (type: ResourceType): string => `${type.group}/${type.version}/${type.resource}`;
+const idOf = (type: ResourceType): string =>
+  `${(type as Partial<ClusteredType>).cluster ?? ''}/${type.group}/${type.version}/${type.resource}`;
 
 /** The shared caches one controller has declared, and views made of them. */
 export class Caches implements Reader {

@@ -3,6 +3,7 @@ import { recordingClient } from '@trimtab/client';
 import type { KubeObject, ObjectKey, Random, ResourceType } from '@trimtab/machinery';
 import { apiVersionOf, conflict, equalJson, isReason, joinKey, StatusError } from '@trimtab/machinery';
 import { isApplied } from './applied.js';
+import type { ClusteredType } from './clusters.js';
 import type {
   ApplyEffect,
   BatchEffect,
@@ -20,6 +21,7 @@ import type {
   RequeueAfterEffect,
 } from './effects.js';
 import type { EventRecorder } from './events.js';
+import type { Handlers } from './handlers.js';
 import type { ControllerMetrics } from './metrics.js';
 import { generateName } from './names.js';
 import type { TracedWrite } from './trace.js';
@@ -35,19 +37,8 @@ export interface ExecutorOptions {
   readonly recorder: EventRecorder;
   readonly metrics?: ControllerMetrics;
   readonly handlers?: Handlers;
-}
-
-/** What `call` effects call, by name. Called again after a crash or a failure later in the same evaluation. */
-export type Handlers = Readonly<
-  Record<string, (argument: never, around: HandlerContext) => Promise<unknown> | unknown>
->;
-
-export interface HandlerContext {
-  readonly controller: string;
-  /** The key of the object that is being reconciled. */
-  readonly key: string;
-  /** Fires when the evaluation has run out of time. */
-  readonly signal: AbortSignal;
+  /** False: answers do not go into the caches. For dry runs. */
+  readonly recording?: boolean;
 }
 
 export interface RunOptions {
@@ -89,7 +80,8 @@ export class Executor {
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
-    this.#client = recordingClient(options.client, options.informers);
+    const { client, informers, recording = true } = options;
+    this.#client = recording ? recordingClient(client, informers) : client;
   }
 
   /** Finds out about creates of this key whose fate is not known; throws while that is impossible. */
@@ -369,7 +361,7 @@ export class Executor {
 
   #cached(resource: ResourceType, key: ObjectKey): KubeObject | undefined {
     for (const informer of this.#options.informers.all())
-      if (informer.type.resource === resource.resource && informer.type.group === resource.group) {
+      if (typeId(informer.type) === typeId(resource)) {
         const object = informer.get(key);
         if (object) return object;
       }
@@ -380,8 +372,10 @@ export class Executor {
 /** What an effect wrote, and where that left it. */
 type Written = ObjectKey & { readonly resourceVersion?: string };
 
-const idOf = (resource: ResourceType, key: ObjectKey): string =>
-  `${resource.group}/${resource.resource}/${joinKey(key)}`;
+const typeId = (type: ResourceType): string =>
+  `${(type as Partial<ClusteredType>).cluster ?? ''}/${type.group}/${type.resource}`;
+
+const idOf = (resource: ResourceType, key: ObjectKey): string => `${typeId(resource)}/${joinKey(key)}`;
 
 /** The revision an object must be at: the one decided from, or where this run's own patches have brought it since. */
 function expectedOf(run: Run, id: string, decidedFrom: string | undefined): string | undefined {

@@ -19,7 +19,8 @@ export function withFinalizer(definition: ControllerDefinition, decide: Decide):
   const finalizer = finalizerOf(definition);
   return (view, observed) => {
     const { object } = view;
-    if (!object) return decide(view, observed);
+    // All that was to be done for it has been done before it was let go.
+    if (!object) return { effects: [] };
     const present = object.metadata.finalizers?.includes(finalizer) ?? false;
     if (!isDeleting(object)) {
       const decision = decide(view, observed);

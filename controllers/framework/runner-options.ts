@@ -1,6 +1,6 @@
 import type { Client, Informers } from '@trimtab/client';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
-import type { Handlers } from './executor.js';
+import type { Handlers } from './handlers.js';
 import type { ControllerMetrics } from './metrics.js';
 import type { Tracer } from './trace.js';
 

@@ -326,7 +326,7 @@ export class ControllerRunner {
       now: clock.now(),
       attempt: this.#queue.failures(key),
       failure: this.#failures.get(key),
-      ...(externals ? { externals } : {}),
+      ...(externals ? { externals: new Map(externals) } : {}),
     });
     evaluation.asOf = view.asOf;
     if (view.object?.metadata.annotations?.[PAUSED] === 'true') {

@@ -1,0 +1,83 @@
+import { ConfigMaps, Events } from '@trimtab/machinery';
+import {
+  apply,
+  call,
+  changeStatus,
+  controller,
+  event,
+  PrometheusMetrics,
+  plan,
+  printPlan,
+  remove,
+  requeueAfter,
+  runInMemory,
+} from './index.js';
+import { key, type Site, Sites, site } from './testing/sites.js';
+
+const definition = controller<Site>({
+  name: 'c',
+  for: Sites,
+  owns: [ConfigMaps],
+  reads: [ConfigMaps],
+  reconcile: ({ object, list }) =>
+    object
+      ? [
+          apply(ConfigMaps, { metadata: { namespace: 'ns', name: 'new' }, data: { a: '1' } }),
+          ...list(ConfigMaps)
+            .filter((map) => map.metadata.name === 'old')
+            .map((map) => remove(ConfigMaps, map)),
+          ...changeStatus(Sites, object, (draft) => {
+            draft.status = { ready: 3 };
+          }),
+          event(object, 'Normal', 'Told', 'something'),
+          call('dns', { host: 'x' }),
+          requeueAfter(5_000),
+        ]
+      : [],
+});
+
+test('row 36: a plan shows every difference and the next state, and writes nothing', async () => {
+  const t = await runInMemory([]);
+  await t.client.create(Sites, site(1));
+  await t.client.create(ConfigMaps, { metadata: { namespace: 'ns', name: 'old' } });
+  await t.pass();
+  const before = t.client.writes.length;
+  t.informers.get(Sites);
+  const planning = plan([definition], { ...t, random: { next: () => 0, bytes: () => new Uint8Array() } });
+  await t.pass();
+  expect(printPlan(await planning).split('\n')).toEqual([
+    'c ns/s',
+    '  + apply configmaps ns/new',
+    '  - delete configmaps ns/old',
+    '  ~ patch sites/status ns/s',
+    '      add /status {"ready":3}',
+    '  · event Normal Told: something',
+    '  · call dns {"host":"x"}',
+    '  · look again in 5 s',
+    '3 writes planned; nothing was written.',
+  ]);
+  expect(t.client.writes.length).toBe(before);
+  expect(t.client.all(Events)).toEqual([]);
+  expect(t.client.find(Sites, key)?.status).toBeUndefined();
+});
+
+test('row 30: metrics carry controller-runtime’s names, and say how fresh the caches are', async () => {
+  const metrics = new PrometheusMetrics();
+  const t = await runInMemory([definition], { metrics, handlers: { dns: () => {} } });
+  await t.client.create(Sites, site(1));
+  await t.pass(2_000);
+  const text = metrics.text(t.informers);
+  for (const line of [
+    'controller_runtime_reconcile_total{controller="c",result="requeue_after"} 2',
+    'controller_runtime_reconcile_time_seconds_count{controller="c"} 2',
+    'controller_runtime_active_workers{controller="c"} 0',
+    'controller_runtime_max_concurrent_reconciles{controller="c"} 5',
+    'workqueue_depth{name="c",controller="c"} 0',
+    'workqueue_queue_duration_seconds_bucket{name="c",controller="c",le="+Inf"} 2',
+    'workqueue_work_duration_seconds_count{name="c",controller="c"} 2',
+    'trimtab_writes_total{controller="c",verb="apply",resource="configmaps"} 1',
+    'trimtab_cache_staleness_seconds{resource="sites"} 2',
+    '# TYPE workqueue_adds_total counter',
+  ])
+    expect(text.split('\n')).toContain(line);
+});

@@ -43,6 +43,10 @@ export const exec = (
   options: Common & Parameters<typeof execInPod>[3],
 ): Promise<void> => run(options, (session) => execInPod(session, pod, words, options));
 
+export const why = (reference: string, options: Common): Promise<void> =>
+  // The scheduler's rules come with it, which no other command needs.
+  run(options, async (session) => (await import('../objects/why.js')).explainPod(session, reference));
+
 /** Sets the exit code, and leaves nothing behind that would keep the process alive. */
 async function run(options: Common, work: (session: Session) => Promise<number>): Promise<void> {
   // A reader that has seen enough, such as `head`, is no error.

@@ -2,6 +2,7 @@ import type { ControllerDefinition } from '@trimtab/framework';
 import { cronJobController } from './cronjob/controller.js';
 import { daemonSetController } from './daemonset/controller.js';
 import { deploymentController } from './deployment/controller.js';
+import { disruptionController } from './disruption/controller.js';
 import { jobController } from './job/controller.js';
 import { replicaSetController } from './replicaset/controller.js';
 import { statefulSetController } from './statefulset/controller.js';
@@ -10,6 +11,7 @@ export {
   cronJobController,
   daemonSetController,
   deploymentController,
+  disruptionController,
   jobController,
   replicaSetController,
   statefulSetController,
@@ -22,4 +24,5 @@ export const workloadControllers: readonly ControllerDefinition[] = [
   jobController,
   cronJobController,
   statefulSetController,
+  disruptionController,
 ];

@@ -44,7 +44,10 @@ export const taintToleration: Plugin = {
       .filter((taint) => untoleratedTaint(pod, [taint], HARD_EFFECTS))
       .map(({ key, value, effect }) => {
         const what = value ? `${key}=${value}:${effect}` : `${key}:${effect}`;
-        return `give the pod a toleration of ${what}, or kubectl taint node ${name} ${what}-`;
+        // Taints that the cluster sets itself go with their cause.
+        return key.startsWith('node.kubernetes.io/')
+          ? `mend node ${name}, which is ${key.slice('node.kubernetes.io/'.length)} (kubectl describe node ${name})`
+          : `give the pod a toleration of ${what}, or kubectl taint node ${name} ${what}-`;
       }),
   wakes: ['NodeAdded', 'NodeChanged'],
 };

@@ -1,5 +1,6 @@
 import { isDeleting } from '@trimtab/framework';
 import type { DaemonSet, Pod } from '@trimtab/machinery';
+import { intOrPercent } from '../int-or-percent.js';
 import { isOf, type Place } from './placement.js';
 
 /** What a rolling update allows, in nodes; percentages are of the nodes that should have a pod, and round up. */
@@ -14,15 +15,9 @@ export const isRolling = (daemonSet: DaemonSet): boolean => daemonSet.spec?.upda
 export function allowanceOf(daemonSet: DaemonSet, desired: number): Allowance {
   if (!isRolling(daemonSet)) return { maxSurge: 0, maxUnavailable: 0 };
   const { maxSurge = 0, maxUnavailable = 1 } = daemonSet.spec?.updateStrategy?.rollingUpdate ?? {};
-  const surge = scaled(maxSurge, desired);
-  const unavailable = scaled(maxUnavailable, desired);
+  const surge = intOrPercent(maxSurge, desired, Math.ceil);
+  const unavailable = intOrPercent(maxUnavailable, desired, Math.ceil);
   return { maxSurge: surge, maxUnavailable: surge === 0 && unavailable === 0 ? 1 : unavailable };
-}
-
-function scaled(value: number | string, of: number): number {
-  if (typeof value === 'number') return value;
-  const percent = Number(value.replace(/%$/, ''));
-  return Number.isFinite(percent) ? Math.max(0, Math.ceil((percent * of) / 100)) : 0;
 }
 
 /** The next step of a rolling update: old pods to delete, nodes to get a new pod beside the old one. */

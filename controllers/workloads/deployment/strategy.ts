@@ -1,4 +1,5 @@
 import type { Deployment } from '@trimtab/machinery';
+import { intOrPercent } from '../int-or-percent.js';
 
 /** What a Deployment's strategy allows, in pods (kubernetes: deployment_util ResolveFenceposts and friends). */
 export interface Allowance {
@@ -16,16 +17,10 @@ export function allowanceOf(deployment: Deployment): Allowance {
     return { wanted, maxSurge: isRolling(deployment) ? surgeOf(deployment, wanted) : 0, maxUnavailable: 0 };
   const maxSurge = surgeOf(deployment, wanted);
   const { maxUnavailable = '25%' } = deployment.spec?.strategy?.rollingUpdate ?? {};
-  const unavailable = scaled(maxUnavailable, wanted, Math.floor);
+  const unavailable = intOrPercent(maxUnavailable, wanted, Math.floor);
   const fence = maxSurge === 0 && unavailable === 0 ? 1 : unavailable;
   return { wanted, maxSurge, maxUnavailable: Math.min(fence, wanted) };
 }
 
 const surgeOf = (deployment: Deployment, wanted: number): number =>
-  scaled(deployment.spec?.strategy?.rollingUpdate?.maxSurge ?? '25%', wanted, Math.ceil);
-
-function scaled(value: number | string, of: number, round: (n: number) => number): number {
-  if (typeof value === 'number') return value;
-  const percent = Number(value.replace(/%$/, ''));
-  return Number.isFinite(percent) ? Math.max(0, round((percent * of) / 100)) : 0;
-}
+  intOrPercent(deployment.spec?.strategy?.rollingUpdate?.maxSurge ?? '25%', wanted, Math.ceil);

@@ -1,5 +1,6 @@
 import { isDeleting } from '@trimtab/framework';
 import type { Pod, StatefulSet } from '@trimtab/machinery';
+import { intOrPercent } from '../int-or-percent.js';
 import { isReady, isTerminal } from '../pods.js';
 import { isMonotonic, isRolling, partitionOf, revisionOf } from './identity.js';
 
@@ -103,7 +104,5 @@ function updated(rules: StepRules): readonly Pod[] {
 
 function maxUnavailableOf(set: StatefulSet): number {
   const value = set.spec?.updateStrategy?.rollingUpdate?.maxUnavailable ?? 1;
-  if (typeof value === 'number') return Math.max(1, value);
-  const percent = Number(value.replace(/%$/, ''));
-  return Math.max(1, Math.floor(((Number.isFinite(percent) ? percent : 0) * (set.spec?.replicas ?? 1)) / 100));
+  return Math.max(1, intOrPercent(value, set.spec?.replicas ?? 1, Math.floor));
 }

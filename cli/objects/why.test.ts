@@ -1,0 +1,79 @@
+import { type Node, Nodes, type Pod, Pods } from '@trimtab/machinery';
+import { type TestCluster, testCluster } from './testing.js';
+import { explainPod } from './why.js';
+
+let cluster: TestCluster;
+let namespace: string;
+beforeAll(async () => {
+  cluster = await testCluster();
+  await cluster.client.create(Nodes, node('small', '1'));
+  // A new node is taken to be not ready until its kubelet says otherwise.
+  await cluster.client.patch(Nodes, { name: 'small' }, { type: 'merge', body: { spec: { taints: null } } });
+  await cluster.client.create(Nodes, node('silent', '1'));
+  await cluster.client.create(Nodes, node('cordoned', '8'));
+  const closed = { unschedulable: true, taints: [{ key: 'k', effect: 'NoSchedule' }] };
+  await cluster.client.patch(Nodes, { name: 'cordoned' }, { type: 'merge', body: { spec: closed } });
+});
+beforeEach(async () => {
+  namespace = await cluster.newNamespace();
+});
+afterAll(() => cluster.close());
+
+const node = (name: string, cpu: string): Node => ({
+  metadata: { name },
+  status: { allocatable: { cpu, memory: '4Gi', pods: '10' }, capacity: { cpu, memory: '4Gi', pods: '10' } },
+});
+const create = (name: string, spec: Partial<NonNullable<Pod['spec']>>, cpu = '2') =>
+  cluster.client.create(Pods, {
+    metadata: { name, namespace },
+    spec: { containers: [{ name: 'main', image: 'main:1', resources: { requests: { cpu } } }], ...spec },
+  });
+const why = (reference: string) => cluster.run((session) => explainPod(session, reference));
+
+test('a pending pod: every node, and the smallest change that would place it', async () => {
+  await create('web', {});
+  expect((await why('pod/web')).out).toBe(
+    [
+      'pod/web waits for a node.',
+      '  small: Insufficient cpu',
+      '  cordoned: node(s) were unschedulable; node(s) had untolerated taint {k: }',
+      '  silent: node(s) had untolerated taint {node.kubernetes.io/not-ready: }; Insufficient cpu',
+      'The smallest change that would place it (on node small):',
+      "  lower the pod's cpu request by 1",
+      '',
+    ].join('\n'),
+  );
+  await create('tiny', {}, '1m');
+  expect((await why('tiny')).out).toContain('Node small has room for it now');
+  await create('gated', { schedulingGates: [{ name: 'acme.com/quota' }] });
+  expect((await why('pod/gated')).out).toContain('scheduling gates are not lifted: acme.com/quota');
+});
+
+test('a pod with claims: what of them is missing', async () => {
+  await create('db', { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] }, '1m');
+  expect((await why('pod/db')).out).toContain('small: persistentvolumeclaim "data" not found');
+});
+
+test('a pod that has a node: how its containers came to their state', async () => {
+  const made = await create('broken', { nodeName: 'small' }, '1m');
+  const terminated = { exitCode: 137, reason: 'OOMKilled', finishedAt: '2026-01-01T00:00:00Z' };
+  const container = { name: 'main', ready: false, restartCount: 3, image: 'main:1', imageID: '' };
+  const waiting = { reason: 'CrashLoopBackOff', message: 'back-off 10s' };
+  const status = {
+    phase: 'Running',
+    containerStatuses: [{ ...container, state: { waiting }, lastState: { terminated } }],
+  };
+  await cluster.client.update(Pods, { ...made, status } as Pod, { subresource: 'status' });
+  const { out } = await why('pod/broken');
+  expect(out).toContain('pod/broken is Running on node small.');
+  expect(out).toContain('container main: waits: CrashLoopBackOff (back-off 10s)');
+  expect(out).toContain('restarted 3 times; before that it was killed because it used more memory than its limit');
+});
+
+test('what is no pod, or not there, is said', async () => {
+  expect(await why('node/small')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('only pods can be explained'),
+  });
+  expect(await why('pod/nobody')).toMatchObject({ code: 1, err: expect.stringContaining('"nobody" not found') });
+});

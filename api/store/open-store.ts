@@ -167,8 +167,10 @@ class RevisionStore implements Store {
   async #commitAlone(operations: readonly Operation[], revision: number): Promise<Commit> {
     for (const operation of operations) {
       const actual = find(this.#accepted, operation.key)?.revision ?? 0;
-      if (operation.expect !== undefined && operation.expect !== actual)
-        throw new ConflictError(operation.key, operation.expect, actual);
+      if (operation.expect === undefined || operation.expect === actual) continue;
+      // Nobody may learn of what a crash can still undo.
+      await this.#settled();
+      throw new ConflictError(operation.key, operation.expect, actual);
     }
     const events: StoreEvent[] = [];
     const changes: Change[] = [];
@@ -199,7 +201,7 @@ class RevisionStore implements Store {
       events.push({ type: operation.type, revision, key, object, ...previous });
       return entry;
     });
-    if (changes.length === 0) return { revision: this.revision, entries };
+    if (changes.length === 0) return { revision: await this.#settled(), entries };
     state = { ...state, revision };
     const time = this.clock.now();
     const done = this.engine.transact({ compares: [], changes, time });
@@ -210,6 +212,12 @@ class RevisionStore implements Store {
     }
     await done;
     return { revision, entries };
+  }
+
+  /** Everything accepted so far is durable; rejects where it is refused. */
+  #settled(): Promise<number> {
+    if (this.#queue.length === 0) return Promise.resolve(this.revision);
+    return this.engine.transact({ compares: [], changes: [], time: 0 });
   }
 
   /** With other writers only the engine can judge expectations, and the revision is known when it is done. */

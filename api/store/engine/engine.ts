@@ -3,7 +3,7 @@
  * {@link Store} needs. An engine knows keys and bytes; objects, indexes, history and watchers are the store's.
  *
  * Guarantees every engine gives (`contract.ts` is the proof): a transaction is one revision or nothing; it resolves only once
- * it is durable and after the follower has been told; revisions grow strictly and no revision that was ever acknowledged or
+ * it is durable and after the follower has been told; it is told of a failed comparison only once what it failed against is durable; revisions grow strictly and no revision that was ever acknowledged or
  * shown is given again, also across crashes; the follower is told every batch after the opened state once, in order, and none
  * that is not durable; what was opened is all of one instant.
  */

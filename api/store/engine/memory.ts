@@ -57,9 +57,14 @@ class MemoryEngine implements Engine {
     if (changes.length > OPERATIONS) throw new RangeError(`a transaction holds at most ${OPERATIONS} changes`);
     for (const compare of compares) {
       const actual = this.#revisions.get(compare.key) ?? 0;
-      if (actual !== compare.revision) throw new CompareFailedError(compare, actual);
+      if (actual === compare.revision) continue;
+      await Promise.resolve();
+      throw new CompareFailedError(compare, actual);
     }
-    if (changes.length === 0) return this.#accepted;
+    if (changes.length === 0) {
+      await Promise.resolve();
+      return this.#durable;
+    }
     const revision = ++this.#accepted;
     for (const { key, value } of changes) {
       if (this.#revisions.has(key)) this.#superseded++;

@@ -51,6 +51,7 @@ interface Accepted {
   readonly batch: Batch & { readonly time: number };
   readonly bytes: number;
   readonly undo: readonly (() => void)[];
+  readonly done: Promise<number>;
   readonly resolve: (revision: number) => void;
   readonly reject: (error: Error) => void;
 }
@@ -66,6 +67,8 @@ class EmbeddedEngine implements Engine {
   #durable = 0;
   #next = 1;
   #queue: Accepted[] = [];
+  /** Being written. */
+  #taken: readonly Accepted[] = [];
   #flushing: Promise<void> | undefined;
   #rewriting: Promise<void> | undefined;
   #scratch = Buffer.alloc(0);
@@ -141,20 +144,25 @@ class EmbeddedEngine implements Engine {
       return Promise.reject(new RangeError(`a transaction holds at most ${OPERATIONS} changes`));
     for (const compare of compares) {
       const actual = this.#ledger.revisionOf(compare.key);
-      if (actual !== compare.revision) return Promise.reject(new CompareFailedError(compare, actual));
+      if (actual === compare.revision) continue;
+      return this.#settled().then(() => Promise.reject(new CompareFailedError(compare, actual)));
     }
-    if (changes.length === 0) return Promise.resolve(this.#durable);
-    return new Promise((resolve, reject) => {
-      const revision = this.#next++;
-      let bytes = frameSize([]);
-      const undo = changes.map(({ key, value }, index) => {
-        const size = recordSize(key, value);
-        bytes += size;
-        return this.#ledger.record(key, revision, index, size, value === undefined);
-      });
-      this.#queue.push({ batch: { revision, time, changes }, bytes, undo, resolve, reject });
-      this.#flushing ??= this.#flush();
+    if (changes.length === 0) return this.#settled();
+    const revision = this.#next++;
+    let bytes = frameSize([]);
+    const undo = changes.map(({ key, value }, index) => {
+      const size = recordSize(key, value);
+      bytes += size;
+      return this.#ledger.record(key, revision, index, size, value === undefined);
     });
+    let resolve: Accepted['resolve'];
+    let reject: Accepted['reject'];
+    const done = new Promise<number>((...both) => {
+      [resolve, reject] = both;
+    });
+    this.#queue.push({ batch: { revision, time, changes }, bytes, undo, done, resolve: resolve!, reject: reject! });
+    this.#flushing ??= this.#flush();
+    return done;
   }
 
   async confirm(): Promise<number> {
@@ -186,11 +194,18 @@ class EmbeddedEngine implements Engine {
     }
   }
 
+  /** What was judged by something not yet durable is answered only once that is; rejects where it is refused. */
+  #settled(): Promise<number> {
+    const last = this.#queue.at(-1) ?? this.#taken.at(-1);
+    return last === undefined ? Promise.resolve(this.#durable) : last.done;
+  }
+
   async #flush(): Promise<void> {
     // Lets every transaction of this turn of the event loop into the first batch.
     await Promise.resolve();
     while (this.#queue.length > 0) {
       const taken = this.#take();
+      this.#taken = taken;
       try {
         await this.#write(taken);
       } catch (error) {
@@ -205,7 +220,9 @@ class EmbeddedEngine implements Engine {
         this.#follower!.next(batch);
         resolve(batch.revision);
       }
+      this.#taken = [];
     }
+    this.#taken = [];
     this.#flushing = undefined;
   }
 

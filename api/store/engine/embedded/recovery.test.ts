@@ -177,6 +177,32 @@ describe('a disk that', () => {
     expect(syncs).toBe(2);
   });
 
+  test('is slow keeps back the news of what was met until that is on disk', async () => {
+    const disk = new SimulatedDisk();
+    const { engine } = await hear(engineOn(disk));
+    await engine.transact(put('a'));
+    let go = () => {};
+    const reached = new Promise<void>((resolve) => {
+      disk.failpoint = (operation) => {
+        if (operation !== 'sync') return undefined;
+        resolve();
+        return new Promise((release) => (go = release));
+      };
+    });
+    const told: string[] = [];
+    const first = engine.transact(put('b', '1', 0)).then(() => told.push('made'));
+    const second = engine.transact(put('b', '2', 0)).catch((error: Error) => told.push(error.name));
+    const third = engine
+      .transact({ compares: [{ key: 'a', revision: 1 }], changes: [], time: 1 })
+      .then(() => told.push('read'));
+    await reached;
+    await settled(disk);
+    expect(told).toEqual([]);
+    go();
+    await Promise.all([first, second, third]);
+    expect(told.sort()).toEqual(['CompareFailedError', 'made', 'read']);
+  });
+
   test('cannot sync has nothing acknowledged, and what it may have kept is gone', async () => {
     const disk = new SimulatedDisk();
     const { engine } = await hear(engineOn(disk));

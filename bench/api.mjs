@@ -198,16 +198,17 @@ async function lists(server) {
 
 async function watched(server) {
   if (!wanted('watch')) return;
-  const { bytes } = await ask(server.session, { path: `${pods}?limit=1`, keep: true });
-  const revision = JSON.parse(bytes).metadata.resourceVersion;
   const kinds = {
-    'all want each event': `/api/v1/pods?watch=true&resourceVersion=${revision}`,
-    'each wants one node’s pods': `/api/v1/pods?watch=true&resourceVersion=${revision}&fieldSelector=spec.nodeName%3Dnode-1`,
+    'all want each event': '',
+    'each wants its own node’s pods': `&fieldSelector=spec.nodeName%3Dnode-`,
   };
-  for (const [kind, path] of Object.entries(kinds)) {
+  for (const [kind, selector] of Object.entries(kinds)) {
+    const { bytes } = await ask(server.session, { path: `${pods}?limit=1`, keep: true });
+    const revision = JSON.parse(bytes).metadata.resourceVersion;
+    const path = `/api/v1/pods?watch=true&resourceVersion=${revision}${selector}`;
     const title = `${WATCHERS} watchers on ${CONNECTIONS} connections, ${kind}`;
     report.say(title);
-    const watch = { where: server.where, watchers: WATCHERS, connections: CONNECTIONS, path, accept: JSON_TYPE };
+    const watch = { where: server.where, watchers: WATCHERS, connections: CONNECTIONS, path, each: selector !== '' };
     const child = await Child.start('api-watchers.mjs', [JSON.stringify(watch)]);
     const write = async (i) => {
       const body = `{"metadata":{"annotations":{"sent-at":"${now()}"}}}`;
@@ -228,8 +229,7 @@ async function watched(server) {
         note: `${events} deliveries, ${((1000 * run.cpu) / events).toFixed(1)} µs CPU each`,
       },
     ]);
-    const few = kind.startsWith('each');
-    if (few) {
+    if (selector !== '') {
       const seen = async () => [
         { what: 'write seen by a watcher', unit: 'ms', values: (await child.ask('take')).delays },
       ];

@@ -5,14 +5,18 @@ import { connect } from './wire.mjs';
  * machine's), and do nothing else with it: what is measured is the server, not a thousand JSON parsers on the same core.
  */
 const [text] = process.argv.slice(2);
-const { where, watchers, connections, path, accept } = JSON.parse(text);
+const { where, watchers, connections, path, each } = JSON.parse(text);
 const marker = Buffer.from('sent-at":"');
 let delays = [];
 let events = 0;
 const sessions = Array.from({ length: connections }, () => connect(where));
-const open = (session) =>
+const open = (session, i) =>
   new Promise((resolve, reject) => {
-    const stream = session.request({ ':method': 'GET', ':path': path, accept });
+    const stream = session.request({
+      ':method': 'GET',
+      ':path': each ? `${path}${i}` : path,
+      accept: 'application/json',
+    });
     stream.on('response', resolve);
     stream.on('error', reject);
     stream.on('data', (chunk) => {
@@ -27,7 +31,7 @@ const open = (session) =>
   });
 for (let i = 0; i < watchers; i += 100)
   await Promise.all(
-    Array.from({ length: Math.min(100, watchers - i) }, (_, j) => open(sessions[(i + j) % connections])),
+    Array.from({ length: Math.min(100, watchers - i) }, (_, j) => open(sessions[(i + j) % connections], i + j)),
   );
 process.on('message', ({ id, command }) => {
   if (command === 'take') {

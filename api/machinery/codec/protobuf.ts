@@ -4,7 +4,7 @@ import { protobufLibrary } from './lazy.js';
 import { codecOf, setObjectDecoder } from './protobuf-compile.js';
 import { eachField } from './protobuf-special.js';
 import { type Message, messageFor, messageNamed } from './protobuf-table.js';
-import { ProtobufWriter } from './protobuf-writer.js';
+import { ProtobufWriter, varintSize } from './protobuf-writer.js';
 
 /**
  * The `application/vnd.kubernetes.protobuf` encoding (kubernetes/apimachinery: pkg/runtime/serializer/protobuf): the
@@ -108,12 +108,37 @@ export function encodeProtobufList(
   metadata: ListMeta,
   items: readonly Uint8Array[],
 ): Uint8Array {
+  const { head, tail } = protobufListFrame(
+    list,
+    metadata,
+    items.map((item) => item.length),
+  );
+  return Buffer.concat([head, ...items.flatMap((item) => [protobufItemHead(item.length), item]), tail]);
+}
+
+/**
+ * What comes before and after the items of a list whose items' messages have these sizes, for those who write a long list
+ * bit by bit; before each item goes its {@link protobufItemHead}.
+ */
+export function protobufListFrame(
+  list: GroupVersionKind,
+  metadata: ListMeta,
+  sizes: Iterable<number>,
+): { readonly head: Uint8Array; readonly tail: Uint8Array } {
   messageOf(list);
   writer.reset();
   codecOf(messageNamed(LIST_META)!).encode(writer.uint32(10).fork(), metadata as JsonObject);
-  writer.ldelim();
-  for (const item of items) writer.uint32(18).bytes(item);
-  return protobufEnvelope(apiVersionOf(list), list.kind, writer.finish());
+  const before = writer.ldelim().finish();
+  let length = before.length;
+  for (const size of sizes) length += 1 + varintSize(size) + size;
+  writer.uint32(10).fork().uint32(10).string(apiVersionOf(list)).uint32(18).string(list.kind).ldelim();
+  writer.uint32(18).uint32(length);
+  return { head: Buffer.concat([MAGIC, writer.finish(), before]), tail: Uint8Array.of(26, 0, 34, 0) };
+}
+
+export function protobufItemHead(size: number): Uint8Array {
+  writer.reset();
+  return writer.uint32(18).uint32(size).finish();
 }
 
 /**

@@ -68,6 +68,7 @@ export async function sendBytes(
   headers: OutgoingHttpHeaders,
   body: Buffer,
 ): Promise<void> {
+  exchange.tap?.answered(body);
   if (body.length < gzipFrom || !acceptsGzip(exchange)) {
     exchange.respond(status, { ...headers }, body);
     return;
@@ -90,7 +91,7 @@ export async function sendSlices(
     if (next.done) return sendBytes(exchange, status, headers, Buffer.concat(held));
     held.push(next.value);
     size += next.value.length;
-    if (size >= gzipFrom * 4) break;
+    if (size >= gzipFrom * 2) break;
   }
   const rest = async function* () {
     yield* held;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { apiVersionOf } from '@trimtab/machinery';
+import { apiVersionOf, parseApiVersion } from '@trimtab/machinery';
 import type { KindTable, ServedGroup } from '../registry/kind-table.js';
 import type { ServedKind, Subresource } from '../registry/served-kind.js';
 import { parseAccept } from './negotiation.js';
@@ -102,7 +102,7 @@ function toDocument(value: object, aggregated: Aggregated | undefined): Document
           etag: `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`,
           headers: { 'cache-control': 'public' },
         }
-      : {}),
+      : { headers: { vary: 'Accept' } }),
   };
 }
 
@@ -156,10 +156,17 @@ function resourceList(group: ServedGroup | undefined, version: string): object |
         verbs: [...k.verbs].sort(),
         ...(k.shortNames.length > 0 ? { shortNames: k.shortNames } : {}),
         ...(k.categories.length > 0 ? { categories: k.categories } : {}),
+        ...(k.verbs.includes('watch') ? { storageVersionHash: storageVersionHash(k) } : {}),
       },
       ...Object.values(k.subresources).map((s) => legacySubresource(k, s)),
     ]),
   };
+}
+
+/** Changes when objects come to be stored in another version (apiserver: discovery.StorageVersionHash). */
+function storageVersionHash({ storage: { apiVersion, kind } }: ServedKind): string {
+  const { group, version } = parseApiVersion(apiVersion);
+  return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64');
 }
 
 function legacySubresource(kind: ServedKind, sub: Subresource) {

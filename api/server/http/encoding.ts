@@ -3,15 +3,21 @@ import {
   encodeProtobufMessage,
   type GroupVersionKind,
   type KubeObject,
+  type ListMeta,
   protobufEnvelope,
+  protobufItemHead,
+  protobufListFrame,
+  untypedObjectText,
 } from '@trimtab/machinery';
+import { ByteCache } from './byte-cache.js';
 
-const sliceSize = 50;
-/** Longer lists are not remembered: they would push out everything else, and themselves. */
-export const maxRemembered = 1000;
+/** Encodings kept, in bytes; each in two generations. A watch's lines are kept by those who send them too. */
+const kept = { bodies: 32 << 20, messages: 16 << 20, lines: 512 };
+/** About what is written to a client at once. */
+const sliceBytes = 64 * 1024;
 
 /** Remembers what was made lately, at most `2 × size` entries, without looking at a clock. */
-export class RecentCache<K, V> {
+class RecentCache<K, V> {
   #young = new Map<K, V>();
   #old = new Map<K, V>();
 
@@ -39,21 +45,20 @@ export class RecentCache<K, V> {
  * is the key.
  */
 export class ObjectEncoder {
-  readonly #bodies = new RecentCache<KubeObject, Buffer>(2048);
-  readonly #messages = new RecentCache<KubeObject, Uint8Array>(2048);
-  readonly #lines = new RecentCache<KubeObject, Map<string, Buffer>>(512);
+  readonly #bodies = new ByteCache<KubeObject>(kept.bodies);
+  readonly #messages = new ByteCache<KubeObject>(kept.messages);
+  readonly #sizes = new WeakMap<KubeObject, number>();
+  readonly #lines = new RecentCache<KubeObject, Map<string, Buffer>>(kept.lines);
 
   /** `written` gives the JSON of an object where somebody has made it already. */
   constructor(readonly written: (object: KubeObject) => string | undefined = () => undefined) {}
 
   /** The object without its type: `{"metadata":…}`. `keep: false` leaves what is remembered alone. */
   body(object: KubeObject, keep = true): Buffer {
-    let bytes = this.#bodies.get(object);
-    if (!bytes) {
-      bytes = Buffer.from(this.#written(object) ?? bodyOf(object));
-      if (keep) this.#bodies.set(object, bytes);
-    }
-    return bytes;
+    const known = this.#bodies.get(object);
+    if (known) return known;
+    const text = this.#written(object) ?? untypedObjectText(object);
+    return keep ? this.#bodies.setText(object, text) : Buffer.from(text);
   }
 
   #written(object: KubeObject): string | undefined {
@@ -70,13 +75,17 @@ export class ObjectEncoder {
   }
 
   /** The object's protobuf message, without header. */
-  message(gvk: GroupVersionKind, object: KubeObject): Uint8Array {
-    let bytes = this.#messages.get(object);
-    if (!bytes) {
-      bytes = encodeProtobufMessage(gvk, object);
-      this.#messages.set(object, bytes);
-    }
-    return bytes;
+  message(gvk: GroupVersionKind, object: KubeObject, keep = true): Uint8Array {
+    const known = this.#messages.get(object);
+    if (known) return known;
+    const bytes = encodeProtobufMessage(gvk, object);
+    this.#sizes.set(object, bytes.length);
+    return keep ? this.#messages.setBytes(object, bytes) : bytes;
+  }
+
+  /** How long the object's protobuf message is; asking again costs nothing. */
+  messageSize(gvk: GroupVersionKind, object: KubeObject, keep = true): number {
+    return this.#sizes.get(object) ?? this.message(gvk, object, keep).length;
   }
 
   /** The object as protobuf, with its header. */
@@ -100,11 +109,6 @@ export class ObjectEncoder {
   }
 }
 
-function bodyOf(object: KubeObject): string {
-  const { apiVersion: _, kind: __, ...rest } = object;
-  return JSON.stringify(rest);
-}
-
 export interface ListHead {
   readonly group: string;
   readonly version: string;
@@ -113,23 +117,77 @@ export interface ListHead {
 }
 
 /** A list's JSON in slices small enough to let others have a turn in between; one slice for short lists. */
-export async function* encodeList(
+export function encodeList(
   head: ListHead,
   items: readonly KubeObject[],
-  item: (object: KubeObject) => Buffer,
+  item: (object: KubeObject, keep: boolean) => Buffer,
 ): AsyncGenerator<Buffer> {
   const start = `{"kind":${JSON.stringify(head.kind)},"apiVersion":${JSON.stringify(apiVersionOf(head))},"metadata":${JSON.stringify(head.metadata)},"items":[`;
+  return encodeArray(start, items, item, ']}\n');
+}
+
+/** JSON that is an array with something around it, in slices. The first so many bytes of it may be kept, not all of a long one. */
+export async function* encodeArray<T>(
+  start: string,
+  items: readonly T[],
+  item: (of: T, keep: boolean) => Buffer,
+  end: string,
+): AsyncGenerator<Buffer> {
   const comma = Buffer.from(',');
   let chunks: Buffer[] = [Buffer.from(start)];
+  let size = 0;
+  let before = 0;
   for (let i = 0; i < items.length; i++) {
     if (i > 0) chunks.push(comma);
-    chunks.push(item(items[i]!));
-    if (i % sliceSize === sliceSize - 1 && i + 1 < items.length) {
-      yield Buffer.concat(chunks);
-      chunks = [];
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    const bytes = item(items[i]!, before + size < kept.bodies);
+    chunks.push(bytes);
+    size += bytes.length;
+    if (size < sliceBytes || i + 1 === items.length) continue;
+    yield Buffer.concat(chunks);
+    chunks = [];
+    before += size;
+    size = 0;
+    await anotherTurn();
   }
-  chunks.push(Buffer.from(']}\n'));
+  chunks.push(Buffer.from(end));
+  yield Buffer.concat(chunks);
+}
+
+const anotherTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/**
+ * A list as protobuf, in slices. How long it is stands before it, so the sizes of all items are found out first; what is too
+ * much to be kept meanwhile is made twice.
+ */
+export async function* encodeMessages(
+  encoder: ObjectEncoder,
+  kind: GroupVersionKind,
+  list: GroupVersionKind,
+  metadata: ListMeta,
+  items: readonly KubeObject[],
+): AsyncGenerator<Buffer> {
+  const sizes: number[] = [];
+  let made = 0;
+  for (const [i, item] of items.entries()) {
+    sizes.push(encoder.messageSize(kind, item, made < kept.messages));
+    made += sizes[i]!;
+    if (i % 200 === 199) await anotherTurn();
+  }
+  const { head, tail } = protobufListFrame(list, metadata, sizes);
+  let chunks: Uint8Array[] = [head];
+  let size = 0;
+  let before = 0;
+  for (const item of items) {
+    const bytes = encoder.message(kind, item, before + size < kept.messages);
+    chunks.push(protobufItemHead(bytes.length), bytes);
+    size += bytes.length;
+    if (size < sliceBytes) continue;
+    yield Buffer.concat(chunks);
+    chunks = [];
+    before += size;
+    size = 0;
+    await anotherTurn();
+  }
+  chunks.push(tail);
   yield Buffer.concat(chunks);
 }

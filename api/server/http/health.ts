@@ -4,28 +4,54 @@ import type { RequestInfo } from './request-info.js';
 
 export const healthPaths = /^\/(healthz|livez|readyz)(\/[^/]+)?\/?$/;
 
-/** `ok`, or with `?verbose` one line a check; 500 naming those that fail. Needs no authentication. */
+/** The checks of `/readyz` and `/healthz`; `/livez` has those that a restart could mend. */
+const always = ['ping', 'log', 'store', 'informer-sync', 'shutdown'];
+const notForLiving: ReadonlySet<string> = new Set(['informer-sync', 'shutdown']);
+
+/** Checks by name, those that only show while they fail included. */
+export function checkNames({ notReady }: Pick<HttpParts, 'notReady'>): readonly string[] {
+  return [...new Set([...always, ...notReady()])];
+}
+
+/**
+ * `ok`, or with `?verbose` one line a check; 500 naming those that fail. `?exclude=` leaves checks out, and a check's own path
+ * asks for it alone. Needs no authentication.
+ */
 export function serveHealth(parts: HttpParts, exchange: Exchange, info: RequestInfo): void {
   const [, endpoint, single] = info.path.split('/');
-  const failing = endpoint === 'livez' ? [] : parts.notReady();
-  const checks = ['ping', 'store', ...failing.filter((f) => f !== 'store')];
+  const living = endpoint === 'livez';
+  const failing = new Set([
+    ...(living ? [] : parts.notReady()),
+    ...(!living && parts.closing.aborted ? ['shutdown'] : []),
+  ]);
+  const checks = living ? always.filter((check) => !notForLiving.has(check)) : checkNames(parts);
   if (single && !checks.includes(single)) {
-    exchange.respond(404, { 'content-type': 'text/plain; charset=utf-8' }, Buffer.from('404 page not found\n'));
+    answer(exchange, 404, '404 page not found\n');
     return;
   }
-  const looked = single ? [single] : checks;
-  const failed = looked.filter((c) => failing.includes(c));
-  const lines = looked.map((c) => (failed.includes(c) ? `[-]${c} failed: not ready yet` : `[+]${c} ok`));
-  const verdict = `${endpoint} check ${failed.length === 0 ? 'passed' : 'failed'}`;
-  const wordy = failed.length > 0 || info.query.has('verbose');
-  const text = wordy ? `${lines.join('\n')}\n${verdict}\n` : 'ok';
-  exchange.respond(
-    failed.length === 0 ? 200 : 500,
-    {
-      'content-type': 'text/plain; charset=utf-8',
-      'cache-control': 'no-cache, private',
-      'x-content-type-options': 'nosniff',
-    },
-    Buffer.from(text),
-  );
+  const excluded = new Set(single ? [] : info.query.getAll('exclude'));
+  const lines: string[] = [];
+  let failed = 0;
+  for (const check of single ? [single] : checks) {
+    const fails = failing.has(check) && !excluded.has(check);
+    if (fails) failed++;
+    lines.push(
+      excluded.has(check) ? `[+]${check} excluded: ok` : fails ? `[-]${check} failed: not ready yet` : `[+]${check} ok`,
+    );
+  }
+  const unknown = [...excluded].filter((name) => !checks.includes(name)).map((name) => `"${name}"`);
+  if (unknown.length > 0)
+    lines.push(`warn: some health checks cannot be excluded: no matches for ${unknown.join(',')}`);
+  lines.push(`${endpoint} check ${failed === 0 ? 'passed' : 'failed'}`);
+  const wordy = failed > 0 || info.query.has('verbose');
+  answer(exchange, failed === 0 ? 200 : 500, wordy ? `${lines.join('\n')}\n` : 'ok');
+}
+
+function answer(exchange: Exchange, status: number, text: string): void {
+  const headers = {
+    'content-type': 'text/plain; charset=utf-8',
+    'cache-control': 'no-cache, private',
+    'x-content-type-options': 'nosniff',
+  };
+  exchange.respond(status, headers, Buffer.from(text));
 }

@@ -1,16 +1,17 @@
 import {
   apiVersionOf,
   encodeProtobuf,
-  encodeProtobufList,
   type GroupVersionKind,
   hasProtobuf,
   type KubeObject,
+  objectText,
   stringifyYaml,
+  type TableRow,
 } from '@trimtab/machinery';
 import type { ListPage } from '../registry/read.js';
 import type { ServedKind } from '../registry/served-kind.js';
 import { commonHeaders, sendBytes, sendSlices } from './answer.js';
-import { encodeList, maxRemembered } from './encoding.js';
+import { encodeArray, encodeList, encodeMessages } from './encoding.js';
 import { header } from './exchange.js';
 import { contentType, negotiate, type Representation } from './negotiation.js';
 import type { Call, HttpParts } from './parts.js';
@@ -91,40 +92,33 @@ export function sendList(
 ): Promise<void> {
   const { items, ...metadata } = page;
   const headers = { ...commonHeaders(call.auditId, call.warnings.texts), 'content-type': contentType(r) };
+  const send = (slices: AsyncGenerator<Buffer>) => sendSlices(call.exchange, 200, headers, slices);
+  const sendValue = (value: object) => sendBytes(call.exchange, 200, headers, encodeValue(value, r));
+  const flat = r.format === 'json' && !r.pretty;
   if (r.as === 'Table') {
-    const now = parts.registry.clock.now();
-    const table = tableOf(kind, items, {
-      version: r.version,
-      include: includeObject(call),
-      now,
-      metadata,
-      columns: true,
-    });
-    return sendBytes(call.exchange, 200, headers, encodeValue(table, r));
-  }
-  if (r.as === 'PartialObjectMetadataList') {
-    const list = {
-      kind: 'PartialObjectMetadataList',
-      apiVersion: `meta.k8s.io/${r.version}`,
-      metadata,
-      items: items.map((o) => partialMetadata(o, r.version)),
-    };
-    return sendBytes(call.exchange, 200, headers, encodeValue(list, r));
-  }
-  if (r.format === 'protobuf') {
-    const gvk = { group: kind.group, version: kind.version, kind: kind.listKind };
-    const messages = items.map((o) => parts.encoder.message(kind, o));
-    return sendBytes(call.exchange, 200, headers, Buffer.from(encodeProtobufList(gvk, metadata, messages)));
+    const include = includeObject(call);
+    const how = { version: r.version, include, now: parts.registry.clock.now(), metadata };
+    if (!flat) return sendValue(tableOf(kind, items, { ...how, columns: true }));
+    const head = JSON.stringify(tableOf(kind, [], { ...how, columns: true })).slice(0, -2);
+    const row = (object: KubeObject) => rowText(tableOf(kind, [object], { ...how, columns: false }).rows[0]!);
+    return send(encodeArray(head, items, row, ']}\n'));
   }
   const head = { group: kind.group, version: kind.version, kind: kind.listKind, metadata };
-  if (r.format !== 'json' || r.pretty)
-    return sendBytes(
-      call.exchange,
-      200,
-      headers,
-      encodeValue({ kind: head.kind, apiVersion: apiVersionOf(kind), metadata, items }, r),
-    );
-  const keep = items.length <= maxRemembered;
-  const item = (o: KubeObject) => (kind.custom ? parts.encoder.object(o, keep) : parts.encoder.body(o, keep));
-  return sendSlices(call.exchange, 200, headers, encodeList(head, items, item));
+  if (r.as === 'PartialObjectMetadataList') {
+    const partial = (object: KubeObject) => partialMetadata(object, r.version);
+    const list = { group: 'meta.k8s.io', version: r.version, kind: r.as, metadata };
+    if (flat) return send(encodeList(list, items, (object) => Buffer.from(objectText(partial(object)))));
+    return sendValue({ kind: list.kind, apiVersion: apiVersionOf(list), metadata, items: items.map(partial) });
+  }
+  if (r.format === 'protobuf') return send(encodeMessages(parts.encoder, kind, head, metadata, items));
+  if (!flat) return sendValue({ kind: head.kind, apiVersion: apiVersionOf(kind), metadata, items });
+  const item = (object: KubeObject, keep: boolean) =>
+    kind.custom ? parts.encoder.object(object, keep) : parts.encoder.body(object, keep);
+  return send(encodeList(head, items, item));
+}
+
+/** A row's JSON; its object's managed fields are most of it. */
+function rowText({ object, ...row }: TableRow): Buffer {
+  const text = JSON.stringify(row);
+  return Buffer.from(object ? `${text.slice(0, -1)},"object":${objectText(object as KubeObject)}}` : text);
 }

@@ -12,14 +12,16 @@ import { type WatchNotice, type WatchSink, watchObjects } from '../registry/watc
 import { commonHeaders } from './answer.js';
 import { contentType, type Representation } from './negotiation.js';
 import { listOptions } from './options.js';
+import { outbox } from './outbox.js';
 import type { Call, HttpParts } from './parts.js';
 import { includeObject, representationOf } from './send.js';
 import { partialMetadata, tableOf } from './table.js';
 
 /** A watcher this many bytes behind is dropped. */
 const maxBehind = 16 * 1024 * 1024;
-/** Initial objects between two turns of the event loop. */
+/** Initial objects, and their bytes, between two turns of the event loop. */
 const perTurn = 100;
+const bytesPerTurn = 1 << 20;
 
 /** Serves a watch: one JSON event a line, until the client leaves, the time is up or the server closes. */
 export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind): Promise<void> {
@@ -52,14 +54,11 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
       finish();
       return;
     }
-    if (out.writableCorked === 0) {
-      out.cork();
-      const stream = out;
-      setImmediate(() => stream.uncork());
-    }
-    out.write(bytes);
+    sentBytes += bytes.length;
+    outbox.write(out, bytes);
   };
   let sent = 0;
+  let sentBytes = 0;
   const sink: WatchSink = {
     next: (notice) => write(encode(notice)),
     ready: () => {
@@ -70,7 +69,10 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
           exchange.signal.addEventListener('abort', () => resolve(), { once: true });
         });
       }
-      return ++sent % perTurn === 0 ? new Promise((resolve) => setImmediate(resolve)) : undefined;
+      if (++sent < perTurn && sentBytes < bytesPerTurn) return undefined;
+      sent = 0;
+      sentBytes = 0;
+      return new Promise((resolve) => setImmediate(resolve));
     },
     end: (error) => {
       if (error) write(errorEvent(error, r));
@@ -95,7 +97,7 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
   await finished;
   parts.closing.removeEventListener('abort', finish);
   stop();
-  if (!out.destroyed) out.end();
+  outbox.end(out);
 }
 
 function errorEvent(error: StatusError, { format }: Representation): Buffer {

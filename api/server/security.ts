@@ -1,6 +1,9 @@
 export * from './admission/index.js';
 export { quotaUsage } from './admission/quota-usage.js';
 export { tokenMountPath } from './admission/service-account.js';
+export { type AuditSink, Auditor } from './audit/auditor.js';
+export { type LogFileOptions, logFile } from './audit/log-file.js';
+export { type AuditPolicy, parseAuditPolicy } from './audit/policy.js';
 export * from './authentication/authenticate.js';
 export * from './authentication/bootstrap-tokens.js';
 export * from './authentication/groups.js';
@@ -30,6 +33,7 @@ export * from './certificates/kubeconfig.js';
 export * from './certificates/pki.js';
 export * from './certificates/signers.js';
 export { readSigningRequest, type SigningRequest } from './certificates/signing-request.js';
+export { FlowControl } from './flowcontrol/flow-control.js';
 export { scheduleProblem } from './registry/strategies/cron-schedule.js';
 export { compileDefaults, type DefaultTable } from './registry/strategies/defaults.js';
 export * from './registry/strategies/index.js';

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Client, NodeStreamsLookup } from '@trimtab/client';
 import { type Clock, type Logger, notFound, type Random } from '@trimtab/machinery';
 import type { Store } from '@trimtab/store';
+import type { Auditor } from './audit/auditor.js';
 import type {
   AdmissionPlugin,
   Authenticator,
@@ -10,6 +11,7 @@ import type {
   RawHandler,
   UserInfo,
 } from './contracts.js';
+import type { FlowControl } from './flowcontrol/flow-control.js';
 import { Discovery } from './http/discovery.js';
 import { ObjectEncoder } from './http/encoding.js';
 import { handle } from './http/handle.js';
@@ -50,6 +52,8 @@ export interface ApiServerOptions {
   readonly host?: string;
   /** How many requests execute at once; 128 unless said otherwise. */
   readonly maxExecuting?: number;
+  readonly flow?: FlowControl;
+  readonly audit?: Auditor;
   /** Names of what is not ready yet, for `/readyz`; none unless said otherwise. */
   readonly notReady?: () => readonly string[];
 }
@@ -114,6 +118,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     authorizer,
     encoder: new ObjectEncoder((object) => options.store.text?.(object)),
     seats,
+    flow: options.flow,
+    audit: options.audit,
     metrics: new Metrics(seats, () => options.store.revision),
     nodeStreams: options.nodeStreams ?? (() => undefined),
     rawHandlers: options.rawHandlers ?? {},
@@ -141,7 +147,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     close: () => {
       cancelMetrics();
       closing.abort();
-      return listener.close();
+      return listener.close().finally(() => options.audit?.sink.close());
     },
   };
 }

@@ -4,6 +4,7 @@ import { customKindSource, definitionStrategy } from '@trimtab/crd';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
 import {
   type ApiServer,
+  Auditor,
   bootstrapCluster,
   builtinKinds,
   type ClusterSecurity,
@@ -11,6 +12,7 @@ import {
   createApiServer,
   createClusterSecurity,
   ensurePki,
+  logFile,
   type Pki,
   type UserInfo,
 } from '@trimtab/server';
@@ -103,6 +105,8 @@ function serve(
     admission: security.admission,
     handlers: security.handlers,
     rawHandlers: security.rawHandlers,
+    flow: security.flow,
+    ...auditOf(options, ambient),
     tls: {
       cert: pki.serving.certificate,
       key: pki.serving.key,
@@ -112,6 +116,10 @@ function serve(
     bind: options.bind,
     port: options.port,
   });
+}
+
+function auditOf({ audit }: UpOptions, { clock, logger }: Ambient): { readonly audit?: Auditor } {
+  return audit ? { audit: new Auditor(audit.policy, logFile({ ...audit.file, clock, logger }), clock) } : {};
 }
 
 /** Says of an address or port that cannot be had which option names it, and of a taken port who has it. */

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 
 export const authorizationModes = ['Node', 'RBAC', 'ABAC', 'AlwaysAllow', 'AlwaysDeny'] as const;
 export const oidcAlgorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'];
@@ -13,9 +13,17 @@ export const securityDefaults = {
   requestheaderGroupHeaders: 'X-Remote-Group',
   requestheaderExtraHeadersPrefix: 'X-Remote-Extra-',
   authorizationMode: 'Node,RBAC',
+  auditLogMaxsize: 100,
+  auditLogMaxbackup: 10,
+  auditLogMaxage: 0,
 } as const;
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+function number(value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('a whole number is expected');
+  return Number(value);
+}
 
 /** The API server's own options, under the names kube-apiserver has for them. */
 export function securityFlags(command: Command): Command {
@@ -63,5 +71,11 @@ export function securityFlags(command: Command): Command {
     )
     .optionsGroup('What they may do:')
     .option('--authorization-mode <list>', `asked in this order: ${authorizationModes.join(', ')}`, d.authorizationMode)
-    .option('--authorization-policy-file <file>', 'policies for ABAC: one JSON object a line');
+    .option('--authorization-policy-file <file>', 'policies for ABAC: one JSON object a line')
+    .optionsGroup('What is written down:')
+    .option('--audit-policy-file <file>', 'audit.k8s.io/v1 Policy: which requests are logged, and how much of them')
+    .option('--audit-log-path <file>', 'where: one JSON object a line')
+    .option('--audit-log-maxsize <MiB>', 'size at which a new file is begun', number, d.auditLogMaxsize)
+    .option('--audit-log-maxbackup <n>', 'old files kept; 0 keeps all', number, d.auditLogMaxbackup)
+    .option('--audit-log-maxage <days>', 'days old files are kept; 0 is for ever', number, d.auditLogMaxage);
 }

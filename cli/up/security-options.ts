@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { ClusterSecurityOptions, OidcOptions, RequestHeaderOptions } from '@trimtab/server';
-import { parsePolicyFile, parseTokenFile } from '@trimtab/server';
+import type {
+  AuditPolicy,
+  ClusterSecurityOptions,
+  LogFileOptions,
+  OidcOptions,
+  RequestHeaderOptions,
+} from '@trimtab/server';
+import { parseAuditPolicy, parsePolicyFile, parseTokenFile } from '@trimtab/server';
 import { CliError } from '../errors.js';
 import { authorizationModes, oidcAlgorithms, securityDefaults } from './security-flags.js';
 
@@ -26,6 +32,11 @@ export interface RawSecurityOptions {
   readonly requestheaderExtraHeadersPrefix: string;
   readonly authorizationMode: string;
   readonly authorizationPolicyFile?: string;
+  readonly auditPolicyFile?: string;
+  readonly auditLogPath?: string;
+  readonly auditLogMaxsize: number;
+  readonly auditLogMaxbackup: number;
+  readonly auditLogMaxage: number;
 }
 
 /** Read from the files named, and checked. */
@@ -37,6 +48,7 @@ export interface SecurityOptions {
   readonly requestHeader: RequestHeaderOptions;
   /** PEM of the authority of authenticating proxies; undefined: the cluster's own. */
   readonly requestHeaderCa: string | undefined;
+  readonly audit: { readonly policy: AuditPolicy; readonly file: Omit<LogFileOptions, 'clock' | 'logger'> } | undefined;
 }
 
 /** Throws CliError naming the option. */
@@ -65,10 +77,27 @@ export function readSecurity(given: Partial<RawSecurityOptions>): SecurityOption
       groupHeaders: list(raw.requestheaderGroupHeaders),
       extraHeaderPrefixes: list(raw.requestheaderExtraHeadersPrefix),
     },
+    audit: auditOf(raw),
     requestHeaderCa:
       requestheaderClientCaFile === undefined
         ? undefined
         : certificates('--requestheader-client-ca-file', requestheaderClientCaFile),
+  };
+}
+
+function auditOf(raw: RawSecurityOptions): SecurityOptions['audit'] {
+  const { auditPolicyFile, auditLogPath } = raw;
+  if (auditPolicyFile === undefined && auditLogPath === undefined) return undefined;
+  if (auditPolicyFile === undefined || auditLogPath === undefined)
+    throw new CliError('--audit-policy-file and --audit-log-path need each other');
+  return {
+    policy: parsed('--audit-policy-file', auditPolicyFile, parseAuditPolicy),
+    file: {
+      path: resolve(auditLogPath),
+      maxBytes: raw.auditLogMaxsize * 1024 * 1024,
+      maxBackups: raw.auditLogMaxbackup,
+      maxAgeDays: raw.auditLogMaxage,
+    },
   };
 }
 

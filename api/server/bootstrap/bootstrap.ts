@@ -10,7 +10,8 @@ import {
 import { uncovered } from '../authorization/escalation.js';
 import type { Binding, Role, Subject } from '../authorization/rbac-types.js';
 import type { ObjectReader } from '../contracts.js';
-import { localStorageClass, mandatoryFlowControl, systemNamespaces, systemPriorityClasses } from './cluster-objects.js';
+import { mandatoryFlowControl, suggestedFlowControl } from '../flowcontrol/bootstrap-objects.js';
+import { localStorageClass, systemNamespaces, systemPriorityClasses } from './cluster-objects.js';
 import {
   bootstrapClusterRoleBindings,
   bootstrapClusterRoles,
@@ -42,6 +43,7 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<void>
     ...bootstrapRoleBindings(),
     ...systemPriorityClasses,
     ...mandatoryFlowControl,
+    ...suggestedFlowControl,
     localStorageClass,
   ]);
 }
@@ -69,11 +71,38 @@ async function ensure({ client, reader }: BootstrapOptions, wanted: KubeObject):
 
 /** The stored object with what it lacks of the wanted one; undefined when there is nothing to do. */
 export function reconcile(there: KubeObject, wanted: KubeObject): KubeObject | undefined {
+  if (flowKinds.has(wanted.kind ?? '')) return reconcileSpec(there, wanted);
   if (there.metadata.annotations?.[autoUpdate] !== 'true') return undefined;
   if (wanted.kind === 'ClusterRole' || wanted.kind === 'Role') return reconcileRole(there as Role, wanted as Role);
   if (wanted.kind === 'ClusterRoleBinding' || wanted.kind === 'RoleBinding')
     return reconcileBinding(there as Binding, wanted as Binding);
   return undefined;
+}
+
+const flowKinds: ReadonlySet<string> = new Set(['FlowSchema', 'PriorityLevelConfiguration']);
+const keepsSpec = 'apf.kubernetes.io/autoupdate-spec';
+
+/** What is mandatory is always put right, what is suggested as long as its annotation says so. */
+function reconcileSpec(there: KubeObject, wanted: KubeObject): KubeObject | undefined {
+  const mandatory = mandatoryFlowControl.includes(wanted);
+  const annotations = there.metadata.annotations ?? {};
+  if (!mandatory && annotations[keepsSpec] !== 'true') return undefined;
+  const spec = (o: KubeObject) => (o as KubeObject & { readonly spec?: object }).spec;
+  const marked = annotations[keepsSpec] === 'true';
+  if (marked && containsJson(spec(there), spec(wanted))) return undefined;
+  const metadata = { ...there.metadata, annotations: { ...annotations, [keepsSpec]: 'true' } };
+  return { ...there, metadata, spec: spec(wanted) } as KubeObject;
+}
+
+/** Whether all of `wanted` is in `there`; defaults may have been added. */
+function containsJson(there: unknown, wanted: unknown): boolean {
+  if (Array.isArray(wanted))
+    return Array.isArray(there) && there.length === wanted.length && wanted.every((w, i) => containsJson(there[i], w));
+  if (typeof wanted !== 'object' || wanted === null) return there === wanted;
+  if (typeof there !== 'object' || there === null) return false;
+  return Object.entries(wanted).every(([key, value]) =>
+    containsJson((there as Readonly<Record<string, unknown>>)[key] ?? (value === false ? false : undefined), value),
+  );
 }
 
 function reconcileRole(there: Role, wanted: Role): Role | undefined {

@@ -37,6 +37,7 @@ import type {
   Strategy,
   UserInfo,
 } from '../contracts.js';
+import { FlowControl, flowResources } from '../flowcontrol/flow-control.js';
 import { createBuiltinStrategies } from '../registry/strategies/index.js';
 import { ServiceAllocator } from '../registry/strategies/service-allocator.js';
 import type { ClosableWebhookCaller, WebhookCaller } from '../webhook/caller.js';
@@ -61,6 +62,8 @@ export interface ClusterSecurityOptions {
   readonly authorizationModes?: readonly AuthorizationMode[];
   /** For the mode `ABAC`. */
   readonly policies?: readonly AbacPolicy[];
+  /** Seats of API priority and fairness; default 600. */
+  readonly seats?: number;
   /** Further admission plugins, run before ResourceQuota. */
   readonly admission?: readonly AdmissionPlugin[];
   readonly disabledAdmission?: readonly string[];
@@ -83,6 +86,7 @@ export interface ClusterSecurity {
   /** By `<group>/<plural>` of the storage version. */
   readonly strategies: Readonly<Record<string, Strategy>>;
   readonly tokens: TokenIssuer;
+  readonly flow: FlowControl;
   readonly services: ServiceAllocator;
   /**
    * Begins to write down what is computed here anyway, for others to read: the rules of aggregated ClusterRoles and the usage
@@ -111,9 +115,12 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
   const rbac = new RbacIndex();
   const references = new NodeReferences();
   const services = new ServiceAllocator({ serviceCIDR: options.serviceCIDR, nodePorts: options.nodePorts, random });
+  const flow = new FlowControl({ clock, seats: options.seats ?? 600 });
   const stops = [
+    () => flow.close(),
     followStore(store, rbacResources, (change) => rbac.apply(change)),
     followStore(store, ['/pods'], (change) => references.apply(change)),
+    followStore(store, flowResources, (change) => flow.apply(change)),
     followStore(store, ['/services'], (change) => services.apply(change)),
   ];
 
@@ -195,6 +202,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
       [signingRequests]: signingRequestStrategy,
     },
     tokens,
+    flow,
     services,
     keepWritten(client, logger) {
       const roles = (apply: (change: ObjectChange) => void) => follow(`${rbacGroup}/clusterroles`, apply);

@@ -24,7 +24,11 @@ export function readBody(exchange: Exchange): Promise<Buffer> {
       if (size <= maxBody) chunks.push(chunk);
       else reject(tooLarge(`Request entity too large: limit is ${maxBody}`));
     });
-    exchange.body.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    exchange.body.once('end', () => {
+      const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+      exchange.tap?.received(whole);
+      resolve(whole);
+    });
     exchange.body.once('error', reject);
     exchange.body.once('close', () => {
       if (!exchange.body.readableEnded) reject(badRequest('the request was cut off'));

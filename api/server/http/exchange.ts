@@ -4,7 +4,11 @@ import type { Readable, Writable } from 'node:stream';
 /** Who is at the other end of a connection, as TLS knows it. */
 export interface Peer {
   readonly address: string;
-  readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[]; readonly uid?: string };
+  readonly certificate?: {
+    readonly commonName: string;
+    readonly organizations: readonly string[];
+    readonly uid?: string;
+  };
   /** Where it chains to the authority of authenticating proxies. */
   readonly proxyCertificate?: { readonly commonName: string };
 }
@@ -17,6 +21,12 @@ export interface Exchange {
   readonly headers: IncomingHttpHeaders;
   readonly peer: Peer;
   readonly body: Readable;
+  /** Sent with the answer, whatever it is. */
+  extraHeaders?: OutgoingHttpHeaders;
+  /** The status of the answer, once its head is out. */
+  readonly code?: number | undefined;
+  /** Told of the body received and of that answered, where somebody wants to know. */
+  tap?: BodyTap;
   /** Aborted when the client has gone before the answer was complete. */
   readonly signal: AbortSignal;
   /** Whether the answer's head is out already, so that no other can be given. */
@@ -25,6 +35,13 @@ export interface Exchange {
   respond(status: number, headers: OutgoingHttpHeaders, body?: Buffer): void;
   /** Sends the head and gives the stream the body goes to. */
   open(status: number, headers: OutgoingHttpHeaders): Writable;
+}
+
+export interface BodyTap {
+  received(bytes: Buffer): void;
+  answered(bytes: Buffer): void;
+  /** The head of a streamed answer is out. */
+  opened(code: number): void;
 }
 
 export function header(exchange: { readonly headers: IncomingHttpHeaders }, name: string): string | undefined {

@@ -1,4 +1,5 @@
 import { StatusError, timeout, unauthorized } from '@trimtab/machinery';
+import type { AuditRecord } from '../audit/auditor.js';
 import { impersonate } from '../authentication/impersonation.js';
 import { refusal } from '../authorization/refusal.js';
 import type { AccessAttributes, Credentials, UserInfo } from '../contracts.js';
@@ -6,6 +7,7 @@ import type { RequestContext } from '../registry/context.js';
 import { newUid } from '../registry/names.js';
 import { commonHeaders, sendBytes, statusHeaders, statusOf, Warnings } from './answer.js';
 import { type Exchange, header } from './exchange.js';
+import { beginAudit, endAudit, takeTurn } from './filters.js';
 import { healthPaths, serveHealth } from './health.js';
 import { requestLabels } from './metrics.js';
 import type { Call, HttpParts } from './parts.js';
@@ -26,7 +28,9 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
   const warnings = new Warnings();
   const long = isLongRunning(info);
   let code = 200;
-  let seated = false;
+  let leave: (() => void) | undefined;
+  let failure: StatusError | undefined;
+  const audit = parts.audit && beginAudit(parts.audit, exchange, info, auditId);
   const labels = requestLabels(parts.registry.kinds, info);
   if (long) parts.metrics.longRunning(labels, 1);
   try {
@@ -34,21 +38,20 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
       serveHealth(parts, exchange, info);
       return;
     }
-    const call = await admitCaller(parts, exchange, info, auditId, warnings);
-    if (!long) {
-      await parts.seats.take();
-      seated = true;
-    }
+    const call = await admitCaller(parts, exchange, info, auditId, warnings, audit);
+    leave = await takeTurn(parts, call, long, maxWaitOf(info) * 250);
     const work = info.resource ? serveResource(parts, call) : servePath(parts, call);
     if (long) await work;
     else await withDeadline(parts, info, work);
   } catch (error) {
     const status = statusOf(error);
     code = status.code;
+    failure = status;
     if (!(error instanceof StatusError)) logger.error({ err: error, path: info.path, auditId }, 'request failed');
     answerStatus(exchange, status, auditId, warnings);
   } finally {
-    if (seated) parts.seats.release();
+    leave?.();
+    if (audit) endAudit(audit, exchange, code, failure);
     if (long) parts.metrics.longRunning(labels, -1);
     parts.metrics.request(labels, code, long ? undefined : (clock.now() - started) / 1000);
   }
@@ -68,6 +71,7 @@ export async function admitCaller(
   info: RequestInfo,
   auditId: string,
   warnings: Warnings,
+  audit?: AuditRecord,
 ): Promise<Call> {
   const credentials: Credentials = {
     bearerToken:
@@ -82,8 +86,10 @@ export async function admitCaller(
   if (!caller) throw unauthorized();
   const user = impersonate(caller, credentials, parts.authorizer);
   const attributes = accessOf(user, info);
+  audit?.known(caller, attributes);
   const decide = (what: AccessAttributes) => {
     const decision = parts.authorizer.authorize(what);
+    if (what === attributes) audit?.decided(decision);
     if (!decision.allowed) throw refusal(what, decision);
   };
   decide(attributes);
@@ -92,8 +98,9 @@ export async function admitCaller(
     fieldManager: managerOf(header(exchange, 'user-agent')),
     warn: (message) => warnings.add(message),
     authorize: (verb) => decide({ ...attributes, verb }),
+    ...(audit ? { annotate: (key: string, value: string) => audit.annotate(key, value) } : {}),
   };
-  return { exchange: exchange as Exchange, info, user, context, auditId, warnings };
+  return { exchange: exchange as Exchange, info, user, context, auditId, warnings, ...(audit ? { audit } : {}) };
 }
 
 export function accessOf(user: UserInfo, info: RequestInfo): AccessAttributes {
@@ -125,11 +132,15 @@ export function isLongRunning(info: RequestInfo): boolean {
   return info.verb === 'watch' || longRunningSubresources.has(info.resource?.subresource ?? '');
 }
 
+/** Seconds that the client, or the server, is willing to wait. */
+function maxWaitOf(info: RequestInfo): number {
+  const most = ['get', 'list'].includes(info.verb) ? maxSeconds : maxWriteSeconds;
+  return Math.min(seconds(info.query.get('timeout')) ?? most, most);
+}
+
 /** Answers 504 when the work takes longer than the client, or the server, is willing to wait. */
 function withDeadline(parts: HttpParts, info: RequestInfo, work: Promise<void>): Promise<void> {
-  const most = ['get', 'list'].includes(info.verb) ? maxSeconds : maxWriteSeconds;
-  const asked = seconds(info.query.get('timeout'));
-  const limit = Math.min(asked ?? most, most);
+  const limit = maxWaitOf(info);
   return new Promise((resolve, reject) => {
     const cancel = parts.registry.clock.after(limit * 1000, () =>
       reject(timeout(`request did not complete within requested timeout - context deadline exceeded`)),

@@ -3,7 +3,7 @@ import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHt
 import type { AddressInfo } from 'node:net';
 import type { Duplex, Writable } from 'node:stream';
 import tls, { type TLSSocket } from 'node:tls';
-import type { Exchange, Peer } from './exchange.js';
+import type { BodyTap, Exchange, Peer } from './exchange.js';
 import { peerReader } from './peer.js';
 
 export interface TlsOptions {
@@ -141,6 +141,9 @@ function abortWith(stream: Writable): AbortController {
 class Http2Exchange implements Exchange {
   readonly method: string;
   readonly url: string;
+  extraHeaders?: OutgoingHttpHeaders;
+  code?: number | undefined;
+  tap?: BodyTap;
   #abort: AbortController | undefined;
 
   constructor(
@@ -163,17 +166,22 @@ class Http2Exchange implements Exchange {
 
   respond(status: number, headers: OutgoingHttpHeaders, body?: Buffer): void {
     if (this.answered) return;
+    this.code = status;
     if (!body || body.length === 0) {
-      this.body.respond({ ':status': status, ...headers }, { endStream: true });
+      this.body.respond({ ':status': status, ...headers, ...this.extraHeaders }, { endStream: true });
       return;
     }
-    this.body.respond({ ':status': status, ...headers, 'content-length': body.length });
+    this.body.respond({ ':status': status, ...headers, ...this.extraHeaders, 'content-length': body.length });
     if (this.method === 'HEAD') this.body.end();
     else this.body.end(body);
   }
 
   open(status: number, headers: OutgoingHttpHeaders) {
-    if (!this.answered) this.body.respond({ ':status': status, ...headers });
+    if (!this.answered) {
+      this.code = status;
+      this.body.respond({ ':status': status, ...headers, ...this.extraHeaders });
+      this.tap?.opened(status);
+    }
     return this.body;
   }
 }
@@ -182,6 +190,9 @@ class Http1Exchange implements Exchange {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
+  extraHeaders?: OutgoingHttpHeaders;
+  code?: number | undefined;
+  tap?: BodyTap;
   #abort: AbortController | undefined;
 
   constructor(
@@ -205,13 +216,16 @@ class Http1Exchange implements Exchange {
 
   respond(status: number, headers: OutgoingHttpHeaders, body?: Buffer): void {
     if (this.answered) return;
-    this.response.writeHead(status, { ...headers, 'content-length': body?.length ?? 0 });
+    this.code = status;
+    this.response.writeHead(status, { ...headers, ...this.extraHeaders, 'content-length': body?.length ?? 0 });
     this.response.end(this.method === 'HEAD' ? undefined : body);
   }
 
   open(status: number, headers: OutgoingHttpHeaders) {
     if (!this.answered) {
-      this.response.writeHead(status, headers);
+      this.code = status;
+      this.response.writeHead(status, { ...headers, ...this.extraHeaders });
+      this.tap?.opened(status);
       this.response.flushHeaders();
     }
     return this.response;

@@ -1,5 +1,7 @@
 import type { NodeStreamsLookup } from '@trimtab/client';
+import type { Auditor, AuditRecord } from '../audit/auditor.js';
 import type { Authenticator, Authorizer, RawHandler, UserInfo } from '../contracts.js';
+import type { FlowControl } from '../flowcontrol/flow-control.js';
 import type { Registry, RequestContext } from '../registry/context.js';
 import type { Warnings } from './answer.js';
 import type { ObjectEncoder } from './encoding.js';
@@ -15,6 +17,10 @@ export interface HttpParts {
   readonly authorizer: Authorizer;
   readonly encoder: ObjectEncoder;
   readonly seats: Seats;
+  /** Absent: requests take their turns in the order they come. */
+  readonly flow?: FlowControl;
+  /** Absent: nothing is logged of requests. */
+  readonly audit?: Auditor;
   readonly metrics: Metrics;
   readonly nodeStreams: NodeStreamsLookup;
   readonly rawHandlers: Readonly<Record<string, RawHandler>>;
@@ -44,4 +50,5 @@ export interface Call {
   readonly context: RequestContext;
   readonly auditId: string;
   readonly warnings: Warnings;
+  readonly audit?: AuditRecord;
 }

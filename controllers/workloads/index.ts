@@ -4,7 +4,7 @@ import { daemonSetController } from './daemonset/controller.js';
 import { deploymentController } from './deployment/controller.js';
 import { disruptionController } from './disruption/controller.js';
 import { jobController } from './job/controller.js';
-import { replicaSetController } from './replicaset/controller.js';
+import { replicaSetController, replicationController } from './replicaset/controller.js';
 import { statefulSetController } from './statefulset/controller.js';
 
 export {
@@ -14,12 +14,14 @@ export {
   disruptionController,
   jobController,
   replicaSetController,
+  replicationController,
   statefulSetController,
 };
 
 export const workloadControllers: readonly ControllerDefinition[] = [
   deploymentController,
   replicaSetController,
+  replicationController,
   daemonSetController,
   jobController,
   cronJobController,

@@ -8,17 +8,17 @@ import {
   requeueAfter,
   slowStart,
 } from '@trimtab/framework';
-import { type Pod, Pods, type ReplicaSet, ReplicaSets } from '@trimtab/machinery';
+import { type Pod, Pods, type ReplicaSet } from '@trimtab/machinery';
 import { claimEffects } from '../claims.js';
-import type { ReplicaSetFacts } from './facts.js';
+import type { ReplicaSetFacts, SetKind } from './facts.js';
 
-export const adoptAndRelease = ({ replicaSet, claims }: ReplicaSetFacts): readonly Effect[] =>
-  claimEffects(ReplicaSets, replicaSet, Pods, claims);
+export const adoptAndRelease = ({ kind, replicaSet, claims }: ReplicaSetFacts): readonly Effect[] =>
+  claimEffects(kind.type, replicaSet, Pods, claims);
 
-export const createPods = ({ replicaSet, missing }: ReplicaSetFacts): readonly Effect[] =>
+export const createPods = ({ kind, replicaSet, missing }: ReplicaSetFacts): readonly Effect[] =>
   slowStart(
     Array.from({ length: missing }, () =>
-      create(Pods, podFrom(replicaSet), {
+      create(Pods, podFrom(replicaSet, kind), {
         regarding: replicaSet,
         done: { reason: 'SuccessfulCreate', message: 'Created pod: {name}' },
         failed: { reason: 'FailedCreate', message: 'Error creating: {error}' },
@@ -39,9 +39,9 @@ export const deletePods = ({ replicaSet, surplus }: ReplicaSetFacts): readonly E
     ),
   );
 
-export const reportStatus = ({ replicaSet, status }: ReplicaSetFacts): readonly Effect[] =>
+export const reportStatus = ({ kind, replicaSet, status }: ReplicaSetFacts): readonly Effect[] =>
   changeTo(
-    ReplicaSets,
+    kind.type,
     replicaSet,
     { ...replicaSet, status: { ...replicaSet.status, ...status } },
     { subresource: 'status' },
@@ -53,7 +53,7 @@ const SLACK_MS = 10;
 export const lookAgain = ({ nextAvailableIn }: ReplicaSetFacts): readonly Effect[] =>
   nextAvailableIn === undefined ? [] : [requeueAfter(nextAvailableIn + SLACK_MS)];
 
-function podFrom(replicaSet: ReplicaSet): Pod {
+function podFrom(replicaSet: ReplicaSet, { type }: SetKind): Pod {
   const { metadata, spec } = replicaSet.spec?.template ?? {};
   return {
     apiVersion: 'v1',
@@ -64,7 +64,7 @@ function podFrom(replicaSet: ReplicaSet): Pod {
       ...(metadata?.labels ? { labels: metadata.labels } : {}),
       ...(metadata?.annotations ? { annotations: metadata.annotations } : {}),
       ...(metadata?.finalizers ? { finalizers: metadata.finalizers } : {}),
-      ownerReferences: [controllerReference(ReplicaSets, replicaSet)],
+      ownerReferences: [controllerReference(type, replicaSet)],
     },
     spec: spec ?? { containers: [] },
   };

@@ -1,14 +1,29 @@
 import { controllerOf, isControlledBy, isDeleting, type View } from '@trimtab/framework';
-import { type Pod, Pods, type ReplicaSet, type ReplicaSetCondition, ReplicaSets, timestamp } from '@trimtab/machinery';
-import { type Claims, claim, workloadSelector } from '../claims.js';
+import {
+  type Pod,
+  Pods,
+  type ReplicaSet,
+  type ReplicaSetCondition,
+  type ResourceType,
+  type Selector,
+  timestamp,
+} from '@trimtab/machinery';
+import { type Claims, claim } from '../claims.js';
 import { availableIn, isActive, isReady } from '../pods.js';
 import { rankForDeletion } from './ranking.js';
 
 /** At most this many pods are made or removed at a time. */
 export const BURST_REPLICAS = 500;
 
+/** A kind that keeps replicas of a pod: ReplicaSet, and ReplicationController, which differs in its selector only. */
+export interface SetKind {
+  readonly type: ResourceType<ReplicaSet>;
+  readonly selector: (set: ReplicaSet) => Selector;
+}
+
 /** All that a ReplicaSet's next step depends on. */
 export interface ReplicaSetFacts {
+  readonly kind: SetKind;
   readonly replicaSet: ReplicaSet;
   readonly claims: Claims<Pod>;
   /** Pods that count as replicas. */
@@ -24,11 +39,11 @@ export interface ReplicaSetFacts {
   readonly failed: boolean;
 }
 
-export function replicaSetFacts(view: View<ReplicaSet>): ReplicaSetFacts | undefined {
+export function replicaSetFacts(view: View<ReplicaSet>, kind: SetKind): ReplicaSetFacts | undefined {
   const replicaSet = view.object;
   if (!replicaSet) return undefined;
   const candidates = [...view.owned(Pods), ...orphans(view, replicaSet)];
-  const claims = claim(replicaSet, workloadSelector(replicaSet.spec?.selector), candidates);
+  const claims = claim(replicaSet, kind.selector(replicaSet), candidates);
   const active = claims.owned.filter(isActive);
   const wanted = replicaSet.spec?.replicas ?? 1;
   const deleting = isDeleting(replicaSet);
@@ -37,8 +52,11 @@ export function replicaSetFacts(view: View<ReplicaSet>): ReplicaSetFacts | undef
   const waits = active.map((pod) => availableIn(pod, minReadySeconds, view.now));
   const ahead = waits.filter((ms): ms is number => ms !== undefined && ms > 0);
   const surplus =
-    difference > 0 ? rankForDeletion(active, related(view, replicaSet, active), view.now).slice(0, difference) : [];
+    difference > 0
+      ? rankForDeletion(active, related(view, kind, replicaSet, active), view.now).slice(0, difference)
+      : [];
   return {
+    kind,
     replicaSet,
     claims,
     active,
@@ -59,10 +77,15 @@ function orphans(view: View<ReplicaSet>, replicaSet: ReplicaSet): readonly Pod[]
 }
 
 /** Active pods of all ReplicaSets of the same Deployment: they share nodes on its behalf. */
-function related(view: View<ReplicaSet>, replicaSet: ReplicaSet, active: readonly Pod[]): readonly Pod[] {
+function related(
+  view: View<ReplicaSet>,
+  kind: SetKind,
+  replicaSet: ReplicaSet,
+  active: readonly Pod[],
+): readonly Pod[] {
   const deployment = controllerOf(replicaSet);
   if (!deployment) return active;
-  const siblings = view.byIndex(ReplicaSets, 'owner', deployment.uid);
+  const siblings = view.byIndex(kind.type, 'owner', deployment.uid);
   return siblings.flatMap((sibling) =>
     view.byIndex(Pods, 'owner', sibling.metadata.uid!).filter((pod) => isControlledBy(pod, sibling) && isActive(pod)),
   );

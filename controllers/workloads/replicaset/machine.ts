@@ -3,7 +3,7 @@ import { isDeleting } from '@trimtab/framework';
 import type { ReplicaSet } from '@trimtab/machinery';
 import { setup } from 'xstate';
 import { adoptAndRelease, createPods, deletePods, lookAgain, reportStatus } from './effects.js';
-import { type ReplicaSetFacts, replicaSetFacts } from './facts.js';
+import { type ReplicaSetFacts, replicaSetFacts, type SetKind } from './facts.js';
 
 interface Context {
   readonly facts: ReplicaSetFacts | undefined;
@@ -15,10 +15,10 @@ const given =
     decide(context.facts!);
 
 /**
- * Where a ReplicaSet stands. After a failed attempt the status is told before the next one, so that `ReplicaFailure`
+ * Where a ReplicaSet (or another kind that keeps replicas) stands. After a failed attempt the status is told before the next one, so that `ReplicaFailure`
  * shows although the attempt fails again.
  */
-export const replicaSetMachine = setup({
+const replicas = setup({
   types: { context: {} as Context, input: {} as { readonly view: View<ReplicaSet> } },
   guards: {
     gone: ({ context }) => context.facts === undefined,
@@ -35,28 +35,31 @@ export const replicaSetMachine = setup({
     report: given(reportStatus),
     lookAgain: given(lookAgain),
   },
-}).createMachine({
-  id: 'replicaset',
-  context: ({ input }) => ({ facts: replicaSetFacts(input.view) }),
-  initial: 'deciding',
-  states: {
-    deciding: {
-      always: [
-        { guard: 'gone', target: 'gone' },
-        { guard: 'deleting', target: 'deleting' },
-        { guard: 'failing', target: 'failing' },
-        { guard: 'tooFew', target: 'scalingUp' },
-        { guard: 'tooMany', target: 'scalingDown' },
-        { guard: 'unavailable', target: 'progressing' },
-        { target: 'available' },
-      ],
-    },
-    gone: {},
-    deleting: { entry: 'report' },
-    failing: { entry: ['claim', 'report', 'createPods', 'deletePods'] },
-    scalingUp: { entry: ['claim', 'createPods', 'report', 'lookAgain'] },
-    scalingDown: { entry: ['claim', 'deletePods', 'report', 'lookAgain'] },
-    progressing: { entry: ['claim', 'report', 'lookAgain'] },
-    available: { entry: ['claim', 'report', 'lookAgain'] },
-  },
 });
+
+export const replicaMachine = (id: string, kind: SetKind) =>
+  replicas.createMachine({
+    id,
+    context: ({ input }) => ({ facts: replicaSetFacts(input.view, kind) }),
+    initial: 'deciding',
+    states: {
+      deciding: {
+        always: [
+          { guard: 'gone', target: 'gone' },
+          { guard: 'deleting', target: 'deleting' },
+          { guard: 'failing', target: 'failing' },
+          { guard: 'tooFew', target: 'scalingUp' },
+          { guard: 'tooMany', target: 'scalingDown' },
+          { guard: 'unavailable', target: 'progressing' },
+          { target: 'available' },
+        ],
+      },
+      gone: {},
+      deleting: { entry: 'report' },
+      failing: { entry: ['claim', 'report', 'createPods', 'deletePods'] },
+      scalingUp: { entry: ['claim', 'createPods', 'report', 'lookAgain'] },
+      scalingDown: { entry: ['claim', 'deletePods', 'report', 'lookAgain'] },
+      progressing: { entry: ['claim', 'report', 'lookAgain'] },
+      available: { entry: ['claim', 'report', 'lookAgain'] },
+    },
+  });

@@ -4,7 +4,7 @@ import { labelValueProblems, nameProblems, qualifiedNameProblems } from '../name
 
 /**
  * Single checks of single values, in Kubernetes' words (apimachinery: util/validation). Each appends what it finds to `out`
- * under the field `at` and never throws; values have the types of the schema, since decoding has refused all others.
+ * under the field `at` and never throws; values have the types of the schema, since decoding has refused all others, but any of them may be missing.
  */
 export type Causes = StatusCause[];
 
@@ -28,14 +28,17 @@ export function optionalOneOf(value: string | undefined, allowed: readonly strin
   if (value !== undefined && !allowed.includes(value)) out.push(causes.notSupported(at, value, [...allowed].sort()));
 }
 
-export const dnsLabel = (value: string, at: string, out: Causes): void =>
-  report(nameProblems(value, 'label'), value, at, out);
+export const dnsLabel = (value: string | undefined, at: string, out: Causes): void =>
+  report(nameProblems(value ?? '', 'label'), value ?? '', at, out);
 
-export const dnsSubdomain = (value: string, at: string, out: Causes): void =>
-  report(nameProblems(value, 'subdomain'), value, at, out);
+export const dnsSubdomain = (value: string | undefined, at: string, out: Causes): void =>
+  report(nameProblems(value ?? '', 'subdomain'), value ?? '', at, out);
 
-export const qualifiedName = (value: string, at: string, out: Causes): void =>
-  report(qualifiedNameProblems(value), value, at, out);
+export const pathSegment = (value: string | undefined, at: string, out: Causes): void =>
+  report(nameProblems(value ?? '', 'path-segment'), value ?? '', at, out);
+
+export const qualifiedName = (value: string | undefined, at: string, out: Causes): void =>
+  report(qualifiedNameProblems(value ?? ''), value ?? '', at, out);
 
 export function labels(map: Readonly<Record<string, string>> | undefined, at: string, out: Causes): void {
   for (const [key, value] of Object.entries(map ?? {})) {
@@ -58,7 +61,8 @@ export function port(value: number | undefined, at: string, out: Causes): void {
 }
 
 /** IANA_SVC_NAME (RFC 6335, 5.1). */
-export function portName(name: string, at: string, out: Causes): void {
+export function portName(given: string | undefined, at: string, out: Causes): void {
+  const name = given ?? '';
   const problems: string[] = [];
   if (name.length > 15) problems.push('must be no more than 15 characters');
   if (!/^[-a-z0-9]+$/.test(name))
@@ -97,13 +101,24 @@ export function countOrPercent(value: number | string | undefined, at: string, o
     out.push(causes.invalid(at, value, `must not be greater than ${most}%`));
 }
 
-export function ipAddress(value: string, at: string, out: Causes): void {
+export function ipAddress(given: string | undefined, at: string, out: Causes): void {
+  const value = given ?? '';
   if (!isIP(value))
     out.push(causes.invalid(at, value, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'));
 }
 
+/** An address and a prefix length that fits it. */
+export function cidr(given: string | undefined, at: string, out: Causes): void {
+  const value = given ?? '';
+  const [address = '', bits = ''] = value.split('/');
+  const family = isIP(address);
+  if (!family || !/^\d{1,3}$/.test(bits) || Number(bits) > (family === 4 ? 32 : 128) || value.split('/').length !== 2)
+    out.push(causes.invalid(at, value, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'));
+}
+
 /** Printable ASCII without `=` (relaxed in 1.32). */
-export function environmentName(name: string, at: string, out: Causes): void {
+export function environmentName(given: string | undefined, at: string, out: Causes): void {
+  const name = given ?? '';
   if (!/^[ -<>-~]+$/.test(name))
     out.push(
       causes.invalid(
@@ -115,7 +130,8 @@ export function environmentName(name: string, at: string, out: Causes): void {
 }
 
 /** A key of a ConfigMap or Secret, which becomes a file name. */
-export function dataKey(key: string, at: string, out: Causes): void {
+export function dataKey(given: string | undefined, at: string, out: Causes): void {
+  const key = given ?? '';
   if (key.length > 253) out.push(causes.invalid(at, key, 'must be no more than 253 bytes'));
   if (!/^[-._a-zA-Z0-9]+$/.test(key))
     out.push(
@@ -132,7 +148,8 @@ export function dataKey(key: string, at: string, out: Causes): void {
 }
 
 /** A relative path that stays below its root. */
-export function localPath(path: string, at: string, out: Causes): void {
+export function localPath(given: string | undefined, at: string, out: Causes): void {
+  const path = given ?? '';
   if (path.startsWith('/')) out.push(causes.invalid(at, path, 'must be a relative path'));
   notDotDot(path, at, out);
 }
@@ -141,7 +158,8 @@ export function notDotDot(path: string | undefined, at: string, out: Causes): vo
   if (path?.split('/').includes('..')) out.push(causes.invalid(at, path, "must not contain '..'"));
 }
 
-export function absolutePath(path: string, at: string, out: Causes): void {
+export function absolutePath(given: string | undefined, at: string, out: Causes): void {
+  const path = given ?? '';
   if (!path.startsWith('/')) out.push(causes.invalid(at, path, 'must be an absolute path'));
 }
 

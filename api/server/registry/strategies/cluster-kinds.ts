@@ -1,12 +1,14 @@
 import {
+  type APIService,
   type ClusterRole,
+  type ControllerRevision,
   causes,
-  type EndpointSlice,
   equalJson,
   type KubeObject,
   type Lease,
   type Namespace,
   type Node,
+  type PodTemplate,
   type PriorityClass,
   type Role,
   type RoleBinding,
@@ -14,17 +16,23 @@ import {
 } from '@trimtab/machinery';
 import {
   type Causes,
+  cidr,
   dnsLabel,
+  dnsSubdomain,
   immutable,
-  ipAddress,
+  inRange,
+  labels,
+  nonNegative,
   oneOf,
   optionalOneOf,
-  port,
   positive,
   qualifiedName,
   required,
   unique,
 } from './checks.js';
+import { validateResources } from './container-validation.js';
+import { validatePodTemplate } from './pod-validation.js';
+import { validateToleration } from './scheduling-validation.js';
 import { validateLabelSelector } from './selector-validation.js';
 import type { KindRules } from './typed.js';
 
@@ -59,15 +67,7 @@ export const node: KindRules<Node> = {
       (i) => `spec.taints[${i}]`,
       out,
     );
-    for (const [i, cidr] of (spec?.podCIDRs ?? []).entries())
-      if (!/^[0-9a-fA-F.:]+\/\d{1,3}$/.test(cidr))
-        out.push(
-          causes.invalid(
-            `spec.podCIDRs[${i}]`,
-            cidr,
-            'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
-          ),
-        );
+    for (const [i, range] of (spec?.podCIDRs ?? []).entries()) cidr(range, `spec.podCIDRs[${i}]`, out);
   },
   validateChange(now, old, out) {
     for (const field of ['providerID', 'podCIDRs'] as const)
@@ -185,8 +185,55 @@ export const priorityClass: KindRules<PriorityClass> = {
 };
 
 export const runtimeClass: KindRules<RuntimeClass> = {
-  validate: ({ handler }, out) => dnsLabel(handler ?? '', 'handler', out),
+  validate({ handler, overhead, scheduling }, out) {
+    dnsLabel(handler ?? '', 'handler', out);
+    if (overhead) validateResources({ limits: overhead.podFixed }, 'overhead.podFixed', out);
+    labels(scheduling?.nodeSelector, 'scheduling.nodeSelector', out);
+    for (const [i, toleration] of (scheduling?.tolerations ?? []).entries())
+      validateToleration(toleration, `scheduling.tolerations[${i}]`, out);
+  },
   validateChange: (now, old, out) => void immutable(now.handler, old.handler, equalJson, 'handler', out),
+};
+
+export const controllerRevision: KindRules<ControllerRevision> = {
+  validate({ data, revision }, out) {
+    if (data === undefined || data === null) out.push(causes.required('data', 'data is mandatory'));
+    nonNegative(revision, 'revision', out);
+  },
+  validateChange: (now, old, out) => void immutable(now.data, old.data, equalJson, 'data', out),
+};
+
+export const podTemplate: KindRules<PodTemplate> = {
+  validate: ({ template }, out) => validatePodTemplate(template, ['Always', 'Never', 'OnFailure'], 'template', out),
+};
+
+export const apiService: KindRules<APIService> = {
+  prepareForCreate: (object) => ({ ...object, status: {} }),
+  validate({ metadata, spec }, out) {
+    const name = `${spec?.version ?? ''}.${spec?.group ?? ''}`;
+    if (metadata.name !== name)
+      out.push(causes.invalid('metadata.name', metadata.name, `must be \`spec.version+"."+spec.group\`: "${name}"`));
+    if (spec?.group) dnsSubdomain(spec.group, 'spec.group', out);
+    if (required(spec?.version, 'spec.version', out)) dnsLabel(spec?.version ?? '', 'spec.version', out);
+    inRange(spec?.groupPriorityMinimum ?? 0, 1, 20_000, 'spec.groupPriorityMinimum', out);
+    inRange(spec?.versionPriority ?? 0, 1, 1000, 'spec.versionPriority', out);
+    if (!spec?.service) {
+      if (spec?.caBundle)
+        out.push(
+          causes.invalid('spec.caBundle', `${spec.caBundle.length} bytes`, 'local APIServices may not have a caBundle'),
+        );
+      if (spec?.insecureSkipTLSVerify)
+        out.push(
+          causes.invalid('spec.insecureSkipTLSVerify', true, 'local APIServices may not have insecureSkipTLSVerify'),
+        );
+      return;
+    }
+    required(spec.service.namespace, 'spec.service.namespace', out);
+    required(spec.service.name, 'spec.service.name', out);
+    inRange(spec.service.port, 1, 65535, 'spec.service.port', out);
+    if (spec.insecureSkipTLSVerify && spec.caBundle)
+      out.push(causes.invalid('spec.insecureSkipTLSVerify', true, 'may not be true if caBundle is present'));
+  },
 };
 
 export const lease: KindRules<Lease> = {
@@ -196,31 +243,6 @@ export const lease: KindRules<Lease> = {
       out.push(causes.invalid('spec.leaseTransitions', spec.leaseTransitions, 'must be greater than or equal to 0'));
     if (spec?.holderIdentity === '') out.push(causes.invalid('spec.holderIdentity', '', 'must not be empty'));
   },
-};
-
-export const endpointSlice: KindRules<EndpointSlice> = {
-  validate({ addressType, endpoints, ports }, out) {
-    for (const [i, endpoint] of (endpoints ?? []).entries()) {
-      const at = `endpoints[${i}].addresses`;
-      if (!required(endpoint.addresses, at, out, 'must contain at least 1 address')) continue;
-      if (endpoint.addresses.length > 100) out.push(causes.tooMany(at, endpoint.addresses.length, 100));
-      if (addressType !== 'FQDN')
-        for (const [j, address] of endpoint.addresses.entries()) ipAddress(address, `${at}[${j}]`, out);
-    }
-    if ((endpoints?.length ?? 0) > 1000) out.push(causes.tooMany('endpoints', endpoints?.length ?? 0, 1000));
-    unique(
-      ports?.map((p) => ({ name: p.name || '-' })),
-      ({ name }) => name,
-      (i) => `ports[${i}].name`,
-      out,
-    );
-    for (const [i, p] of (ports ?? []).entries()) {
-      optionalOneOf(p.protocol, ['SCTP', 'TCP', 'UDP'], `ports[${i}].protocol`, out);
-      if (p.port !== undefined) port(p.port, `ports[${i}].port`, out);
-    }
-    oneOf(addressType, ['FQDN', 'IPv4', 'IPv6'], 'addressType', out);
-  },
-  validateChange: (now, old, out) => void immutable(now.addressType, old.addressType, equalJson, 'addressType', out),
 };
 
 interface Reference {

@@ -142,6 +142,14 @@ const limitRanges: DefaultTable = nested('spec.limits[]', {
   defaultRequest: (item) => (item.type === 'Container' ? (item.default ?? item.min) : undefined),
 });
 
+const counted = (request: Fields): Json | undefined => (request.allocationMode === 'ExactCount' ? 1 : undefined);
+const deviceRequests: DefaultTable = {
+  'devices.requests[].exactly.allocationMode': 'ExactCount',
+  'devices.requests[].exactly.count': counted,
+  'devices.requests[].firstAvailable[].allocationMode': 'ExactCount',
+  'devices.requests[].firstAvailable[].count': counted,
+};
+
 const claim: DefaultTable = { 'spec.volumeMode': 'Filesystem', status: {}, 'status.phase': 'Pending' };
 
 export const kindDefaults: Readonly<Record<string, DefaultTable>> = {
@@ -180,6 +188,28 @@ export const kindDefaults: Readonly<Record<string, DefaultTable>> = {
   [`${rbacApi}/rolebindings`]: bindings,
   [`${rbacApi}/clusterrolebindings`]: bindings,
   'scheduling.k8s.io/priorityclasses': { value: orZero(0), preemptionPolicy: 'PreemptLowerPriority' },
+  'storage.k8s.io/csidrivers': nested('spec', {
+    attachRequired: true,
+    podInfoOnMount: false,
+    storageCapacity: false,
+    fsGroupPolicy: 'ReadWriteOnceWithFSType',
+    volumeLifecycleModes: ['Persistent'],
+    requiresRepublish: false,
+    seLinuxMount: false,
+  }),
+  'networking.k8s.io/ingressclasses': { 'spec.parameters.scope': 'Cluster' },
+  'apiregistration.k8s.io/apiservices': { 'spec.service.port': 443 },
+  'flowcontrol.apiserver.k8s.io/flowschemas': { 'spec.matchingPrecedence': orZero(1000) },
+  'flowcontrol.apiserver.k8s.io/prioritylevelconfigurations': {
+    'spec.exempt': (spec) => (spec.type === 'Exempt' ? { nominalConcurrencyShares: 0, lendablePercent: 0 } : undefined),
+    'spec.limited.nominalConcurrencyShares': 30,
+    'spec.limited.lendablePercent': 0,
+    'spec.limited.limitResponse.queuing.queues': orZero(64),
+    'spec.limited.limitResponse.queuing.handSize': orZero(8),
+    'spec.limited.limitResponse.queuing.queueLengthLimit': orZero(50),
+  },
+  'resource.k8s.io/resourceclaims': nested('spec', deviceRequests),
+  'resource.k8s.io/resourceclaimtemplates': nested('spec.spec', deviceRequests),
   'storage.k8s.io/storageclasses': { reclaimPolicy: 'Delete', volumeBindingMode: 'Immediate' },
   'admissionregistration.k8s.io/validatingwebhookconfigurations': webhooks,
   'admissionregistration.k8s.io/mutatingwebhookconfigurations': {

@@ -83,7 +83,7 @@ function validateChange(pod: Pod, before: Pod, out: Causes, subresource: string)
 
 function validateSpecChange(now: PodSpec, old: PodSpec, out: Causes): void {
   if (
-    now.containers.length !== old.containers.length ||
+    (now.containers?.length ?? 0) !== (old.containers?.length ?? 0) ||
     (now.initContainers?.length ?? 0) !== (old.initContainers?.length ?? 0)
   ) {
     out.push(causes.forbidden('spec.containers', 'pod updates may not add or remove containers'));

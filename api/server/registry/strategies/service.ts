@@ -23,7 +23,13 @@ const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 /** Services: what kubectl may leave out is taken over from the old object, addresses and node ports come from `allocator`. */
 export function serviceRules(allocator: ServiceAllocator | undefined): KindRules<Service> {
   return {
-    prepareForCreate: (service) => ({ ...service, status: { loadBalancer: {} } }),
+    prepareForCreate: ({ spec, ...service }) => ({
+      ...service,
+      ...(spec
+        ? { spec: spec.clusterIP && !spec.clusterIPs?.length ? { ...spec, clusterIPs: [spec.clusterIP] } : spec }
+        : {}),
+      status: { loadBalancer: {} },
+    }),
     prepareForUpdate,
     validate,
     validateChange,

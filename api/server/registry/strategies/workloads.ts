@@ -11,6 +11,7 @@ import {
   type PodTemplateSpec,
   type ReplicaSet,
   type ReplicationController,
+  SelectorError,
   type StatefulSet,
   selectorFromObject,
 } from '@trimtab/machinery';
@@ -22,6 +23,16 @@ import type { KindRules } from './typed.js';
 
 const always = ['Always'];
 
+/** A selector that cannot be read selects nothing. */
+function selects(selector: LabelSelector, labels: Readonly<Record<string, string>> | undefined): boolean {
+  try {
+    return matchesLabels(selectorFromObject(selector), labels);
+  } catch (error) {
+    if (error instanceof SelectorError) return false;
+    throw error;
+  }
+}
+
 /** A workload's template must be what its selector selects. */
 function validateSelected(
   selector: LabelSelector | undefined,
@@ -30,7 +41,7 @@ function validateSelected(
 ): void {
   if (!selector || out.some((c) => c.field?.startsWith('spec.selector'))) return;
   const labels = template?.metadata?.labels;
-  if (!matchesLabels(selectorFromObject(selector), labels))
+  if (!selects(selector, labels))
     out.push(
       causes.invalid('spec.template.metadata.labels', labels ?? null, '`selector` does not match template `labels`'),
     );

@@ -1,3 +1,12 @@
+export { type Exploration, type ExploreOptions, explore } from './explore.js';
+export {
+  type FromSchemaOptions,
+  fromSchema,
+  perform,
+  type SchemaArbitraries,
+  type SchemaOperation,
+  type ValueSchema,
+} from './from-schema.js';
 export { ScriptedKubelet } from './kubelet/kubelet.js';
 export {
   crash,
@@ -8,6 +17,7 @@ export {
   type ScriptFor,
   succeed,
 } from './kubelet/script.js';
+export { matchers } from './matchers.js';
 export { type PerturbReport, perturb, replay } from './perturb/perturb.js';
 export {
   EVENT_FAULTS,
@@ -23,6 +33,7 @@ export {
 export type { Divergence } from './perturb/report.js';
 export type { Finding } from './perturb/run.js';
 export { ORACLES, type Oracle, type PerturbOptions, type Scenario, type WorldDescription } from './perturb/scenario.js';
+export { expectStable, type StableOptions } from './stable.js';
 export { type Duration, milliseconds } from './world/duration.js';
 export { type ControllerSource, type Parts, Process } from './world/process.js';
 export { type Cause, Trace, type TraceEntry, traceLine, type WriteEntry } from './world/trace.js';

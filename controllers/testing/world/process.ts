@@ -1,4 +1,4 @@
-import { type Client, Informers } from '@trimtab/client';
+import { type ApiCall, type Client, Informers, isWrite } from '@trimtab/client';
 import { type ControllerDefinition, type ControllerMetrics, runControllers } from '@trimtab/framework';
 import {
   type Clock,
@@ -60,6 +60,8 @@ export class Process {
   reconciles = 0;
   /** Requests sent, over all lives; those about events left out. */
   requests = 0;
+  /** Writes asked for, refused ones included, over all lives; records of events left out. */
+  writes = 0;
   /** Why it was stopped by itself. */
   hotLoop: string | undefined;
   /** Errors of decisions themselves, as `controller key: message`: anything that is not the server's refusal. */
@@ -88,7 +90,7 @@ export class Process {
     const { client, trace, clock: world, logger, controllers, seed, name } = this.#options;
     trace.add({ type: 'step', at: world.now(), actor: name, message: `${name} starts` });
     const link = new Link(client, {
-      requested: (call) => this.#count(callText(call), resourceOf(call) === 'events'),
+      requested: (call) => this.#count(call),
       refused: (call, error) =>
         trace.isKept &&
         trace.add({
@@ -172,12 +174,15 @@ export class Process {
     };
   }
 
-  #count(request: string, aside: boolean): void {
+  #count(call: ApiCall): void {
     const now = this.#options.clock.now();
-    if (!aside) this.requests++;
+    if (resourceOf(call) !== 'events') {
+      this.requests++;
+      if (isWrite(call)) this.writes++;
+    }
     if (this.#burst.at !== now) this.#burst = { at: now, requests: 0 };
     if (++this.#burst.requests <= (this.#options.burst ?? BURST)) return;
-    this.hotLoop = `${this.#burst.requests} requests in one instant, the last ${request}`;
+    this.hotLoop = `${this.#burst.requests} requests in one instant, the last ${callText(call)}`;
     this.crash();
   }
 

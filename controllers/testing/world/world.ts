@@ -80,6 +80,8 @@ export interface World {
   readonly trace: Trace;
   /** The controllers under test. Throws when none were given. */
   readonly process: Process;
+  /** All of them, {@link World.spawn}ed ones included. */
+  readonly processes: readonly Process[];
   /** Throws when there is none. */
   readonly kubelet: ScriptedKubelet;
   /** A client whose writes are that actor's. */
@@ -186,6 +188,7 @@ export async function world(options: WorldOptions = {}): Promise<World> {
     informers,
     trace,
     clientOf,
+    processes,
     spawn,
     async create(type, ...objects) {
       const created = [];

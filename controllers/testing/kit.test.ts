@@ -1,0 +1,193 @@
+import { changeStatus, controller, event, type Observed, requeueAfter, type View } from '@trimtab/framework';
+import { ConfigMaps, Deployments, type KubeObject, type ResourceType, timestamp } from '@trimtab/machinery';
+import fc from 'fast-check';
+import { assign, setup } from 'xstate';
+import { expectStable, explore, fromSchema, matchers, perform, world } from './index.js';
+
+expect.extend(matchers);
+
+interface Gauge extends KubeObject {
+  readonly spec: {
+    readonly size: number;
+    readonly mode?: 'fast' | 'slow';
+    readonly tags?: Readonly<Record<string, string>>;
+  };
+  readonly status?: {
+    readonly size?: number;
+    readonly seen?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
+}
+const Gauges: ResourceType<Gauge> = {
+  group: 'example.com',
+  version: 'v1',
+  kind: 'Gauge',
+  resource: 'gauges',
+  namespaced: true,
+};
+const key = { namespace: 'default', name: 'it' };
+const follows = controller<Gauge>({
+  name: 'follows',
+  for: Gauges,
+  reconcile: ({ object }) =>
+    object
+      ? changeStatus(Gauges, object, (draft) => {
+          draft.status = { size: object.spec.size, conditions: [{ type: 'Ready', status: 'True' }] };
+        })
+      : [],
+});
+const fidgets = controller<Gauge>({
+  name: 'fidgets',
+  for: Gauges,
+  reconcile: ({ object, now }) =>
+    object
+      ? [
+          ...changeStatus(Gauges, object, (draft) => {
+            draft.status = { seen: timestamp(now) };
+          }),
+          requeueAfter(3_600_000),
+        ]
+      : [],
+});
+
+describe('expectStable', () => {
+  test('passes what settles and stays, as a function and as a matcher', async () => {
+    const w = await world({ kinds: [Gauges], controllers: [follows] });
+    await w.create(Gauges, { metadata: key, spec: { size: 2 } });
+    await expectStable(w, { matches: async () => (await w.get(Gauges, key)).status?.size === 2 });
+    await expect(w).toBeStable();
+    await expect(w).toConvergeWithin('1s', async () => (await w.get(Gauges, key)).status?.size === 2);
+    expect(await w.get(Gauges, key)).toHaveCondition('Ready');
+    expect(await w.get(Gauges, key)).toMatchObjectState({ spec: { size: 2 }, status: { size: 2 } });
+    await w.close();
+  });
+
+  test('names who writes at rest, and when it began', async () => {
+    const w = await world({ kinds: [Gauges], controllers: [fidgets] });
+    await w.create(Gauges, { metadata: key, spec: { size: 2 } });
+    await expect(expectStable(w)).rejects.toThrow(
+      /1 writes asked for at rest, within 1:\d\d:\d\d.*\n.*reconcile {2}fidgets default\/it[\s\S]*update gauges default\/it rv \d+ by controllers {2}<- fidgets/,
+    );
+    await w.close();
+  });
+
+  test('refuses what settles otherwise than wanted', async () => {
+    const w = await world({ kinds: [Gauges], controllers: [follows] });
+    await w.create(Gauges, { metadata: key, spec: { size: 2 } });
+    await expect(expectStable(w, { matches: () => false })).rejects.toThrow('settled, but not as it should be');
+    const failing = expect(w.get(Gauges, key)).resolves.toHaveCondition('Ready', 'False');
+    await expect(failing).rejects.toThrow('Gauge default/it and Ready=False; its conditions are Ready=True');
+    await w.close();
+  });
+});
+
+describe('explore', () => {
+  const view = (ready: boolean) => ({ view: { object: { ready } } as unknown as View });
+  const machine = (more: 'fine' | 'trap' | 'island') =>
+    setup({
+      types: { context: {} as { readonly tries: number }, events: {} as Observed, input: {} as object },
+      guards: {
+        ready: ({ event: e }) =>
+          (e as unknown as { readonly view: { readonly object: { ready: boolean } } }).view.object.ready,
+        spent: ({ context }) => context.tries >= 3,
+      },
+      actions: {
+        bump: assign({ tries: ({ context }) => context.tries + 1 }),
+        say: () => event({ metadata: {} }, 'Normal', 'A', 'b'),
+      },
+    }).createMachine({
+      id: 'm',
+      context: { tries: 0 },
+      initial: 'starting',
+      states: {
+        starting: {
+          entry: 'bump',
+          on: { OBSERVED: { guard: 'ready', target: 'running' } },
+          after: { 1000: 'waiting' },
+        },
+        waiting: {
+          always: { guard: 'spent', target: more === 'trap' ? 'stuck' : 'failed' },
+          after: { 5000: 'starting' },
+        },
+        running: { tags: 'Ready', entry: 'say' },
+        failed: { tags: 'Stalled' },
+        ...(more === 'trap' ? { stuck: {} } : {}),
+        ...(more === 'island' ? { island: { tags: 'Ready' } } : {}),
+      },
+    });
+  const inputs = [view(false), view(true)];
+
+  test('reaches every state, also through delays, and finds each able to settle', () => {
+    const { reached, expectLive } = explore(machine('fine'), { inputs });
+    expect(reached).toEqual(['failed', 'running', 'starting', 'waiting']);
+    expectLive();
+  });
+
+  test('tells of states that trap, with the way in, and of those nothing leads to', () => {
+    expect(() => explore(machine('trap'), { inputs }).expectLive()).toThrow(
+      /nothing leads to failed[\s\S]*never settles from stuck: input 0 -> .*xstate.after/,
+    );
+    expect(explore(machine('island'), { inputs }).unreachable).toEqual(['island']);
+  });
+});
+
+describe('fromSchema', () => {
+  const schema = {
+    type: 'object',
+    properties: {
+      spec: {
+        type: 'object',
+        required: ['size'],
+        properties: {
+          size: { type: 'integer', minimum: 1, maximum: 5 },
+          mode: { type: 'string', enum: ['fast', 'slow'] },
+          tags: { type: 'object', additionalProperties: { type: 'string', maxLength: 4 } },
+        },
+      },
+    },
+    required: ['spec'],
+  };
+  const gauges = fromSchema(Gauges, { schema });
+
+  test('gives valid objects of a custom kind, and shrinks', () => {
+    const sizes = new Set<number>();
+    fc.assert(
+      fc.property(gauges.object, ({ spec }) => {
+        sizes.add(spec.size);
+        expect(spec.size).toBeGreaterThanOrEqual(1);
+        expect(spec.size).toBeLessThanOrEqual(5);
+        if (spec.mode) expect(['fast', 'slow']).toContain(spec.mode);
+        for (const tag of Object.values(spec.tags ?? {})) expect(tag.length).toBeLessThanOrEqual(4);
+      }),
+      { seed: 1 },
+    );
+    expect([...sizes].sort()).toEqual([1, 2, 3, 4, 5]);
+    const failed = fc.check(
+      fc.property(gauges.object, ({ spec }) => spec.size < 4),
+      { seed: 1 },
+    );
+    expect(failed.counterexample?.[0].spec).toEqual({ size: 4 });
+  });
+
+  test('the end of any sequence of operations is that of its last object alone', async () => {
+    await fc.assert(
+      fc.asyncProperty(gauges.operations, async (operations) => {
+        const w = await world({ kinds: [Gauges], controllers: [follows] });
+        await perform(w, Gauges, operations);
+        const last = operations.at(-1)!;
+        const object = await w.find(Gauges, key);
+        expect(object?.status?.size).toBe(last.do === 'delete' ? undefined : last.object.spec.size);
+        await w.close();
+      }),
+      { seed: 1, numRuns: 20 },
+    );
+  });
+
+  test('reads Kubernetes’ own kinds from the table', () => {
+    const [deployment] = fc.sample(fromSchema(Deployments).object, { numRuns: 1, seed: 3 });
+    expect(deployment).toMatchObject({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: key });
+    const maps = fc.sample(fromSchema(ConfigMaps).object, { numRuns: 20, seed: 3 });
+    expect(maps.some(({ data }) => Object.keys(data ?? {}).length > 0)).toBe(true);
+    expect(() => fromSchema(Gauges)).toThrow('no schema of Gauge is known');
+  });
+});

@@ -1,0 +1,41 @@
+import { type Duration, elapsed, milliseconds } from './world/duration.js';
+import { traceLine } from './world/trace.js';
+import type { World } from './world/world.js';
+
+export interface StableOptions {
+  /** What must hold once things have settled, and at every change from then on. */
+  readonly matches?: (w: World) => unknown;
+  /** When it must have settled; default 1 h. */
+  readonly within?: Duration;
+  /** How long it must stay so, with nothing written; default 24 h. */
+  readonly rest?: Duration;
+}
+
+/**
+ * Eventually stable reconciliation (Anvil): the world settles, it then is as it should be, and it stays so: for a day no
+ * controller under test asks for a single write. Rejects with the timeline of what it did instead.
+ */
+export async function expectStable(w: World, options: StableOptions = {}): Promise<void> {
+  const { matches = () => true, within = '1h', rest = '24h' } = options;
+  await w.settle({ within });
+  if (!(await matches(w))) throw new Error(`settled, but not as it should be: ${String(matches)}\n${w.timeline()}`);
+  const asked = () => w.processes.reduce((sum, process) => sum + process.writes, 0);
+  const before = asked();
+  const since = w.trace.entries.length;
+  const start = w.clock.now();
+  const end = start + milliseconds(rest);
+  // Step by step at first, so that what goes on is named when it begins, not after a day of it.
+  for (let step = 60_000; w.clock.now() < end; step *= 2) {
+    await w.pass(Math.min(step, end - w.clock.now()));
+    const writes = asked() - before;
+    if (writes > 0)
+      throw new Error(
+        `${writes} writes asked for at rest, within ${elapsed(w.clock.now(), start)} of having settled\n` +
+          w.trace.entries
+            .slice(since, since + 40)
+            .map((entry) => traceLine(entry, w.trace.start))
+            .join('\n'),
+      );
+  }
+  if (!(await matches(w))) throw new Error(`did not stay as it should be: ${String(matches)}\n${w.timeline()}`);
+}

@@ -2,6 +2,7 @@ export { type ApplyContext, serverSideApply } from './apply/apply.js';
 export { decodeFieldSet, encodeFieldSet, type FieldSet, type FieldsV1, pathsOf } from './apply/field-set.js';
 export { lastAppliedAnnotation } from './apply/last-applied.js';
 export { managerFromUserAgent, withManagedFields } from './apply/managers.js';
+export { mergeApplied } from './apply/merge.js';
 export type { WriteContext } from './apply/ownership.js';
 export { ignoreManagedTimes, trackUpdate } from './apply/update.js';
 export * from './cel/index.js';

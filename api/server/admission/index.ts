@@ -27,6 +27,10 @@ import {
   taintNodesByCondition,
 } from './pod-defaulting.js';
 import { podSecurity } from './pod-security.js';
+import { celConditions, conditionProblem } from './policies/match-conditions.js';
+import { policyAdmission } from './policies/plugins.js';
+import { bindingStrategy } from './policies/validate-binding.js';
+import { mutatingPolicyStrategy, validatingPolicyStrategy } from './policies/validate-policy.js';
 import type { Follow } from './quota-ledger.js';
 import { resourceQuota } from './resource-quota.js';
 import { serviceAccountPlugin } from './service-account.js';
@@ -59,8 +63,9 @@ export function builtinAdmission(options: AdmissionOptions): readonly AdmissionP
   const webhooks = webhookAdmission({
     ...options,
     caller: options.webhooks,
-    conditions: async () => (await import('./policies/match-conditions.js')).celConditions(options),
+    conditions: () => celConditions(authorizer),
   });
+  const policies = policyAdmission(options);
   const [on, off] = [true, false];
   const order: readonly (readonly [plugin: AdmissionPlugin, byDefault: boolean])[] = [
     [namespaceLifecycle(reader), on],
@@ -85,7 +90,9 @@ export function builtinAdmission(options: AdmissionOptions): readonly AdmissionP
     [defaultIngressClass(reader), on],
     [denyServiceExternalIPs, off],
     ...extra.map((plugin) => [plugin, on] as const),
+    [policies.mutating, on],
     [webhooks.mutating, on],
+    [policies.validating, on],
     [webhooks.validating, on],
     [resourceQuota(reader, clock, follow), on],
   ];
@@ -98,13 +105,22 @@ type Strategies = Readonly<Record<string, Strategy>>;
 
 /** The rules of the kinds that configure admission, over those of all kinds. */
 export function admissionStrategies(strategies: Strategies): Strategies {
-  const webhooks = webhookConfigurationStrategy(() => undefined);
+  const webhooks = webhookConfigurationStrategy(conditionProblem);
   const own: Strategies = {
-    'admissionregistration.k8s.io/mutatingwebhookconfigurations': webhooks,
-    'admissionregistration.k8s.io/validatingwebhookconfigurations': webhooks,
+    mutatingwebhookconfigurations: webhooks,
+    validatingwebhookconfigurations: webhooks,
+    mutatingadmissionpolicies: mutatingPolicyStrategy,
+    mutatingadmissionpolicybindings: bindingStrategy(false),
+    validatingadmissionpolicies: validatingPolicyStrategy,
+    validatingadmissionpolicybindings: bindingStrategy(true),
   };
   return {
     ...strategies,
-    ...Object.fromEntries(Object.entries(own).map(([name, rules]) => [name, { ...strategies[name], ...rules }])),
+    ...Object.fromEntries(
+      Object.entries(own).map(([plural, rules]) => {
+        const name = `admissionregistration.k8s.io/${plural}`;
+        return [name, { ...strategies[name], ...rules }];
+      }),
+    ),
   };
 }

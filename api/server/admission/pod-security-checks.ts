@@ -344,7 +344,7 @@ export type PodSecurityLevel = 'privileged' | 'baseline' | 'restricted';
 
 const known = new Map<string, readonly PodCheck[]>();
 
-/** The checks of a level in the standards of Kubernetes 1.`minor`; Infinity: the newest. */
+/** The checks of a level in the standards of Kubernetes 1.`minor`. */
 export function checksOf(level: PodSecurityLevel, minor: number): readonly PodCheck[] {
   if (level === 'privileged') return [];
   const key = `${level}/${minor}`;

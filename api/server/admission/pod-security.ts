@@ -89,8 +89,7 @@ const violations = ({ level, version }: Policy, pod: Pick<Pod, 'metadata' | 'spe
   checksOf(level, minorOf(version)).flatMap((check) => check(pod) ?? []);
 
 function minorOf(version: string): number {
-  const minor = Number(/^v1\.(\d+)$/.exec(version)?.[1] ?? Number.POSITIVE_INFINITY);
-  return minor >= newestMinor ? Number.POSITIVE_INFINITY : minor;
+  return Math.min(newestMinor, Number(/^v1\.(\d+)$/.exec(version)?.[1] ?? newestMinor));
 }
 
 /** Checks have not changed since. */

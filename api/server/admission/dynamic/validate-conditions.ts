@@ -10,7 +10,7 @@ export type ExpressionCheck = (expression: string) => string | undefined;
 export function validateConditions(
   conditions: readonly MatchCondition[] | undefined,
   at: string,
-  check: ExpressionCheck | undefined,
+  check: ExpressionCheck,
   out: Causes,
 ): void {
   if ((conditions?.length ?? 0) > most) out.push(causes.tooMany(at, conditions!.length, most));
@@ -19,7 +19,7 @@ export function validateConditions(
     const path = `${at}[${i}]`;
     if (!expression?.trim()) out.push(causes.required(`${path}.expression`));
     else {
-      const problem = check?.(expression.trim());
+      const problem = check(expression.trim());
       if (problem !== undefined) out.push(causes.invalid(`${path}.expression`, expression, problem));
     }
     if (!name) out.push(causes.required(`${path}.name`));

@@ -17,7 +17,7 @@ export interface WebhookAdmissionOptions {
   readonly followAll: FollowAll;
   /** Asked for once, when the first webhook is to be called. */
   readonly caller: () => WebhookCaller | Promise<WebhookCaller>;
-  readonly conditions: () => Promise<ConditionMatcher>;
+  readonly conditions: () => ConditionMatcher;
 }
 
 const group = 'admissionregistration.k8s.io';

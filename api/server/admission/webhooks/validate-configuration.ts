@@ -10,16 +10,15 @@ import { validateRule } from '../dynamic/validate-rules.js';
 import { reviewVersions } from './review.js';
 
 /**
- * The rules of both webhook configurations (kubernetes: admissionregistration/validation). `check` reads match conditions;
- * where it gives undefined at a time, they are taken as they are.
+ * The rules of both webhook configurations (kubernetes: admissionregistration/validation). `check` reads match conditions.
  */
-export function webhookConfigurationStrategy(check: () => ExpressionCheck | undefined): Strategy {
+export function webhookConfigurationStrategy(check: ExpressionCheck): Strategy {
   return strategyFor<KubeObject>({
     validate(object, out) {
       const seen = new Set<string>();
       for (const [i, webhook] of ((object as MutatingWebhookConfiguration).webhooks ?? []).entries()) {
         const at = `webhooks[${i}]`;
-        validateWebhook(webhook, at, check(), out);
+        validateWebhook(webhook, at, check, out);
         if (seen.has(webhook.name)) out.push(causes.duplicate(`${at}.name`, webhook.name));
         seen.add(webhook.name);
       }
@@ -27,7 +26,7 @@ export function webhookConfigurationStrategy(check: () => ExpressionCheck | unde
   });
 }
 
-function validateWebhook(webhook: MutatingWebhook, at: string, check: ExpressionCheck | undefined, out: Causes): void {
+function validateWebhook(webhook: MutatingWebhook, at: string, check: ExpressionCheck, out: Causes): void {
   qualified(webhook.name, `${at}.name`, out);
   for (const [i, rule] of (webhook.rules ?? []).entries()) validateRule(rule, `${at}.rules[${i}]`, true, out);
   optionalOneOf(webhook.failurePolicy, ['Fail', 'Ignore'], `${at}.failurePolicy`, out);

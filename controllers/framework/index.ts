@@ -1,8 +1,24 @@
+export {
+  type Admission,
+  type AdmissionContext,
+  type AdmissionReview,
+  admission,
+  review,
+  type WebhookAddress,
+  webhookConfigurations,
+} from './admission.js';
 export { isApplied } from './applied.js';
 export { type ChangeOptions, change, changeStatus, changeTo } from './change.js';
 export { type ClusteredType, clustersClient, inCluster } from './clusters.js';
 export { type Condition, conditionOf, isTrue, withCondition } from './conditions.js';
 export * from './controller.js';
+export {
+  type CustomKind,
+  type CustomObject,
+  customKind,
+  type KindDeclaration,
+  type PrinterColumn,
+} from './custom-kind.js';
 export { type Decide, type DecisionResult, decideOf } from './decide.js';
 export * from './effects.js';
 export { EventRecorder } from './events.js';
@@ -15,7 +31,15 @@ export { LEASE_TIMES, type LeaseTimes } from './lease.js';
 export { MachineEvaluator, type MachineStep } from './machine.js';
 export type { ControllerMetrics, ReconcileResult } from './metrics.js';
 export { generateName } from './names.js';
+export {
+  type OperatorDefinition,
+  type OperatorOptions,
+  operator,
+  type RunningOperator,
+  runOperator,
+} from './operator.js';
 export { controllerOf, controllerReference, isControlledBy, isDeleting, refersTo } from './owners.js';
+export { clusterRole, permissionRecorder, permissionsOf, refusedBy } from './permissions.js';
 export { type Planned, type PlannedWrite, type PlanOptions, plan, printPlan } from './plan.js';
 export * from './predicates.js';
 export { PrometheusMetrics } from './prometheus.js';
@@ -25,6 +49,8 @@ export { type Rate, RateLimiter } from './rate-limit.js';
 export { type Running, runControllers } from './run-controllers.js';
 export { ControllerRunner } from './runner.js';
 export type { KeyShare, RunnerOptions, RunnerPhase } from './runner-options.js';
+export { type Shape, s, type TypeOf } from './schema.js';
+export { misfits, sample } from './schema-values.js';
 export { ownerOf, Shards, type ShardsOptions } from './shards.js';
 export { type Call, MemoryClient } from './testing/memory-client.js';
 export { runInMemory, type TestRun } from './testing/run.js';

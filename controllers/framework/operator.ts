@@ -1,0 +1,205 @@
+import http from 'node:http';
+import https from 'node:https';
+import { type Client, Informers } from '@trimtab/client';
+import { type Clock, isReason, type KubeObject, type Logger, type Random, type ResourceType } from '@trimtab/machinery';
+import { type Admission, type AdmissionReview, review } from './admission.js';
+import type { ControllerDefinition } from './controller.js';
+import type { Handlers } from './handlers.js';
+import { type Health, healthOf } from './health.js';
+import { LeaderElection } from './leader-election.js';
+import type { LeaseTimes } from './lease.js';
+import { PrometheusMetrics } from './prometheus.js';
+import { type Running, runControllers } from './run-controllers.js';
+import { TraceLog } from './trace.js';
+
+/** What an operator is made of: data, and the handlers for what lies outside the cluster. */
+export interface OperatorDefinition {
+  readonly name: string;
+  readonly controllers: readonly ControllerDefinition[];
+  readonly handlers?: Handlers;
+  readonly admissions?: readonly Admission[];
+  /** CustomResourceDefinitions it brings along. */
+  readonly definitions?: readonly KubeObject[];
+}
+
+export const operator = (definition: OperatorDefinition): OperatorDefinition => definition;
+
+export interface OperatorOptions {
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Installs the definitions before it starts; default true. */
+  readonly install?: boolean;
+  /** Only one of several instances works; default: all who start do. */
+  readonly leaderElection?: {
+    readonly namespace: string;
+    readonly identity: string;
+    readonly times?: Partial<LeaseTimes>;
+  };
+  /** `/healthz`, `/readyz`, `/metrics`, `/traces`, where given; port 0 picks one. */
+  readonly http?: { readonly host?: string; readonly port: number };
+  /** `/mutate` and `/validate`, where given. */
+  readonly webhooks?: { readonly host?: string; readonly port: number; readonly cert: string; readonly key: string };
+  /** Caches to go on with, of a process that reloads its code; default: its own. */
+  readonly informers?: Informers;
+}
+
+export interface RunningOperator {
+  readonly informers: Informers;
+  readonly metrics: PrometheusMetrics;
+  readonly traces: TraceLog;
+  readonly leading: boolean;
+  readonly port: number | undefined;
+  readonly webhookPort: number | undefined;
+  health(): Health;
+  /** Ends what is under way, gives up leadership, and says what had to be left: `controller key`. */
+  stop(): Promise<readonly string[]>;
+}
+
+const CRDS: ResourceType = {
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  kind: 'CustomResourceDefinition',
+  resource: 'customresourcedefinitions',
+  namespaced: false,
+};
+
+/** Runs an operator against whatever cluster the client speaks to. */
+export async function runOperator(definition: OperatorDefinition, options: OperatorOptions): Promise<RunningOperator> {
+  const { client, clock, random, logger, install = true, leaderElection } = options;
+  const { name, controllers, handlers, definitions = [], admissions = [] } = definition;
+  if (install) for (const each of definitions) await installed(client, each, name);
+  const metrics = new PrometheusMetrics();
+  const traces = new TraceLog();
+  const informers = options.informers ?? new Informers({ client, clock, random, logger });
+  let running: Running | undefined;
+  let ending: Promise<readonly string[]> = Promise.resolve([]);
+  const begin = (through: Client) => {
+    const parts = { client: through, informers, clock, random, logger, metrics, tracer: traces.record };
+    running = runControllers(controllers, { ...parts, ...(handlers ? { handlers } : {}) });
+  };
+  const end = () => {
+    const stopped = running?.stop();
+    running = undefined;
+    if (stopped) ending = stopped;
+  };
+  const election =
+    leaderElection &&
+    new LeaderElection({
+      client,
+      lease: { namespace: leaderElection.namespace, name },
+      identity: leaderElection.identity,
+      clock,
+      random,
+      logger,
+      metrics,
+      ...(leaderElection.times ? { times: leaderElection.times } : {}),
+      onElected: () => begin(election!.fenced(client)),
+      onLost: end,
+    });
+  // Caches are warm before anybody is elected.
+  for (const controller of controllers) informers.get(controller.for);
+  informers.start();
+  if (election) election.start();
+  else begin(client);
+  const health = () => healthOf(informers, running?.runners ?? []);
+  const servers: http.Server[] = [];
+  const port =
+    options.http &&
+    (await listen(servers, http.createServer(observability({ health, metrics, traces, informers })), options.http));
+  const webhookPort =
+    options.webhooks &&
+    (await listen(
+      servers,
+      https.createServer(options.webhooks, reviews(admissions)) as unknown as http.Server,
+      options.webhooks,
+    ));
+  return {
+    informers,
+    metrics,
+    traces,
+    get leading() {
+      return election ? election.leading : true;
+    },
+    port,
+    webhookPort,
+    health,
+    async stop() {
+      end();
+      const left = await ending;
+      await election?.stop();
+      if (!options.informers) informers.stop();
+      for (const server of servers) server.close();
+      return left;
+    },
+  };
+}
+
+/** By server-side apply, so that a newer operator changes what an older one has installed. */
+async function installed(client: Client, definition: KubeObject, manager: string): Promise<void> {
+  const key = { name: definition.metadata.name! };
+  await client
+    .patch(CRDS, key, { type: 'apply', body: definition }, { fieldManager: manager, force: true })
+    .catch((error: unknown) => {
+      if (!isReason(error, 'Forbidden')) throw error;
+      throw new Error(`may not install ${key.name}: have an administrator apply it, or run with install: false`, {
+        cause: error,
+      });
+    });
+}
+
+function observability(of: {
+  readonly health: () => Health;
+  readonly metrics: PrometheusMetrics;
+  readonly traces: TraceLog;
+  readonly informers: Informers;
+}): http.RequestListener {
+  return ({ url }, response) => {
+    const say = (ok: boolean, text: string) => response.writeHead(ok ? 200 : 503).end(`${text}\n`);
+    const { ready, alive, reasons } = of.health();
+    if (url === '/healthz' || url === '/livez') say(alive, alive ? 'ok' : reasons.join('\n'));
+    else if (url === '/readyz') say(ready, ready ? 'ok' : reasons.join('\n'));
+    else if (url === '/metrics')
+      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(of.metrics.text(of.informers));
+    else if (url === '/traces')
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(of.traces.all()));
+    else response.writeHead(404).end('there are /healthz, /readyz, /metrics and /traces\n');
+  };
+}
+
+const LARGEST_REVIEW = 8 << 20;
+
+function reviews(admissions: readonly Admission[]): http.RequestListener {
+  return (request, response) => {
+    const phase = request.url === '/mutate' ? 'mutate' : request.url === '/validate' ? 'validate' : undefined;
+    if (!phase || request.method !== 'POST') return void response.writeHead(404).end();
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > LARGEST_REVIEW) request.destroy();
+      else chunks.push(chunk);
+    });
+    request.once('end', () => {
+      try {
+        const answer = review(admissions, phase, JSON.parse(Buffer.concat(chunks).toString()) as AdmissionReview);
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+      } catch (error) {
+        response.writeHead(400).end(String(error));
+      }
+    });
+  };
+}
+
+function listen(
+  servers: http.Server[],
+  server: http.Server,
+  at: { readonly host?: string; readonly port: number },
+): Promise<number> {
+  servers.push(server);
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(at.port, at.host ?? '127.0.0.1', () => resolve((server.address() as { readonly port: number }).port));
+  });
+}

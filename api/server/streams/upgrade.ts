@@ -8,7 +8,8 @@ import type { Peer } from '../http/exchange.js';
 import { admitCaller } from '../http/handle.js';
 import { requestLabels } from '../http/metrics.js';
 import type { Call, HttpParts } from '../http/parts.js';
-import { isTrue, parseRequest } from '../http/request-info.js';
+import { isTrue, parseRequest, type RequestInfo } from '../http/request-info.js';
+import { serveResource } from '../http/resource.js';
 import type { Target } from '../registry/context.js';
 import { newUid } from '../registry/names.js';
 import { getObject } from '../registry/read.js';
@@ -20,6 +21,7 @@ import { chooseSpdyProtocol, spdyEnds } from './spdy-ends.js';
 import { containerOf, type StreamTarget, streamTarget } from './target.js';
 import { acceptWebSocket, requestedProtocols } from './websocket.js';
 import { webSocketEnds } from './websocket-ends.js';
+import { WebSocketExchange } from './websocket-exchange.js';
 import { serveWebSocketPorts } from './websocket-ports.js';
 
 /** An upgrade request on its way: exec, attach or port-forward, over WebSocket or SPDY. */
@@ -44,11 +46,17 @@ export async function handleUpgrade(
   parts.metrics.longRunning(labels, 1);
   const stop = () => socket.destroy();
   parts.closing.addEventListener('abort', stop, { once: true });
+  const readable = isReadable(request, info) ? new WebSocketExchange(request, socket, head, peer) : undefined;
   try {
-    const exchange = { headers: request.headers, peer };
+    const exchange = readable ?? { headers: request.headers, peer };
     const call = await admitCaller(parts, exchange, info, auditId, new Warnings());
     const path = info.resource;
     const kind = path && parts.registry.kinds.find(path.group, path.version, path.resource);
+    if (readable) {
+      await serveResource(parts, call);
+      await readable.finished();
+      return;
+    }
     if (!path || !kind || kind.storage.resource !== '/pods') throw pathNotFound();
     const target: Target = { kind, namespace: path.namespace, name: path.name, subresource: path.subresource };
     const upgrade: Upgrade = { request, socket, head, webSocket: /websocket/i.test(request.headers.upgrade ?? '') };
@@ -65,11 +73,18 @@ export async function handleUpgrade(
   } catch (error) {
     const status = statusOf(error);
     if (!(error instanceof StatusError)) parts.registry.logger.error({ err: error, path: info.path }, 'upgrade failed');
-    refuseUpgrade(socket, status, auditId);
+    if (readable?.answered) socket.destroy();
+    else refuseUpgrade(socket, status, auditId);
   } finally {
     parts.closing.removeEventListener('abort', stop);
     parts.metrics.longRunning(labels, -1);
   }
+}
+
+/** Watches and logs are read over WebSockets as well, for browsers. */
+function isReadable(request: IncomingMessage, info: RequestInfo): boolean {
+  if (request.method !== 'GET' || !/websocket/i.test(request.headers.upgrade ?? '')) return false;
+  return info.verb === 'watch' || (info.resource?.resource === 'pods' && info.resource.subresource === 'log');
 }
 
 function refuseUpgrade(socket: Duplex, status: StatusError, auditId: string): void {

@@ -1,17 +1,11 @@
-import { Informers } from '@trimtab/client';
 import {
   type CustomResourceDefinition,
   CustomResourceDefinitions,
   type JSONSchemaProps,
   type ResourceType,
-  seededRandom,
-  silentLogger,
   type UnknownObject,
-  VirtualClock,
 } from '@trimtab/machinery';
-import { builtinKinds, createBuiltinStrategies, createRegistry, localClientOf } from '@trimtab/server';
-import { memoryEngine, openStore } from '@trimtab/store';
-import { customKindSource, DefinitionController, definitionStrategy } from './index.js';
+import { cluster } from './testing.js';
 import { validateValue } from './validate-value.js';
 
 const Widgets: ResourceType<UnknownObject> = {
@@ -65,32 +59,6 @@ const widget = (spec: object, extra: object = {}): UnknownObject => ({
   spec,
   ...extra,
 });
-
-async function cluster() {
-  const clock = new VirtualClock();
-  const random = seededRandom(1);
-  const logger = silentLogger;
-  const store = await openStore({ engine: memoryEngine(), clock });
-  const strategies = {
-    ...createBuiltinStrategies(),
-    'apiextensions.k8s.io/customresourcedefinitions': definitionStrategy,
-  };
-  const kinds = [builtinKinds({ strategies }), customKindSource(store)];
-  const registry = createRegistry({ store, kinds, clock, random, logger });
-  const client = localClientOf(
-    registry,
-    { authorize: () => ({ allowed: true, reason: '' }) },
-    { name: 'test', groups: [] },
-  );
-  const informers = new Informers({ client, clock, random, logger });
-  new DefinitionController({ client, informers, clock, logger }).start();
-  informers.start();
-  const pass = async (ms = 0) => {
-    for (let i = 0; i < 20; i++) await clock.advance(i === 10 ? ms : 0);
-  };
-  await pass();
-  return { client, pass };
-}
 
 const define = async (d = definition()) => {
   const c = await cluster();
@@ -153,16 +121,17 @@ describe('a custom resource definition', () => {
       'spec.group',
       'metadata.name',
       'spec.scope',
-      'spec.conversion.strategy',
+      'spec.conversion.webhookClientConfig',
+      'spec.conversion.conversionReviewVersions',
       'spec.versions',
-      'spec.versions[0].schema.openAPIV3Schema.properties[a].type',
       'spec.versions[1].name',
+      'spec.versions[0].schema.openAPIV3Schema.properties[a].type',
       'spec.versions[1].schema.openAPIV3Schema',
     ]);
   });
 
   test.each([
-    ['nothing', {}, 'spec.versions[0].schema.openAPIV3Schema.type: Required value: must not be empty at the root'],
+    ['nothing', {}, 'spec.validation.openAPIV3Schema.type: Required value: must not be empty at the root'],
     ['an array', { type: 'array', items: { type: 'string' } }, 'Invalid value: "array": must be object at the root'],
     ['an object', { type: 'object' }, undefined],
     ['anything at all', { 'x-kubernetes-preserve-unknown-fields': true }, undefined],

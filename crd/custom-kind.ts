@@ -1,12 +1,17 @@
 import {
   type CustomResourceDefinition,
   type CustomResourceDefinitionVersion,
+  causes,
   customFieldLabels,
   decodeStructural,
+  type JSONSchemaProps,
   type KubeObject,
+  type StatusCause,
   schemaFor,
 } from '@trimtab/machinery';
 import type { KindStorage, ServedKind, Strategy, Subresource, Verb } from '@trimtab/server';
+import { evaluateRules } from './evaluate-rules.js';
+import { compileRules } from './rules.js';
 import { objectSchema } from './structural-schema.js';
 import { validateValue } from './validate-value.js';
 
@@ -82,14 +87,42 @@ function storageOf(spec: CustomResourceDefinition['spec'], version: CustomResour
 }
 
 function strategyOf({ schema, subresources }: CustomResourceDefinitionVersion): Strategy {
-  const props = schema?.openAPIV3Schema;
-  const validate = (object: KubeObject) => (props === undefined ? [] : validateValue(props, object));
+  const check = validatorOf(schema?.openAPIV3Schema);
   return {
     allowUnconditionalUpdate: false,
     // With a status subresource nobody but it writes the status, from the very beginning.
     ...(subresources?.status ? { prepareForCreate: withoutStatus } : {}),
-    validate,
-    validateUpdate: validate,
+    validate: (object) => check(object),
+    validateUpdate: (object, old) => check(object, old),
+  };
+}
+
+/** Errors after which rules would only repeat what is wrong, or fail. */
+const BLOCKING = new Set(['FieldValueRequired', 'FieldValueTooLong', 'FieldValueTooMany', 'FieldValueTypeInvalid']);
+const UNCHECKED =
+  'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
+
+/** Schema first, then the rules; they are compiled when the first object is judged. */
+function validatorOf(
+  props: JSONSchemaProps | undefined,
+): (object: KubeObject, old?: KubeObject) => readonly StatusCause[] {
+  if (props === undefined) return () => [];
+  const rules = lazily(() => compileRules(props));
+  return (object, old) => {
+    const found = validateValue(props, object, undefined, old);
+    const node = rules();
+    if (node === undefined) return found;
+    if (found.some(({ reason }) => BLOCKING.has(reason ?? '')))
+      return [...found, causes.invalid('<nil>', undefined, UNCHECKED)];
+    return [...found, ...evaluateRules(node, object, old)];
+  };
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
   };
 }
 

@@ -1,6 +1,6 @@
 import { type CustomResourceDefinition, causes, fieldPath, type KubeObject } from '@trimtab/machinery';
 import type { Strategy } from '@trimtab/server';
-import { definitionWarnings, validateDefinition } from './validate-definition.js';
+import { validateDefinition } from './validate-definition.js';
 
 /** Keeps a definition until the objects made from it are gone. */
 export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
@@ -50,7 +50,6 @@ export const definitionStrategy: Strategy = {
     );
     return [...validateDefinition(of(object)), ...immutable, ...missing];
   },
-  warnings: (object) => definitionWarnings(of(object)),
 };
 
 function withStoredVersion(object: KubeObject): KubeObject {

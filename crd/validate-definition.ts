@@ -1,139 +1,133 @@
 import {
   type CustomResourceDefinition,
+  type CustomResourceDefinitionVersion,
   causes,
+  equalJson,
   type FieldPath,
   fieldPath,
-  type JSONSchemaProps,
   type StatusCause,
 } from '@trimtab/machinery';
-import { RE2JS } from 're2js';
+import { validateConversion } from './validate-conversion.js';
+import { type VersionPaths, validateVersion } from './validate-version.js';
 
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const LABEL_1035 = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const LABEL_TEXT =
+  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 
 /** What makes a CustomResourceDefinition unusable, in Kubernetes' words where it has any. */
 export function validateDefinition({ metadata, spec }: CustomResourceDefinition): readonly StatusCause[] {
   const found: StatusCause[] = [];
   const at = fieldPath('spec');
-  const { names } = spec;
-  if (!SUBDOMAIN.test(spec.group ?? '') || !spec.group.includes('.'))
+  if (!spec.group) found.push(causes.required(at.child('group')));
+  else if (!SUBDOMAIN.test(spec.group) || !spec.group.includes('.'))
     found.push(causes.invalid(at.child('group'), spec.group, 'should be a domain with at least one dot'));
-  if (metadata.name !== `${names?.plural}.${spec.group}`)
+  if (metadata.name !== `${spec.names?.plural}.${spec.group}`)
     found.push(
       causes.invalid(fieldPath('metadata', 'name'), metadata.name, 'must be spec.names.plural+"."+spec.group'),
     );
-  if (spec.scope !== 'Namespaced' && spec.scope !== 'Cluster')
+  if (!spec.scope) found.push(causes.required(at.child('scope')));
+  else if (spec.scope !== 'Namespaced' && spec.scope !== 'Cluster')
     found.push(causes.notSupported(at.child('scope'), spec.scope, ['Cluster', 'Namespaced']));
-  for (const field of ['plural', 'kind'] as const)
-    if (!names?.[field]) found.push(causes.required(at.child('names', field)));
-    else if (!LABEL.test(names[field].toLowerCase()))
-      found.push(causes.invalid(at.child('names', field), names[field], 'a DNS-1035 label must start with a letter'));
-  const { strategy = 'None' } = spec.conversion ?? {};
-  if (strategy !== 'None') found.push(causes.notSupported(at.child('conversion', 'strategy'), strategy, ['None']));
-  const versions = spec.versions ?? [];
-  if (versions.length === 0) found.push(causes.required(at.child('versions'), 'must have at least one version'));
-  if (versions.length > 0 && versions.filter(({ storage }) => storage).length !== 1)
+  checkNames(spec, at.child('names'), found);
+  found.push(...validateConversion(spec.conversion, at.child('conversion')));
+  if (spec.preserveUnknownFields)
     found.push(
-      causes.invalid(at.child('versions'), undefined, 'must have exactly one version marked as storage version'),
+      causes.invalid(
+        at.child('preserveUnknownFields'),
+        true,
+        'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead',
+      ),
     );
-  const seen = new Set<string>();
-  versions.forEach((version, index) => {
-    const here = at.child('versions').index(index);
-    if (!LABEL.test(version.name ?? ''))
-      found.push(causes.invalid(here.child('name'), version.name, 'must be a DNS-1123 label'));
-    if (seen.has(version.name)) found.push(causes.duplicate(here.child('name'), version.name));
-    seen.add(version.name);
-    const schema = version.schema?.openAPIV3Schema;
-    if (schema === undefined)
-      found.push(causes.required(here.child('schema', 'openAPIV3Schema'), 'schemas are required'));
-    else {
-      const root = here.child('schema', 'openAPIV3Schema');
-      if (schema.type && schema.type !== 'object')
-        found.push(causes.invalid(root.child('type'), schema.type, 'must be object at the root'));
-      structural(schema, root, found, 'at the root');
-    }
-    for (const column of version.additionalPrinterColumns ?? [])
-      if (!column.jsonPath) found.push(causes.required(here.child('additionalPrinterColumns').child('jsonPath')));
-  });
+  checkVersions(spec.versions ?? [], at, found);
   return found;
 }
 
-const FIELD = 'for specified object fields';
-const COMBINATIONS = ['allOf', 'anyOf', 'oneOf'] as const;
-
-/** The rules of structural schemas (KEP-1002): a type everywhere, no new shape inside logical combinations, no `$ref`. */
-function structural(props: JSONSchemaProps, at: FieldPath, found: StatusCause[], place: string): void {
-  const free = props['x-kubernetes-int-or-string'] || props['x-kubernetes-preserve-unknown-fields'];
-  if (!props.type && !free) found.push(causes.required(at.child('type'), `must not be empty ${place}`));
-  if (props.$ref) found.push(causes.forbidden(at.child('$ref'), '$ref is not supported'));
-  if (props.uniqueItems)
-    found.push(
-      causes.forbidden(
-        at.child('uniqueItems'),
-        'uniqueItems cannot be set to true since the runtime complexity becomes quadratic',
-      ),
-    );
-  if (Array.isArray(props.items))
-    found.push(causes.forbidden(at.child('items'), 'items must be a schema object and not an array'));
-  if (props.properties && props.additionalProperties)
-    found.push(
-      causes.forbidden(at.child('additionalProperties'), 'additionalProperties and properties are mutual exclusive'),
-    );
-  if (props['x-kubernetes-list-type'] === 'map' && !props['x-kubernetes-list-map-keys']?.length)
-    found.push(
-      causes.required(at.child('x-kubernetes-list-map-keys'), 'must not be empty if x-kubernetes-list-type is map'),
-    );
-  if (props.pattern !== undefined && !compiles(props.pattern))
-    found.push(causes.invalid(at.child('pattern'), props.pattern, "must be a valid regular expression, but isn't"));
-  for (const [name, child] of Object.entries(props.properties ?? {}))
-    structural(child, at.child('properties').key(name), found, FIELD);
-  if (isSchema(props.items)) structural(props.items, at.child('items'), found, 'for specified array items');
-  if (isSchema(props.additionalProperties))
-    structural(props.additionalProperties, at.child('additionalProperties'), found, FIELD);
-  for (const key of COMBINATIONS)
-    for (const [index, schema] of (props[key] ?? []).entries())
-      combined(schema, at.child(key).index(index), found, Boolean(props['x-kubernetes-int-or-string']));
-  if (props.not) combined(props.not, at.child('not'), found);
+function checkNames({ names }: CustomResourceDefinition['spec'], at: FieldPath, found: StatusCause[]): void {
+  const check = (field: string, where: FieldPath, value: string | undefined, needed: boolean) => {
+    if (!value) {
+      if (needed) found.push(causes.required(where));
+    } else if (!LABEL_1035.test(field === 'kind' ? value.toLowerCase() : value) || value.length > 63)
+      found.push(
+        causes.invalid(
+          where,
+          value,
+          field === 'kind' ? `may have mixed case, but should otherwise match: ${LABEL_TEXT}` : LABEL_TEXT,
+        ),
+      );
+  };
+  check('plural', at.child('plural'), names?.plural, true);
+  check('singular', at.child('singular'), names?.singular, false);
+  check('kind', at.child('kind'), names?.kind, true);
+  check('kind', at.child('listKind'), names?.listKind, false);
+  if (names?.kind && names.kind === names.listKind)
+    found.push(causes.invalid(at.child('listKind'), names.listKind, 'kind and listKind may not be the same'));
+  names?.shortNames?.forEach((name, index) => {
+    check('shortName', at.child('shortNames').index(index), name, true);
+  });
+  names?.categories?.forEach((name, index) => {
+    check('category', at.child('categories').index(index), name, true);
+  });
 }
 
-/** Inside a combination only constraints may stand: what shapes the object must be outside. Integers or strings may say so. */
-function combined(props: JSONSchemaProps, at: FieldPath, found: StatusCause[], typed = false): void {
-  for (const field of ['description', 'default', 'additionalProperties', 'nullable'] as const)
-    if (props[field] !== undefined) found.push(causes.forbidden(at.child(field), 'must be undefined to be structural'));
-  if (props.type !== undefined && !typed)
-    found.push(causes.forbidden(at.child('type'), 'must be empty to be structural'));
-  for (const [name, child] of Object.entries(props.properties ?? {}))
-    combined(child, at.child('properties').key(name), found);
-  if (isSchema(props.items)) combined(props.items, at.child('items'), found);
+function checkVersions(
+  versions: readonly CustomResourceDefinitionVersion[],
+  at: FieldPath,
+  found: StatusCause[],
+): void {
+  const all = at.child('versions');
+  if (versions.length === 0) found.push(causes.required(all, 'must have at least one version'));
+  if (versions.length > 0 && versions.filter(({ storage }) => storage).length !== 1)
+    found.push(causes.invalid(all, undefined, 'must have exactly one version marked as storage version'));
+  const seen = new Set<string>();
+  versions.forEach(({ name, deprecated, deprecationWarning }, index) => {
+    const here = all.index(index);
+    if (!LABEL.test(name ?? '')) found.push(causes.invalid(here.child('name'), name, 'must be a DNS-1123 label'));
+    if (seen.has(name)) found.push(causes.duplicate(here.child('name'), name));
+    seen.add(name);
+    if (deprecationWarning !== undefined && !deprecated)
+      found.push(
+        causes.invalid(here.child('deprecationWarning'), deprecationWarning, 'can only be set for deprecated versions'),
+      );
+    if (deprecationWarning !== undefined && deprecationWarning.length > 256)
+      found.push(causes.tooLong(here.child('deprecationWarning'), 256));
+  });
+  const judged: VersionPaths[] = [];
+  versions.forEach((version, index) => {
+    const paths = pathsOf(versions, index, at);
+    // What all versions share is judged with the first of them.
+    const again = judged[0] !== undefined && String(judged[0].schema) === String(paths.schema);
+    judged.push(paths);
+    if (!again || index === 0) found.push(...validateVersion(version, paths));
+  });
 }
 
-/** Rules this version accepts without holding objects to them; the author is told at once. */
-export function definitionWarnings({ spec }: CustomResourceDefinition): readonly string[] {
-  return (spec.versions ?? []).flatMap(({ name, schema }) =>
-    schema?.openAPIV3Schema && hasRules(schema.openAPIV3Schema)
-      ? [
-          `spec.versions[name=${name}]: x-kubernetes-validations are stored and published, but not evaluated by this version`,
-        ]
-      : [],
-  );
-}
-
-function hasRules(props: JSONSchemaProps): boolean {
-  const children = [
-    ...Object.values(props.properties ?? {}),
-    ...[props.items, props.additionalProperties].filter(isSchema),
-  ];
-  return (props['x-kubernetes-validations']?.length ?? 0) > 0 || children.some(hasRules);
-}
-
-const isSchema = (value: unknown): value is JSONSchemaProps =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function compiles(pattern: string): boolean {
-  try {
-    RE2JS.compile(pattern);
-    return true;
-  } catch {
-    return false;
-  }
+function pathsOf(versions: readonly CustomResourceDefinitionVersion[], index: number, at: FieldPath): VersionPaths {
+  const here = at.child('versions').index(index);
+  const shared = (part: (version: CustomResourceDefinitionVersion) => unknown): boolean =>
+    versions.every((version) => part(version) !== undefined && equalJson(part(version), part(versions[0]!)));
+  const place = (common: boolean, top: string, own: string) => (common ? at.child(top) : here.child(own));
+  return {
+    schema: place(
+      shared((v) => v.schema),
+      'validation',
+      'schema',
+    ).child('openAPIV3Schema'),
+    columns: place(
+      shared((v) => v.additionalPrinterColumns),
+      'additionalPrinterColumns',
+      'additionalPrinterColumns',
+    ),
+    subresources: place(
+      shared((v) => v.subresources),
+      'subresources',
+      'subresources',
+    ),
+    selectable: place(
+      shared((v) => v.selectableFields),
+      'selectableFields',
+      'selectableFields',
+    ),
+  };
 }

@@ -43,6 +43,8 @@ export type Structs = (name: string) => ObjectType | 'dyn' | undefined;
 /** Types, prices and makes runnable, in one walk over the tree. Collects what is wrong instead of stopping at it. */
 export class Compiler implements MacroHost {
   readonly problems: Problem[] = [];
+  /** The variables of the environment that the expression reads. */
+  readonly used = new Set<string>();
   readonly #variables: Readonly<Record<string, CelType>>;
   readonly #structs: Structs;
   #slots = 0;
@@ -97,6 +99,7 @@ export class Compiler implements MacroHost {
       }
     if (Object.hasOwn(this.#variables, name)) {
       const type = this.#variables[name]!;
+      this.used.add(name);
       return {
         type,
         cost: 1,
@@ -113,6 +116,8 @@ export class Compiler implements MacroHost {
   #select(node: CelNode & { kind: 'select' }, scope: Scope | undefined): Checked {
     const name = typeName(node);
     if (name !== undefined && TYPE_NAMES.has(name)) return typeValue(name);
+    // A variable's name may have dots: `authorizer.requestResource`.
+    if (name !== undefined && Object.hasOwn(this.#variables, name)) return this.#ident(name, node.pos, undefined);
     const operand = this.compile(node.operand, scope);
     if (operand === BROKEN) return BROKEN;
     const access = selectOf(operand, node.field, node.optional);

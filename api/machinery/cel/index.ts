@@ -6,6 +6,6 @@ export { escapeField, unescapeField } from './escape.js';
 export { fromJson as celFromJson, toJson as celToJson } from './json.js';
 export { AuthorizerValue, type CelAccess, type CelAuthorizer, resourceCheck } from './library/authorizer.js';
 export * from './program.js';
-export { schemaType } from './schema-type.js';
+export { leastBytes, MAX_REQUEST_BYTES, schemaType } from './schema-type.js';
 export { type CelType, formatType, maxSize, type ObjectType } from './types.js';
 export { CelError, CelList, CelMap, CelOptional, CelUint, type CelValue } from './values.js';

@@ -45,6 +45,8 @@ export type CelResult =
 export interface CelProgram {
   readonly source: string;
   readonly type: CelType;
+  /** The variables it reads. */
+  readonly variables: ReadonlySet<string>;
   /** Worst-case cost; Infinity where nothing bounds it. */
   readonly estimatedCost: number;
   /**
@@ -97,7 +99,13 @@ export function compileCel(
         error: wanted.length === 1 ? `must evaluate to ${wanted[0]}` : `must evaluate to one of [${wanted.join(' ')}]`,
         wrongType: true,
       };
-    return { source, type, estimatedCost: cost, evaluate: (bindings, budget) => evaluate(run, bindings, budget) };
+    return {
+      source,
+      type,
+      variables: compiler.used,
+      estimatedCost: cost,
+      evaluate: (bindings, budget) => evaluate(run, bindings, budget),
+    };
   } catch (error) {
     if (error instanceof CelSyntaxError) return failed(source, [error]);
     throw error;

@@ -3,6 +3,7 @@ import type { Client } from '@trimtab/client';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
 import type { Store } from '@trimtab/store';
 import { admissionStrategies, builtinAdmission } from '../admission/index.js';
+import { keepPolicyStatus } from '../admission/policies/policy-status.js';
 import type { Follow } from '../admission/quota-ledger.js';
 import { keepQuotaStatus } from '../admission/quota-status.js';
 import type { FollowAll } from '../admission/webhooks/plugins.js';
@@ -209,6 +210,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
       stops.push(
         keepAggregatedRoles({ index: rbac, follow: roles, client, clock, logger }),
         keepQuotaStatus({ reader, follow, client, clock, logger }),
+        keepPolicyStatus({ reader, follow, client, logger }),
       );
     },
     close: () => {

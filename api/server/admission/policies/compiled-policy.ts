@@ -10,7 +10,13 @@ import { variablesOf } from './environment.js';
 import { compile, compileConditions, type Expression, type NamedExpression } from './expressions.js';
 import type { AnyPolicy } from './policy-index.js';
 
-/** A policy's expressions, compiled. `objectType`: what is known of `object`, for type checking; anything otherwise. */
+/** What is known of the objects a policy sees, for type checking; nothing otherwise. */
+export interface KnownTypes {
+  readonly object?: CelType;
+  readonly params?: CelType;
+}
+
+/** A policy's expressions, compiled. */
 
 export interface CompiledPolicy {
   readonly conditions: readonly NamedExpression[];
@@ -41,8 +47,9 @@ export interface CompiledMutatingPolicy extends CompiledPolicy {
 
 const anything: CelType = { kind: 'dyn' };
 
-export function compilePolicy({ spec }: AnyPolicy, objectType: CelType = anything): CompiledPolicy {
-  const options = { params: spec?.paramKind !== undefined, objectType };
+export function compilePolicy({ spec }: AnyPolicy, types: KnownTypes = {}): CompiledPolicy {
+  const { object: objectType = anything, params = anything } = types;
+  const options = { objectType, ...(spec?.paramKind ? { params } : {}) };
   const conditions = compileConditions(spec?.matchConditions, variablesOf(options));
   const known = new Map<string, CelType>();
   const variables: NamedExpression[] = [];
@@ -56,8 +63,8 @@ export function compilePolicy({ spec }: AnyPolicy, objectType: CelType = anythin
   return { conditions, variables, scope: scope() };
 }
 
-export function compileValidating(policy: ValidatingAdmissionPolicy, objectType?: CelType): CompiledValidatingPolicy {
-  const base = compilePolicy(policy, objectType);
+export function compileValidating(policy: ValidatingAdmissionPolicy, types?: KnownTypes): CompiledValidatingPolicy {
+  const base = compilePolicy(policy, types);
   const { authorizer: _, 'authorizer.requestResource': __, ...unauthorized } = base.scope;
   return {
     ...base,

@@ -66,7 +66,8 @@ const namespaceType = object('kubernetes.Namespace', {
 });
 
 export interface EnvironmentOptions {
-  readonly params?: boolean;
+  /** What `params` are known to be; there are none where it is absent. */
+  readonly params?: CelType;
   readonly namespaceObject?: boolean;
   /** Message types have no authorizer to ask. */
   readonly authorizer?: boolean;
@@ -77,14 +78,14 @@ export interface EnvironmentOptions {
 }
 
 export function variablesOf(options: EnvironmentOptions): Record<string, CelType> {
-  const { params = false, namespaceObject = false, authorizer = true, objectType = dyn, variables } = options;
+  const { params, namespaceObject = false, authorizer = true, objectType = dyn, variables } = options;
   const composed = variables && { fields: new Map([...variables].map(([json, type]) => [json, { json, type }])) };
   return {
     object: objectType,
     oldObject: objectType,
     request: requestType,
     ...(namespaceObject ? { namespaceObject: namespaceType } : {}),
-    ...(params ? { params: dyn } : {}),
+    ...(params ? { params } : {}),
     ...(authorizer
       ? {
           authorizer: { kind: 'opaque', name: 'kubernetes.authorization.Authorizer' },

@@ -1,4 +1,4 @@
-import { type StatusError, silentLogger } from '@trimtab/machinery';
+import { type KubeObject, type StatusError, silentLogger } from '@trimtab/machinery';
 import {
   type cluster,
   container,
@@ -461,4 +461,57 @@ describe('a mutating policy', () => {
     ])
       expect(wrong).toContain(part);
   });
+});
+
+test('the status of a policy tells what its expressions get wrong for the kinds it names, and for which generation', async () => {
+  const c = await setUp();
+  c.security.keepWritten(c.root, silentLogger);
+  await c.make(policies, 'typed', {
+    spec: {
+      matchConstraints: rules('deployments', 'apps'),
+      variables: [{ name: 'replicas', expression: 'object.spec.replicas' }],
+      validations: [
+        { expression: 'object.spec.foo < 5' },
+        { expression: 'variables.replicas == "text"' },
+        { expression: 'variables.replicas > 1', messageExpression: "'is ' + object.metadata.nam" },
+        {
+          expression:
+            "object.spec.template.spec.containers.all(c, c.image.startsWith('x')) && has(object.metadata.labels.app)",
+        },
+      ],
+    },
+  });
+  const read = () =>
+    c.root.get(policies, { name: 'typed' }) as Promise<KubeObject & { status?: { observedGeneration?: number } }>;
+  const settled = async (generation: number) => {
+    while ((await read()).status?.observedGeneration !== generation) await c.clock.advance(10);
+  };
+  await settled(1);
+  const { status } = await read();
+  expect(status).toEqual({
+    observedGeneration: 1,
+    typeChecking: {
+      expressionWarnings: [
+        {
+          fieldRef: 'spec.validations[0].expression',
+          warning: expect.stringMatching(/^apps\/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'foo'/),
+        },
+        {
+          fieldRef: 'spec.validations[1].expression',
+          warning: expect.stringContaining("found no matching overload for '_==_' applied to '(int, string)'"),
+        },
+        {
+          fieldRef: 'spec.validations[2].messageExpression',
+          warning: expect.stringContaining("undefined field 'nam'"),
+        },
+      ],
+    },
+  });
+  await c.root.patch(
+    policies,
+    { name: 'typed' },
+    { type: 'merge', body: { spec: { validations: [{ expression: 'true' }] } } },
+  );
+  await settled(2);
+  expect((await read()).status).toEqual({ observedGeneration: 2, typeChecking: {} });
 });

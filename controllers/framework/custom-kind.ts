@@ -33,7 +33,7 @@ export interface PrinterColumn {
 }
 
 /** One declaration, four things: a type, a resource to address, a definition to install, a validator and a generator. */
-export interface CustomKind<S, T> extends ResourceType<CustomObject<S, T>> {
+export type CustomKind<S, T> = ResourceType<CustomObject<S, T>> & {
   readonly definition: CustomResourceDefinition;
   /** What is wrong with an object, before any server says so. */
   validate(object: KubeObject): readonly string[];
@@ -41,7 +41,10 @@ export interface CustomKind<S, T> extends ResourceType<CustomObject<S, T>> {
   sample(random: Random, name: string, namespace?: string): CustomObject<S, T>;
   /** Gives an object its kind. */
   of(metadata: KubeObject['metadata'], spec: S): CustomObject<S, T>;
-}
+};
+
+/** The type of a kind's objects: `type Website = ObjectOf<typeof Websites>`. */
+export type ObjectOf<K> = K extends CustomKind<infer S, infer T> ? CustomObject<S, T> : never;
 
 export function customKind<S, T = never>(declaration: KindDeclaration<S, T>): CustomKind<S, T> {
   const { group, version, kind, namespaced = true, spec, status } = declaration;

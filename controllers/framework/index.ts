@@ -17,6 +17,7 @@ export {
   type CustomObject,
   customKind,
   type KindDeclaration,
+  type ObjectOf,
   type PrinterColumn,
 } from './custom-kind.js';
 export { type Decide, type DecisionResult, decideOf } from './decide.js';

@@ -288,6 +288,45 @@ describe('documents', () => {
     expect(wrong.headers.location).toBe(serverRelativeURL);
   });
 
+  test('lists say by a hash in which version they are stored; the root lists the paths', async () => {
+    const hash = async (path: string, name: string) => {
+      const { resources } = (await api.request('GET', path)).json() as unknown as {
+        resources: { name: string; storageVersionHash?: string }[];
+      };
+      return resources.find((r) => r.name === name)?.storageVersionHash;
+    };
+    // As any cluster of the original gives them.
+    expect(await hash('/api/v1', 'pods')).toBe('xPOwRZ+Yhw8=');
+    expect(await hash('/apis/apps/v1', 'deployments')).toBe('8aSe+NMegvE=');
+    expect(await hash('/apis/events.k8s.io/v1', 'events')).toBe(await hash('/api/v1', 'events'));
+    expect(await hash('/apis/authorization.k8s.io/v1', 'subjectaccessreviews')).toBeUndefined();
+    expect(await hash('/api/v1', 'pods/status')).toBeUndefined();
+    const { paths } = (await api.request('GET', '/')).json() as unknown as { paths: string[] };
+    for (const path of ['/api', '/api/v1', '/apis', '/apis/apps/v1', '/livez/ping', '/openapi/v3', '/version'])
+      expect(paths).toContain(path);
+  });
+
+  test('health in words, one check alone, and without one', async () => {
+    const get = async (path: string) => {
+      const answer = await api.request('GET', path);
+      return [answer.status, answer.text()];
+    };
+    expect(await get('/readyz?verbose')).toEqual([
+      200,
+      expect.stringMatching(/^\[\+\]ping ok\n.*readyz check passed\n$/s),
+    ]);
+    expect(await get('/livez/ping')).toEqual([200, 'ok']);
+    expect((await get('/livez/nothing'))[0]).toBe(404);
+    expect((await get('/readyz?verbose&exclude=store&exclude=moon'))[1]).toMatch(
+      /\[\+\]store excluded: ok\n.*warn: some health checks cannot be excluded: no matches for "moon"\n/s,
+    );
+    await api.close();
+    api = await testServer({ notReady: () => ['controllers'] });
+    expect(await get('/readyz')).toEqual([500, expect.stringContaining('[-]controllers failed')]);
+    expect(await get('/readyz?exclude=controllers')).toEqual([200, 'ok']);
+    expect(await get('/livez')).toEqual([200, 'ok']);
+  });
+
   test('metrics count requests', async () => {
     await api.request('GET', maps);
     const text = (await api.request('GET', '/metrics')).text();

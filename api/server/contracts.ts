@@ -1,5 +1,6 @@
 import type { DeleteOptions, WriteOptions } from '@trimtab/client';
 import type { KubeObject, ResourceType, StatusCause } from '@trimtab/machinery';
+import type { Operation } from '@trimtab/store';
 import type { KindTable } from './registry/kind-table.js';
 import type { ServedKind } from './registry/served-kind.js';
 
@@ -20,7 +21,11 @@ export interface UserInfo {
 export interface Credentials {
   readonly bearerToken?: string;
   /** The verified client certificate's subject, where one was presented and chains to the client CA. */
-  readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[]; readonly uid?: string };
+  readonly certificate?: {
+    readonly commonName: string;
+    readonly organizations: readonly string[];
+    readonly uid?: string;
+  };
   /** The verified certificate's subject where it chains to the authority of authenticating proxies. */
   readonly proxyCertificate?: { readonly commonName: string };
   readonly header: (name: string) => string | undefined;
@@ -90,6 +95,8 @@ export interface AdmissionRequest {
   /** What the request said besides its object: options of a write or a deletion. */
   readonly options: WriteOptions | DeleteOptions;
   readonly reinvocation: Reinvocation;
+  /** Operations on other objects that are committed with the write or not at all; where they conflict, all is done anew. */
+  readonly together: Operation[];
   /** Adds to the request's audit event. */
   annotate(key: string, value: string): void;
 }

@@ -50,6 +50,8 @@ export interface AdmissionOptions {
   readonly extra?: readonly AdmissionPlugin[];
   /** Names of plugins to leave out. */
   readonly disabled?: readonly string[];
+  /** Whether other servers write to the same store. */
+  readonly sharedStore?: boolean;
   /** Names of plugins to run that are off by default. */
   readonly enabled?: readonly string[];
 }
@@ -59,7 +61,7 @@ export interface AdmissionOptions {
  * AllOrderedPlugins). Every one of them mutates before any of them validates; ResourceQuota, which charges, comes last.
  */
 export function builtinAdmission(options: AdmissionOptions): readonly AdmissionPlugin[] {
-  const { reader, clock, random, follow, authorizer, extra = [], disabled = [], enabled = [] } = options;
+  const { reader, clock, random, authorizer, extra = [], disabled = [], enabled = [] } = options;
   const webhooks = webhookAdmission({
     ...options,
     caller: options.webhooks,
@@ -94,7 +96,7 @@ export function builtinAdmission(options: AdmissionOptions): readonly AdmissionP
     [webhooks.mutating, on],
     [policies.validating, on],
     [webhooks.validating, on],
-    [resourceQuota(reader, clock, follow), on],
+    [resourceQuota(options), on],
   ];
   return order
     .filter(([{ name }, byDefault]) => (byDefault ? !disabled.includes(name) : enabled.includes(name)))

@@ -11,6 +11,7 @@ import {
   type ResourceRequirements,
   subQuantities,
 } from '@trimtab/machinery';
+import type { Operation } from '@trimtab/store';
 import type { ObjectChange } from '../authorization/store-feed.js';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../contracts.js';
 import { refuse } from './attributes.js';
@@ -26,12 +27,23 @@ interface Charge {
   readonly at: number;
 }
 
+export interface ResourceQuotaOptions {
+  readonly reader: ObjectReader;
+  readonly clock: Clock;
+  readonly follow: Follow;
+  /**
+   * Other servers write to the same store. What is admitted is then charged in the quota's status by the very commit that
+   * stores it, so that of two servers only one can take the last place; the other looks again.
+   */
+  readonly sharedStore?: boolean;
+}
+
 /**
  * Refuses what would go beyond a ResourceQuota of the namespace. Usage is what the stored objects use, plus what was admitted
  * a moment ago and is not stored yet, so two creations at once cannot both take the last place. Runs last: what it admits
  * is meant to be stored. Dry runs are checked and not charged.
  */
-export function resourceQuota(reader: ObjectReader, clock: Clock, follow: Follow): AdmissionPlugin {
+export function resourceQuota({ reader, clock, follow, sharedStore = false }: ResourceQuotaOptions): AdmissionPlugin {
   const charges = new Map<string, readonly Charge[]>();
   const followed = new Set<string>();
   const ledger = new QuotaLedger(reader, follow);
@@ -51,7 +63,11 @@ export function resourceQuota(reader: ObjectReader, clock: Clock, follow: Follow
       );
       const relevant = quotas.filter(({ spec }) => inScope(spec, resource, object));
       for (const quota of relevant) check(attributes, quota, added);
-      if (dryRun || operation !== 'CREATE' || relevant.length === 0) return;
+      if (dryRun || relevant.length === 0) return;
+      if (sharedStore) {
+        attributes.request?.together.push(...relevant.flatMap((quota) => charge(quota, ledger.used(quota), added)));
+        return;
+      }
       if (!followed.has(resource)) follow(resource, landed);
       followed.add(resource);
       charges.set(namespace, [...alive(namespace), { uid: object.metadata.uid ?? '', usage: added, at: clock.now() }]);
@@ -130,6 +146,20 @@ function requireStated(attributes: AdmissionAttributes, quota: ResourceQuota): v
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, containers]) => `${name} for: ${containers.join(',')}`);
   throw refuse(attributes, `failed quota: ${quota.metadata.name}: must specify ${parts.join('; ')}`);
+}
+
+/** The quota with what it is about to be used in its status; nothing where it does not bound what is asked for. */
+function charge(quota: ResourceQuota, used: Usage, added: Usage): readonly Operation[] {
+  const hard = quota.spec?.hard ?? {};
+  if (![...added].some(([name, amount]) => hard[name] !== undefined && amount.nano > 0n)) return [];
+  const { namespace = '', name = '', resourceVersion } = quota.metadata;
+  const sum = Object.keys(hard).map((each) => {
+    const amount = addQuantities(used.get(each) ?? quantityOf(0), added.get(each) ?? quantityOf(0));
+    return [each, formatQuantity(amount)] as const;
+  });
+  const object = { ...quota, status: { ...quota.status, hard, used: Object.fromEntries(sum) } } as ResourceQuota;
+  const key = { resource: '/resourcequotas', namespace, name };
+  return [{ type: 'put', key, object, expect: Number(resourceVersion) }];
 }
 
 function difference(now: Usage, before: Usage | undefined): Map<string, ParsedQuantity> {

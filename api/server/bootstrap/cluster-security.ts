@@ -1,12 +1,13 @@
 import type { KeyObject } from 'node:crypto';
 import type { Client } from '@trimtab/client';
-import type { Clock, Logger, Random } from '@trimtab/machinery';
+import { type Clock, type Logger, type Random, silentLogger } from '@trimtab/machinery';
 import type { Store } from '@trimtab/store';
 import { admissionStrategies, builtinAdmission } from '../admission/index.js';
 import { keepPolicyStatus } from '../admission/policies/policy-status.js';
 import type { Follow } from '../admission/quota-ledger.js';
 import { keepQuotaStatus } from '../admission/quota-status.js';
 import type { FollowAll } from '../admission/webhooks/plugins.js';
+import { Aggregator } from '../aggregation/aggregator.js';
 import { createAuthenticator, type DecidingAuthenticator } from '../authentication/authenticate.js';
 import { bootstrapTokens } from '../authentication/bootstrap-tokens.js';
 import { mastersGroup, nodesGroup } from '../authentication/groups.js';
@@ -28,6 +29,7 @@ import { rbacGroup } from '../authorization/rbac-types.js';
 import { accessReviewHandlers } from '../authorization/reviews.js';
 import { keepAggregatedRoles } from '../authorization/role-aggregation.js';
 import { followChanges, followStore, type ObjectChange, storeReader } from '../authorization/store-feed.js';
+import type { KeyPair } from '../certificates/certificate.js';
 import { signingRequestAdmission, signingRequestStrategy, signingRequests } from '../certificates/request-kind.js';
 import type {
   AdmissionPlugin,
@@ -48,6 +50,7 @@ export interface ClusterSecurityOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly random: Random;
+  readonly logger?: Logger;
   /** Of {@link ensurePki}. */
   readonly serviceAccountKey: { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
   readonly serviceCIDR: string;
@@ -65,9 +68,13 @@ export interface ClusterSecurityOptions {
   readonly policies?: readonly AbacPolicy[];
   /** Seats of API priority and fairness; default 600. */
   readonly seats?: number;
+  /** With which the server speaks for its callers to aggregated servers; absent: there are none. */
+  readonly frontProxy?: () => KeyPair;
   /** Further admission plugins, run before ResourceQuota. */
   readonly admission?: readonly AdmissionPlugin[];
   readonly disabledAdmission?: readonly string[];
+  /** Whether other API servers write to the same store; quotas are then kept by the store's own transactions. */
+  readonly sharedStore?: boolean;
   /** Admission plugins to run that are off by default. */
   readonly enabledAdmission?: readonly string[];
   /** How webhooks are called; over HTTPS, a service's at its ready endpoints, unless said otherwise. */
@@ -88,6 +95,7 @@ export interface ClusterSecurity {
   readonly strategies: Readonly<Record<string, Strategy>>;
   readonly tokens: TokenIssuer;
   readonly flow: FlowControl;
+  readonly aggregator: Aggregator | undefined;
   readonly services: ServiceAllocator;
   /**
    * Begins to write down what is computed here anyway, for others to read: the rules of aggregated ClusterRoles and the usage
@@ -141,6 +149,10 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
     return webhooks;
   };
 
+  const aggregator =
+    options.frontProxy &&
+    new Aggregator({ reader, follow, clock, logger: options.logger ?? silentLogger, client: options.frontProxy });
+  if (aggregator) stops.push(() => aggregator.close());
   const issuer = options.issuer ?? 'https://kubernetes.default.svc.cluster.local';
   const audiences = [issuer, 'https://kubernetes.default.svc'];
   const tokens = createTokenIssuer({ issuer, audiences, key: options.serviceAccountKey, clock, random });
@@ -184,6 +196,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
       ],
       disabled: options.disabledAdmission,
       enabled: options.enabledAdmission,
+      sharedStore: options.sharedStore,
     }),
     handlers: {
       ...accessReviewHandlers(authorizer),
@@ -204,6 +217,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
     },
     tokens,
     flow,
+    aggregator,
     services,
     keepWritten(client, logger) {
       const roles = (apply: (change: ObjectChange) => void) => follow(`${rbacGroup}/clusterroles`, apply);

@@ -1,5 +1,6 @@
 import type { DeleteOptions, WriteOptions } from '@trimtab/client';
 import type { KubeObject } from '@trimtab/machinery';
+import type { Operation } from '@trimtab/store';
 import type { AdmissionAttributes, AdmissionRequest, Reinvocation } from '../contracts.js';
 import type { Registry, RequestContext, Target } from './context.js';
 
@@ -41,7 +42,7 @@ function requestOf(
   { options = noOptions }: AdmissionInput,
   reinvocation: Reinvocation,
 ): AdmissionRequest {
-  return { kind, kinds, options, reinvocation, annotate: (key, value) => context.annotate?.(key, value) };
+  return { kind, kinds, options, reinvocation, together: [], annotate: (key, value) => context.annotate?.(key, value) };
 }
 
 /**
@@ -82,19 +83,23 @@ async function mutateOnce(
   return object;
 }
 
-/** Runs every validating plugin in turn; the first that refuses decides. */
+/**
+ * Runs every validating plugin in turn; the first that refuses decides. Gives the operations that plugins want committed
+ * together with the write.
+ */
 export async function validate(
   registry: Registry,
   context: RequestContext,
   target: Target,
   input: AdmissionInput,
-): Promise<void> {
+): Promise<readonly Operation[]> {
   const request = requestOf(registry, context, target, input, once);
   const shown = attributes(context, target, input, input.object, request);
   for (const plugin of registry.admission) {
     const verdict = plugin.validate?.(shown);
     if (verdict instanceof Promise) await verdict;
   }
+  return request.together;
 }
 
 /** Both at once, for what is answered and not stored; gives the object to answer to. */

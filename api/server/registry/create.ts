@@ -1,6 +1,6 @@
 import type { WriteOptions } from '@trimtab/client';
 import { alreadyExists, badRequest, invalid, type KubeObject, methodNotAllowed, StatusError } from '@trimtab/machinery';
-import { ConflictError } from '@trimtab/store';
+import { ConflictError, type StoreKey } from '@trimtab/store';
 import type { Reservation } from '../contracts.js';
 import { mutate, validate } from './admit.js';
 import { type Registry, type RequestContext, resourceName, storeKey, type Target, withMetadata } from './context.js';
@@ -38,6 +38,12 @@ export async function createObject(
     try {
       return await createNamed(registry, context, kind, namespace, placed, name, options);
     } catch (error) {
+      if (error instanceof ConflictError) {
+        // What admission wanted to write with it has changed meanwhile; it has to look again, at what is there now.
+        await registry.store.latest();
+        attempt--;
+        continue;
+      }
       if (!(error instanceof StatusError) || error.reason !== 'AlreadyExists' || !base) throw error;
       if (attempt < generateAttempts) continue;
       throw new StatusError({
@@ -84,20 +90,27 @@ async function createNamed(
         subresource: '',
       });
     if (registry.store.pending(key)) throw alreadyExists(resourceName(kind), name);
-    await validate(registry, context, target, { operation: 'CREATE', object, dryRun, options });
+    const together = await validate(registry, context, target, { operation: 'CREATE', object, dryRun, options });
     if (dryRun) return object;
+    await kind.storage.prepare?.([object], 'storage');
     const commit = await registry.store.commit([
       { type: 'put', key, object: kind.storage.toStorage(object), expect: 0 },
+      ...together,
     ]);
     stored = true;
-    return kind.storage.fromStorage(commit.entries[0]!.object);
+    const written = commit.entries[0]!.object;
+    await kind.storage.prepare?.([written], 'served');
+    return kind.storage.fromStorage(written);
   } catch (error) {
-    if (error instanceof ConflictError) throw alreadyExists(resourceName(kind), name);
+    if (error instanceof ConflictError && sameKey(error.key, key)) throw alreadyExists(resourceName(kind), name);
     throw error;
   } finally {
     reservation?.finish(stored);
   }
 }
+
+const sameKey = (a: StoreKey, b: StoreKey): boolean =>
+  a.resource === b.resource && a.namespace === b.namespace && a.name === b.name;
 
 /** The object in the path's namespace; a different one in the body is an error. */
 export function placeInNamespace(kind: ServedKind, namespace: string, object: KubeObject): KubeObject {

@@ -51,13 +51,16 @@ export async function updateObject(
       context.authorize?.('create');
       return { object: await createObject(registry, context, kind, namespace, wanted, options), created: true };
     }
+    await kind.storage.prepare?.([entry.object], 'served');
     const old = kind.storage.fromStorage(entry.object);
     try {
       const object = await updateOnce(registry, context, target, old, await compute(old), entry.revision, options);
       return { object, created: false };
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      if (error.key.name !== name || error.key.resource !== key.resource) throw conflict(resourceName(kind), name);
+      if (error.key.name === name && error.key.resource === key.resource) continue;
+      if (options.together) throw conflict(resourceName(kind), name);
+      await registry.store.latest();
     }
   }
 }
@@ -116,20 +119,30 @@ async function updateOnce(
         now: registry.clock.now(),
         subresource,
       });
-    await validate(registry, context, target, { operation: 'UPDATE', object, oldObject: old, dryRun, options });
+    const admitted = await validate(registry, context, target, {
+      operation: 'UPDATE',
+      object,
+      oldObject: old,
+      dryRun,
+      options,
+    });
     if (dryRun) return object;
-    const together = options.together?.(old) ?? [];
+    const together = [...(options.together?.(old) ?? []), ...admitted];
     const key = storeKey(kind, namespace, name);
     if (ignoreManagedTimes(old, object) === old && together.length === 0) {
       await untilDurable(registry.store, key, revision);
       return old;
     }
+    await kind.storage.prepare?.([object], 'storage');
     const write: Operation = isReleased(kind, object)
       ? { type: 'delete', key, expect: revision }
       : { type: 'put', key, object: kind.storage.toStorage(object), expect: revision };
     const commit = await registry.store.commit([write, ...together]);
     stored = true;
-    return write.type === 'delete' ? object : kind.storage.fromStorage(commit.entries[0]!.object);
+    if (write.type === 'delete') return object;
+    const written = commit.entries[0]!.object;
+    await kind.storage.prepare?.([written], 'served');
+    return kind.storage.fromStorage(written);
   } finally {
     reservation?.finish(stored);
   }

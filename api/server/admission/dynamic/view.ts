@@ -73,9 +73,10 @@ export function equivalentsOf({ request, subresource }: FullAttributes): readonl
  */
 export async function convert(object: KubeObject, from: ServedKind, to: ServedKind): Promise<KubeObject> {
   if (from === to) return object;
-  const stored: KubeObject | Promise<KubeObject> = from.storage.toStorage(object);
-  const converted: KubeObject | Promise<KubeObject> = to.storage.fromStorage(await stored);
-  return converted;
+  await from.storage.prepare?.([object], 'storage');
+  const stored = from.storage.toStorage(object);
+  await to.storage.prepare?.([stored], 'served');
+  return to.storage.fromStorage(stored);
 }
 
 /** The request's options as an object of `meta.k8s.io/v1`; streams have none. */

@@ -1,7 +1,12 @@
 import { checkHistory } from './check.js';
 import type { History, RecordedWatch, WatchNotice } from './history.js';
 
-type Draft = { -readonly [K in keyof History]: History[K][number][] };
+interface Draft extends History {
+  readonly persisted: History['persisted'][number][];
+  readonly transactions: History['transactions'][number][];
+  readonly reads: History['reads'][number][];
+  readonly watches: History['watches'][number][];
+}
 
 /** A flawless history: two keys written at 1 to 5, read in between, watched from 0 and from 2. */
 function flawless(): Draft {

@@ -107,8 +107,15 @@ class EmbeddedEngine implements Engine {
     const notes = newest?.frames.filter(({ kind }) => kind === KIND.compacted).map(({ number }) => number) ?? [];
     const compacted = Math.max(0, ...segments.map((segment) => segment.compacted), ...notes);
     const end = newest?.frames.at(-1);
-    this.#durable = Math.max(compacted, (last?.from ?? 1) - 1, last?.through ?? 0, end?.revision ?? 0);
-    this.#next = this.#durable + 1 + (last === undefined || end?.kind === KIND.closed ? 0 : LEAP);
+    this.#durable = Math.max(compacted, end?.revision ?? 0);
+    // A segment nothing was acknowledged in says nothing of what is durable.
+    for (const { name } of end === undefined ? segments.slice(0, -1).reverse() : []) {
+      const { frames } = await readSegment(this.disk, name, false);
+      this.#durable = Math.max(this.#durable, frames.at(-1)?.revision ?? 0);
+      if (frames.length > 0) break;
+    }
+    const given = Math.max(this.#durable, last?.from ?? 0, last?.through ?? 0);
+    this.#next = given + 1 + (last === undefined || end?.kind === KIND.closed ? 0 : LEAP);
     this.#noted = compacted;
     return { revision: this.#durable, compacted, batches: this.#read(segments, compacted) };
   }

@@ -144,6 +144,27 @@ describe('whatever is acknowledged outlives', () => {
   });
 });
 
+describe('reproducers', () => {
+  test('a process that dies with a new and empty segment leaves no revision to be read that never was', async () => {
+    let disk = new SimulatedDisk();
+    const first = await hear(engineOn(disk, SMALL));
+    for (let i = 0; i < 3; i++) await first.engine.transact(put('a', 'x'.repeat(900)));
+    disk = disk.killProcess();
+    const second = await hear(engineOn(disk, SMALL));
+    let killed: SimulatedDisk | undefined;
+    let created = '';
+    disk.failpoint = (operation, name) => {
+      if (operation === 'create') created = name;
+      if (operation === 'syncNames' && created !== '') killed ??= disk.copy();
+    };
+    void second.engine.transact(put('a', 'y'.repeat(1900)));
+    await settled(disk);
+    const third = await hear(engineOn(killed!, SMALL));
+    expect(third.opened.revision).toBe(3);
+    expect(third.engine.next).toBeGreaterThan(second.engine.next!);
+  });
+});
+
 describe('a disk that', () => {
   test('is full refuses writes in words, goes on reading, and writes again by itself when there is room', async () => {
     const disk = new SimulatedDisk();

@@ -25,6 +25,8 @@ export interface CreateEffect {
   readonly type: 'create';
   readonly resource: ResourceType;
   readonly object: KubeObject;
+  /** One that is there already is left as it is, and that is well. */
+  readonly ifMissing?: boolean;
   readonly announce?: Announcement;
 }
 
@@ -145,7 +147,8 @@ export const create = <T extends KubeObject>(
   resource: ResourceType<T>,
   object: T,
   announce?: Announcement,
-): CreateEffect => ({ type: 'create', resource, object, ...(announce ? { announce } : {}) });
+  options: Pick<CreateEffect, 'ifMissing'> = {},
+): CreateEffect => ({ type: 'create', resource, object, ...options, ...(announce ? { announce } : {}) });
 
 export const apply = <T extends KubeObject>(resource: ResourceType<T>, object: T): ApplyEffect => ({
   type: 'apply',

@@ -223,7 +223,7 @@ export class Executor {
     }
   }
 
-  async #create(run: Run, { resource, object }: CreateEffect): Promise<Written | undefined> {
+  async #create(run: Run, { resource, object, ifMissing }: CreateEffect): Promise<Written | undefined> {
     const { generateName: base, namespace } = object.metadata;
     for (let attempt = 1; ; attempt++) {
       const name = object.metadata.name ?? generateName(base ?? '', this.#options.random);
@@ -235,7 +235,7 @@ export class Executor {
         );
         return { namespace, name, resourceVersion: metadata.resourceVersion };
       } catch (error) {
-        if (isNamespaceTerminating(error)) return undefined;
+        if (isNamespaceTerminating(error) || (ifMissing && isReason(error, 'AlreadyExists'))) return undefined;
         if (isReason(error, 'AlreadyExists') && object.metadata.name === undefined && attempt < NAME_ATTEMPTS) continue;
         if (!isAmbiguous(error)) throw error;
         const key = { namespace, name };

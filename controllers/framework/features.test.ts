@@ -592,7 +592,7 @@ test('row 28: a stop says what was still under way, and that begins nothing more
   const t = await runInMemory([definition], { handlers });
   await t.client.create(Sites, site(1));
   await t.pass();
-  const stopped = t.running.stop();
+  const stopped = t.running.drain();
   await t.pass(30_000);
   expect(await stopped).toEqual(['c ns/s']);
   release();

@@ -39,6 +39,7 @@ export {
   type RunningOperator,
   runOperator,
 } from './operator.js';
+export { owned, setCondition } from './owned.js';
 export { controllerOf, controllerReference, isControlledBy, isDeleting, refersTo } from './owners.js';
 export { clusterRole, permissionRecorder, permissionsOf, refusedBy } from './permissions.js';
 export { type Planned, type PlannedWrite, type PlanOptions, plan, printPlan } from './plan.js';

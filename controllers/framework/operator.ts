@@ -80,7 +80,7 @@ export async function runOperator(definition: OperatorDefinition, options: Opera
     running = runControllers(controllers, { ...parts, ...(handlers ? { handlers } : {}) });
   };
   const end = () => {
-    const stopped = running?.stop();
+    const stopped = running?.drain();
     running = undefined;
     if (stopped) ending = stopped;
   };

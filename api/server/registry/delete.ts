@@ -37,12 +37,14 @@ export async function deleteObject(
   for (;;) {
     const entry = registry.store.pending(key);
     if (!entry) throw notFound(resourceName(kind), name);
+    await kind.storage.prepare?.([entry.object], 'served');
     const old = kind.storage.fromStorage(entry.object);
     checkPreconditions(kind, old, options);
     await admit(registry, context, target, { operation: 'DELETE', object: undefined, oldObject: old, dryRun, options });
     const marked = markForDeletion(kind, old, options, registry.clock.now());
     if (dryRun) return { object: marked ?? old, gone: marked === undefined };
     if (marked === old) return { object: old, gone: false };
+    if (marked) await kind.storage.prepare?.([marked], 'storage');
     try {
       const commit = await registry.store.commit([
         marked
@@ -50,6 +52,7 @@ export async function deleteObject(
           : { type: 'delete', key, expect: entry.revision },
       ]);
       const after = commit.entries[0]?.object ?? entry.object;
+      await kind.storage.prepare?.([after], 'served');
       return { object: kind.storage.fromStorage(after), gone: marked === undefined };
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;

@@ -24,6 +24,7 @@ export async function getObject(registry: Registry, target: Target, options: Get
   if (wanted) await waitForRevision(registry.store, registry.clock, wanted);
   const entry = registry.store.snapshot().get(storeKey(target.kind, target.namespace, target.name));
   if (!entry) throw notFound(resourceName(target.kind), target.name);
+  await target.kind.storage.prepare?.([entry.object], 'served');
   return target.kind.storage.fromStorage(entry.object);
 }
 
@@ -47,7 +48,8 @@ export async function listObjects(
   const items: KubeObject[] = [];
   let last: Place | undefined;
   let more = false;
-  for (const entry of selectedEntries(registry, kind, namespace, selection, snapshot, after)) {
+  const entries = selectedEntries(registry, kind, namespace, selection, snapshot, after);
+  for (const entry of await convertible(kind, entries, selection.everything ? limit : undefined)) {
     const object = kind.storage.fromStorage(entry.object);
     if (!selection.everything && !selection.matches(object)) continue;
     if (limit !== undefined && items.length === limit) {
@@ -64,6 +66,26 @@ export async function listObjects(
     continue: encodeContinue({ revision: snapshot.revision, after: last }),
     ...(selection.everything ? { remainingItemCount: remaining(snapshot, scope, last) } : {}),
   };
+}
+
+/** The entries, converted together where that takes a webhook; `limit` is how many of them will be shown. */
+export async function convertible(
+  { storage }: ServedKind,
+  entries: Iterable<Entry>,
+  limit?: number,
+): Promise<Iterable<Entry>> {
+  if (!storage.prepare) return entries;
+  const all: Entry[] = [];
+  for (const entry of entries) {
+    all.push(entry);
+    // One more than is shown says that there is more.
+    if (limit !== undefined && all.length > limit) break;
+  }
+  await storage.prepare(
+    all.map(({ object }) => object),
+    'served',
+  );
+  return all;
 }
 
 /** The entries worth asking the selection about, in key order: found by index where there is one, else the whole scope. */

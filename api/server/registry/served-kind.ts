@@ -52,6 +52,11 @@ export interface KindStorage {
   readonly resource: string;
   readonly apiVersion: string;
   readonly kind: string;
+  /**
+   * Present where conversion asks a webhook: makes {@link fromStorage} (`served`) or {@link toStorage} (`storage`) ready for
+   * these objects, in one call. Must have resolved before they are used; rejects with the StatusError to answer with.
+   */
+  prepare?(objects: readonly KubeObject[], to: 'served' | 'storage'): Promise<void>;
   /** From the storage version to the served version. */
   fromStorage(object: KubeObject): KubeObject;
   /** From the served version to the storage version. */

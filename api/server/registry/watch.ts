@@ -3,7 +3,7 @@ import { expired, internalError, type KubeObject, StatusError } from '@trimtab/m
 import { CompactedError, type Snapshot, type StoreEvent } from '@trimtab/store';
 import { filter, type Observable, type Subscription } from 'rxjs';
 import { type Registry, withMetadata } from './context.js';
-import { scopeOf, selectedEntries } from './read.js';
+import { convertible, scopeOf, selectedEntries } from './read.js';
 import { parseResourceVersion, tooOld, validateListOptions, waitForRevision } from './revisions.js';
 import { type Selection, selectionOf } from './selection.js';
 import type { ServedKind } from './served-kind.js';
@@ -58,6 +58,7 @@ class WatchSession {
   readonly #timers: (() => void)[] = [];
   #subscription: Subscription | undefined;
   #stopped = false;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(
     readonly registry: Registry,
@@ -97,7 +98,7 @@ class WatchSession {
 
   async #sendInitial(snapshot: Snapshot): Promise<void> {
     const { registry, kind, namespace, selection } = this;
-    for (const entry of selectedEntries(registry, kind, namespace, selection, snapshot)) {
+    for (const entry of await convertible(kind, selectedEntries(registry, kind, namespace, selection, snapshot))) {
       const object = this.kind.storage.fromStorage(entry.object);
       if (!this.selection.matches(object)) continue;
       this.sink.next({ type: 'ADDED', object });
@@ -109,9 +110,9 @@ class WatchSession {
 
   #follow(from: number): void {
     this.#subscription = this.#events(from).subscribe({
-      next: (event) => this.#deliver(event),
-      error: (error: unknown) => this.#finish(asStatus(error)),
-      complete: () => this.#finish(),
+      next: (event) => this.#converted(event),
+      error: (error: unknown) => this.#inTurn(() => this.#finish(asStatus(error))),
+      complete: () => this.#inTurn(() => this.#finish()),
     });
     if (this.#stopped) this.#subscription.unsubscribe();
   }
@@ -123,6 +124,25 @@ class WatchSession {
     if (!found) return registry.store.watch(scope, from);
     const events = found.index.watch(found.value, from);
     return scope.namespace === undefined ? events : events.pipe(filter((e) => e.key.namespace === scope.namespace));
+  }
+
+  /** Events of kinds that a webhook converts wait for it, and for those before them. */
+  #converted(event: StoreEvent): void {
+    const { storage } = this.kind;
+    if (!storage.prepare) {
+      this.#deliver(event);
+      return;
+    }
+    const objects = event.previous ? [event.previous, event.object] : [event.object];
+    this.#inTurn(async () => {
+      if (!this.#stopped) await storage.prepare?.(objects, 'served');
+      this.#deliver(event);
+    });
+  }
+
+  #inTurn(step: () => Promise<void> | void): void {
+    if (!this.kind.storage.prepare) void step();
+    else this.#last = this.#last.then(step).catch((error: unknown) => this.#finish(asStatus(error)));
   }
 
   #deliver(event: StoreEvent): void {
@@ -140,7 +160,10 @@ class WatchSession {
     if (!this.options.allowWatchBookmarks) return;
     const { clock, random, store } = this.registry;
     const send = () => {
-      if (!this.#stopped) this.sink.next(bookmark(this.kind, store.revision));
+      const { revision } = store;
+      this.#inTurn(() => {
+        if (!this.#stopped) this.sink.next(bookmark(this.kind, revision));
+      });
     };
     const repeat = () => {
       send();

@@ -1,14 +1,8 @@
-import {
-  type CertificateSigningRequest,
-  causes,
-  equalJson,
-  type FlowSchema,
-  type PriorityLevelConfiguration,
-} from '@trimtab/machinery';
-import { type Causes, dnsLabel, immutable, inRange, nonNegative, oneOf, optionalOneOf, required } from './checks.js';
+import { causes, type FlowSchema, type PriorityLevelConfiguration } from '@trimtab/machinery';
+import { type Causes, dnsLabel, inRange, nonNegative, oneOf, optionalOneOf, required } from './checks.js';
 import type { KindRules } from './typed.js';
 
-/** API priority and fairness, and certificate requests (kubernetes: pkg/apis/flowcontrol, pkg/apis/certificates). */
+/** API priority and fairness (kubernetes: pkg/apis/flowcontrol/validation). */
 
 const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'proxy', 'update', 'watch'];
 const nonResourceVerbs = ['connect', 'delete', 'get', 'head', 'options', 'patch', 'post', 'put', 'trace'];
@@ -148,96 +142,5 @@ export const priorityLevel: KindRules<PriorityLevelConfiguration> = {
       for (const [field, value] of Object.entries(queuing))
         if (typeof value === 'number' && value <= 0)
           out.push(causes.invalid(`${at}.limitResponse.queuing.${field}`, value, 'must be positive'));
-  },
-};
-
-const usages = [
-  'any',
-  'cert sign',
-  'client auth',
-  'code signing',
-  'content commitment',
-  'crl sign',
-  'data encipherment',
-  'decipher only',
-  'digital signature',
-  'email protection',
-  'encipher only',
-  'ipsec end system',
-  'ipsec tunnel',
-  'ipsec user',
-  'key agreement',
-  'key encipherment',
-  'microsoft sgc',
-  'netscape sgc',
-  'ocsp signing',
-  's/mime',
-  'server auth',
-  'signing',
-  'timestamping',
-];
-
-const pemRequest = /-----BEGIN (NEW )?CERTIFICATE REQUEST-----[\s\S]+-----END (NEW )?CERTIFICATE REQUEST-----/;
-
-export const certificateSigningRequest: KindRules<CertificateSigningRequest> = {
-  prepareForCreate: (object) => ({ ...object, status: {} }),
-  /** Who asks and for what never changes once asked. */
-  prepareForUpdate: (object, old) => ({ ...object, spec: old.spec }),
-  validate({ spec }, out) {
-    const text = Buffer.from(spec?.request ?? '', 'base64').toString('latin1');
-    if (!pemRequest.test(text))
-      out.push(causes.invalid('spec.request', spec?.request ?? null, 'PEM block type must be CERTIFICATE REQUEST'));
-    if (required(spec?.usages, 'spec.usages', out))
-      for (const [i, usage] of (spec?.usages ?? []).entries()) optionalOneOf(usage, usages, `spec.usages[${i}]`, out);
-    for (const [i, usage] of (spec?.usages ?? []).entries())
-      if (spec?.usages?.indexOf(usage) !== i) out.push(causes.duplicate(`spec.usages[${i}]`, usage));
-    const signer = spec?.signerName ?? '';
-    if (required(signer, 'spec.signerName', out)) {
-      const [domain = '', path = ''] = signer.split('/');
-      if (
-        !/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(domain) ||
-        !path ||
-        signer.split('/').length > 2
-      )
-        out.push(
-          causes.invalid(
-            'spec.signerName',
-            signer,
-            'must be a fully qualified domain and path of the form "example.com/signer-name"',
-          ),
-        );
-      if (signer === 'kubernetes.io/legacy-unknown')
-        out.push(
-          causes.invalid('spec.signerName', signer, 'the legacy signerName is not allowed via this API version'),
-        );
-    }
-    if (spec?.expirationSeconds !== undefined && spec.expirationSeconds < 600)
-      out.push(
-        causes.invalid(
-          'spec.expirationSeconds',
-          spec.expirationSeconds,
-          'may not specify a duration less than 600 seconds (10 minutes)',
-        ),
-      );
-  },
-  validateChange(now, old, out) {
-    for (const condition of old.status?.conditions ?? []) {
-      if (condition.type !== 'Approved' && condition.type !== 'Denied' && condition.type !== 'Failed') continue;
-      if (!now.status?.conditions?.some((c) => c.type === condition.type))
-        out.push(
-          causes.forbidden('status.conditions', `updates may not remove a condition of type "${condition.type}"`),
-        );
-    }
-    const decided = (now.status?.conditions ?? []).filter((c) => c.type === 'Approved' || c.type === 'Denied');
-    if (new Set(decided.map((c) => c.type)).size > 1)
-      out.push(
-        causes.invalid(
-          'status.conditions',
-          decided.at(-1)?.type,
-          'Approved and Denied conditions are mutually exclusive',
-        ),
-      );
-    if (old.status?.certificate)
-      immutable(now.status?.certificate, old.status.certificate, equalJson, 'status.certificate', out);
   },
 };

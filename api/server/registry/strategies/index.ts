@@ -61,7 +61,6 @@ export function createBuiltinStrategies(options: StrategyOptions = {}): Readonly
   add('/podtemplates', cluster.podTemplate);
   add('apps/controllerrevisions', cluster.controllerRevision);
   add('apiregistration.k8s.io/apiservices', cluster.apiService);
-  add('certificates.k8s.io/certificatesigningrequests', flow.certificateSigningRequest);
   add('flowcontrol.apiserver.k8s.io/flowschemas', flow.flowSchema);
   add('flowcontrol.apiserver.k8s.io/prioritylevelconfigurations', flow.priorityLevel);
   add('networking.k8s.io/ingressclasses', network.ingressClass);

@@ -9,7 +9,8 @@ import {
   type StatusCause,
   schemaFor,
 } from '@trimtab/machinery';
-import type { KindStorage, ServedKind, Strategy, Subresource, Verb } from '@trimtab/server';
+import type { ServedKind, Strategy, Subresource, Verb, WebhookCaller } from '@trimtab/server';
+import { storageOf } from './custom-storage.js';
 import { evaluateRules } from './evaluate-rules.js';
 import { compileRules } from './rules.js';
 import { objectSchema } from './structural-schema.js';
@@ -18,11 +19,18 @@ import { validateValue } from './validate-value.js';
 const VERBS: readonly Verb[] = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
 
 /** The kinds an established definition serves, one a served version. */
-export function customKinds(definition: CustomResourceDefinition): readonly ServedKind[] {
-  return definition.spec.versions.filter(({ served }) => served).map((version) => customKind(definition, version));
+export function customKinds(definition: CustomResourceDefinition, webhooks?: WebhookCaller): readonly ServedKind[] {
+  return definition.spec.versions
+    .filter(({ served }) => served)
+    .map((version) => customKind(definition, version, webhooks));
 }
 
-function customKind({ spec }: CustomResourceDefinition, version: CustomResourceDefinitionVersion): ServedKind {
+function customKind(
+  definition: CustomResourceDefinition,
+  version: CustomResourceDefinitionVersion,
+  webhooks: WebhookCaller | undefined,
+): ServedKind {
+  const { spec } = definition;
   const { group, names } = spec;
   const props = version.schema?.openAPIV3Schema;
   const schema = objectSchema(props);
@@ -39,7 +47,7 @@ function customKind({ spec }: CustomResourceDefinition, version: CustomResourceD
     verbs: VERBS,
     schema,
     decode: (value, { defaults = true } = {}) => decodeStructural<KubeObject>(schema, value, { defaults }),
-    storage: storageOf(spec, version),
+    storage: storageOf(definition, version, schema, webhooks),
     strategy: strategyOf(version),
     subresources: {
       ...(status ? { status: subresource('status', served, schema) } : {}),
@@ -69,22 +77,6 @@ const paths = (scale: { specReplicasPath: string; statusReplicasPath: string; la
   statusReplicas: scale.statusReplicasPath.replace(/^\./, ''),
   ...(scale.labelSelectorPath ? { selector: scale.labelSelectorPath.replace(/^\./, '') } : {}),
 });
-
-/** Without a conversion webhook versions differ in their name alone. */
-function storageOf(spec: CustomResourceDefinition['spec'], version: CustomResourceDefinitionVersion): KindStorage {
-  const storage = spec.versions.find((v) => v.storage)!.name;
-  const inVersion = (name: string) => (object: KubeObject) => {
-    const apiVersion = `${spec.group}/${name}`;
-    return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
-  };
-  return {
-    resource: `${spec.group}/${spec.names.plural}`,
-    apiVersion: `${spec.group}/${storage}`,
-    kind: spec.names.kind,
-    fromStorage: inVersion(version.name),
-    toStorage: inVersion(storage),
-  };
-}
 
 function strategyOf({ schema, subresources }: CustomResourceDefinitionVersion): Strategy {
   const check = validatorOf(schema?.openAPIV3Schema);

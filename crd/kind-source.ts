@@ -1,5 +1,5 @@
 import type { CustomResourceDefinition } from '@trimtab/machinery';
-import type { KindSource, ServedKind } from '@trimtab/server';
+import type { KindSource, ServedKind, WebhookCaller } from '@trimtab/server';
 import type { Store } from '@trimtab/store';
 import { Subject } from 'rxjs';
 import { customKinds } from './custom-kind.js';
@@ -13,14 +13,14 @@ export interface CustomKindSource extends KindSource {
 
 /**
  * Serves what established definitions define, current with every acknowledged write: the very change that establishes a
- * definition makes its kinds discoverable.
+ * definition makes its kinds discoverable. Conversion webhooks are asked through `webhooks`.
  */
-export function customKindSource(store: Pick<Store, 'snapshot' | 'watch'>): CustomKindSource {
+export function customKindSource(store: Pick<Store, 'snapshot' | 'watch'>, webhooks?: WebhookCaller): CustomKindSource {
   const byName = new Map<string, readonly ServedKind[]>();
   const changes = new Subject<void>();
   const take = (definition: CustomResourceDefinition): void => {
     const name = definition.metadata.name!;
-    if (isEstablished(definition)) byName.set(name, customKinds(definition));
+    if (isEstablished(definition)) byName.set(name, customKinds(definition, webhooks));
     else byName.delete(name);
   };
   const start = store.snapshot();

@@ -1,11 +1,17 @@
 import { Informers } from '@trimtab/client';
 import { seededRandom, silentLogger, VirtualClock } from '@trimtab/machinery';
-import { builtinKinds, createBuiltinStrategies, createRegistry, localClientOf } from '@trimtab/server';
+import {
+  builtinKinds,
+  createBuiltinStrategies,
+  createRegistry,
+  localClientOf,
+  type WebhookCaller,
+} from '@trimtab/server';
 import { memoryEngine, openStore } from '@trimtab/store';
 import { customKindSource, DefinitionController, definitionStrategy } from './index.js';
 
 /** The API server's own code in memory, with custom kinds: what tests of this package stand on. */
-export async function cluster() {
+export async function cluster(webhooks?: WebhookCaller) {
   const clock = new VirtualClock();
   const random = seededRandom(1);
   const logger = silentLogger;
@@ -14,7 +20,7 @@ export async function cluster() {
     ...createBuiltinStrategies(),
     'apiextensions.k8s.io/customresourcedefinitions': definitionStrategy,
   };
-  const kinds = [builtinKinds({ strategies }), customKindSource(store)];
+  const kinds = [builtinKinds({ strategies }), customKindSource(store, webhooks)];
   const registry = createRegistry({ store, kinds, clock, random, logger });
   const client = localClientOf(
     registry,

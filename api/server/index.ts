@@ -14,4 +14,3 @@ export type {
 } from './registry/served-kind.js';
 export * from './security.js';
 export * from './server.js';
-export { validateClientConfig, type WebhookCaller, type WebhookClientConfig } from './webhook/index.js';

@@ -152,7 +152,11 @@ export class LocalClient extends CallingClient {
     const { kind } = target;
     const stored = this.parts.registry.store.pending(storeKey(kind, target.namespace, target.name));
     // Clients in process mostly write what they were given, with a part of it changed.
-    const decoded = this.#decode(kind, object, stored && kind.storage.fromStorage(stored.object));
+    const decoded = this.#decode(
+      kind,
+      object,
+      stored && !kind.storage.prepare ? kind.storage.fromStorage(stored.object) : undefined,
+    );
     return (await updateObject(this.parts.registry, this.#context(target), target, () => decoded, options)).object;
   }
 

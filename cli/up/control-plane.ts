@@ -11,10 +11,15 @@ import {
   componentUsers,
   createApiServer,
   createClusterSecurity,
+  endpointResolver,
   ensurePki,
+  httpsWebhookCaller,
+  type LocalVersions,
   logFile,
   type Pki,
+  publishExtensionAuthentication,
   type UserInfo,
+  type WebhookCaller,
 } from '@trimtab/server';
 import { embeddedEngine, openStore, type Store } from '@trimtab/store';
 import { CliError } from '../errors.js';
@@ -66,22 +71,41 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
       store,
       clock,
       random,
+      logger: ambient.logger,
       serviceAccountKey: pki.serviceAccountKey,
       serviceCIDR: options.serviceCidr,
       issuer: `https://kubernetes.default.svc.${options.dnsDomain}`,
       requestHeader: options.requestHeader,
+      frontProxy: () => pki.frontProxy,
       ...options.security,
     });
     server = await serve(options, ambient, hooks, { store, pki, security }).catch(explainListening(options));
     const served = server;
     const client = (user: UserInfo): Client => served.localClient(user);
     await bootstrapCluster({ client: client(componentUsers.apiServer), reader: security.reader });
+    await publishExtensionAuthentication(client(componentUsers.apiServer), {
+      clientCa: pki.caCertificate,
+      requestHeaderCa: options.requestHeaderCa ?? pki.frontProxy.caCertificate,
+      requestHeader: options.requestHeader,
+    });
     security.keepWritten(client(componentUsers.apiServer), ambient.logger);
+    security.aggregator?.keepWritten(client(componentUsers.apiServer), versionsOf(served));
     return { server, pki, security, client, close };
   } catch (error) {
     await close().catch(() => {});
     throw error;
   }
+}
+
+/** Asks conversion webhooks; connections are made with the first of them. */
+function conversionCaller(reader: ClusterSecurity['reader']): WebhookCaller {
+  let caller: WebhookCaller | undefined;
+  return {
+    call: (...question) => {
+      caller ??= httpsWebhookCaller({ services: endpointResolver(reader) });
+      return caller.call(...question);
+    },
+  };
 }
 
 function serve(
@@ -99,13 +123,14 @@ function serve(
     ...ambient,
     ...hooks,
     store,
-    kinds: [builtinKinds({ strategies }), customKindSource(store)],
+    kinds: [builtinKinds({ strategies }), customKindSource(store, security.webhooks)],
     authenticator: security.authenticator,
     authorizer: security.authorizer,
     admission: security.admission,
     handlers: security.handlers,
     rawHandlers: security.rawHandlers,
     flow: security.flow,
+    aggregator: security.aggregator,
     ...auditOf(options, ambient),
     tls: {
       cert: pki.serving.certificate,
@@ -116,6 +141,22 @@ function serve(
     bind: options.bind,
     port: options.port,
   });
+}
+
+/** The group-versions this server answers itself, each with an APIService of its own. */
+function versionsOf({ kinds }: ApiServer): LocalVersions {
+  return {
+    list: () =>
+      kinds
+        .groups()
+        .flatMap(({ group, versions }) =>
+          versions.map(({ version, kinds: of }) => ({ group, version, custom: of.every((kind) => kind.custom) })),
+        ),
+    changed(listener) {
+      const subscription = kinds.changes.subscribe(listener);
+      return () => subscription.unsubscribe();
+    },
+  };
 }
 
 function auditOf({ audit }: UpOptions, { clock, logger }: Ambient): { readonly audit?: Auditor } {

@@ -44,8 +44,7 @@ export interface AdmissionOptions {
   readonly follow: Follow;
   readonly followAll: FollowAll;
   readonly authorizer: Authorizer;
-  /** Made when the first webhook is to be called. */
-  readonly webhooks: () => WebhookCaller | Promise<WebhookCaller>;
+  readonly webhooks: WebhookCaller;
   /** Run after the built-in mutating plugins and before policies and webhooks: the RBAC escalation check. */
   readonly extra?: readonly AdmissionPlugin[];
   /** Names of plugins to leave out. */
@@ -65,7 +64,7 @@ export function builtinAdmission(options: AdmissionOptions): readonly AdmissionP
   const webhooks = webhookAdmission({
     ...options,
     caller: options.webhooks,
-    conditions: () => celConditions(authorizer),
+    conditions: celConditions(authorizer),
   });
   const policies = policyAdmission(options);
   const [on, off] = [true, false];

@@ -141,12 +141,13 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
 
   const followAll: FollowAll = (resource, apply) => void stops.push(followStore(store, [resource], apply));
   let webhooks: Promise<ClosableWebhookCaller> | undefined;
-  const webhookCaller = (): WebhookCaller | Promise<WebhookCaller> => {
-    if (options.webhooks) return options.webhooks;
-    webhooks ??= import('../webhook/caller.js').then(({ httpsWebhookCaller }) =>
-      httpsWebhookCaller({ services: endpointResolver(reader) }),
-    );
-    return webhooks;
+  const webhookCaller: WebhookCaller = options.webhooks ?? {
+    async call(clientConfig, body, timeoutMs) {
+      webhooks ??= import('../webhook/caller.js').then(({ httpsWebhookCaller }) =>
+        httpsWebhookCaller({ services: endpointResolver(reader) }),
+      );
+      return (await webhooks).call(clientConfig, body, timeoutMs);
+    },
   };
 
   const aggregator =

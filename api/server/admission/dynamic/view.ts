@@ -67,10 +67,7 @@ export function equivalentsOf({ request, subresource }: FullAttributes): readonl
   return found;
 }
 
-/**
- * The object in another version of its resource. Conversions of custom kinds may ask a webhook, so that they may take a
- * while.
- */
+/** The object in another version of its resource; custom kinds may have to ask a webhook for that. */
 export async function convert(object: KubeObject, from: ServedKind, to: ServedKind): Promise<KubeObject> {
   if (from === to) return object;
   await from.storage.prepare?.([object], 'storage');

@@ -58,7 +58,7 @@ export async function forEachEvaluation<P extends AnyPolicy, B extends AnyBindin
     let params: readonly (KubeObject | undefined)[];
     try {
       if (narrower && !matchingKind(narrower, attributes, own, parts.reader, true)) continue;
-      params = paramsOf(policy.spec?.paramKind, binding.spec?.paramRef, attributes, parts.reader);
+      params = await paramsOf(policy.spec?.paramKind, binding.spec?.paramRef, attributes, parts.reader);
     } catch (error) {
       failed({ binding, error: `failed to configure binding: ${text(error)}` });
       continue;

@@ -13,12 +13,12 @@ import type { FullAttributes } from '../dynamic/view.js';
  * The objects a binding gives to its policy, one evaluation each; `[undefined]`: one without parameters, `[]`: none at all.
  * Throws an Error that says what is missing or wrong.
  */
-export function paramsOf(
+export async function paramsOf(
   kind: ParamKind | undefined,
   ref: ParamRef | undefined,
   attributes: FullAttributes,
   reader: ObjectReader,
-): readonly (KubeObject | undefined)[] {
+): Promise<readonly (KubeObject | undefined)[]> {
   if (!kind || !ref) return [undefined];
   const { group, version } = parseApiVersion(kind.apiVersion ?? '');
   const found = attributes.request.kinds.findKind(group, version, kind.kind ?? '');
@@ -29,15 +29,16 @@ export function paramsOf(
     throw new Error('paramRef.namespace must not be provided for a cluster-scoped `paramKind`');
   if (found.namespaced && namespace === '')
     throw new Error('cannot use namespaced paramRef in policy binding that matches cluster-scoped resources');
-  const { resource, fromStorage } = found.storage;
+  const { storage } = found;
   const params = ref.name
-    ? [reader.get(resource, namespace, ref.name)].filter((each) => each !== undefined)
-    : selected(ref, reader.list(resource, found.namespaced ? namespace : undefined));
+    ? [reader.get(storage.resource, namespace, ref.name)].filter((each) => each !== undefined)
+    : selected(ref, reader.list(storage.resource, found.namespaced ? namespace : undefined));
   if (params.length === 0) {
     if (ref.parameterNotFoundAction === 'Allow') return [];
     throw new Error('no params found for policy binding with `Deny` parameterNotFoundAction');
   }
-  return params.map((each) => fromStorage(each));
+  await storage.prepare?.(params, 'served');
+  return params.map((each) => storage.fromStorage(each));
 }
 
 function selected({ selector }: ParamRef, objects: Iterable<KubeObject>): readonly KubeObject[] {

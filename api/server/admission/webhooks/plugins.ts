@@ -15,9 +15,8 @@ export interface WebhookAdmissionOptions {
   readonly random: Random;
   readonly authorizer: Authorizer;
   readonly followAll: FollowAll;
-  /** Asked for once, when the first webhook is to be called. */
-  readonly caller: () => WebhookCaller | Promise<WebhookCaller>;
-  readonly conditions: () => ConditionMatcher;
+  readonly caller: WebhookCaller;
+  readonly conditions: ConditionMatcher;
 }
 
 const group = 'admissionregistration.k8s.io';
@@ -27,7 +26,7 @@ export function webhookAdmission(options: WebhookAdmissionOptions): {
   readonly mutating: AdmissionPlugin;
   readonly validating: AdmissionPlugin;
 } {
-  const { reader, random, authorizer, followAll } = options;
+  const { reader, random, authorizer, followAll, caller, conditions } = options;
   const index = (resource: string) => {
     const hooks = new HookIndex();
     followAll(`${group}/${resource}`, (change) => hooks.apply(change));
@@ -35,26 +34,16 @@ export function webhookAdmission(options: WebhookAdmissionOptions): {
   };
   const mutating = index('mutatingwebhookconfigurations');
   const validating = index('validatingwebhookconfigurations');
-  let parts: Promise<{ readonly caller: WebhookCaller; readonly conditions: ConditionMatcher }> | undefined;
-  const load = async () => {
-    parts ??= Promise.all([options.caller(), options.conditions()]).then(([caller, conditions]) => ({
-      caller,
-      conditions,
-    }));
-    const { caller, conditions } = await parts;
-    return { dispatch: { reader, random, authorizer, caller }, conditions };
-  };
+  const dispatch = { reader, random, authorizer, caller };
   return {
     mutating: {
       name: 'MutatingAdmissionWebhook',
       mutate(attributes) {
         const { hooks } = mutating;
         if (hooks.length === 0 || isExempt(attributes.type) || !attributes.request) return attributes.object;
-        return (async () => {
-          const { dispatch, conditions } = await load();
-          const { callMutating } = await import('./mutating.js');
-          return callMutating(hooks, attributes as FullAttributes, dispatch, conditions);
-        })();
+        return import('./mutating.js').then(({ callMutating }) =>
+          callMutating(hooks, attributes as FullAttributes, dispatch, conditions),
+        );
       },
     },
     validating: {
@@ -62,11 +51,9 @@ export function webhookAdmission(options: WebhookAdmissionOptions): {
       validate(attributes) {
         const { hooks } = validating;
         if (hooks.length === 0 || isExempt(attributes.type) || !attributes.request) return undefined;
-        return (async () => {
-          const { dispatch, conditions } = await load();
-          const { callValidating } = await import('./validating.js');
-          await callValidating(hooks, attributes as FullAttributes, dispatch, conditions);
-        })();
+        return import('./validating.js').then(({ callValidating }) =>
+          callValidating(hooks, attributes as FullAttributes, dispatch, conditions),
+        );
       },
     },
   };

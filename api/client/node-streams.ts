@@ -10,6 +10,8 @@ export interface NodeStreams {
   attach(pod: PodRef, options: AttachOptions): Promise<ProcessStreams>;
   /** A byte stream to `127.0.0.1:port` inside the pod's network namespace. */
   portForward(pod: PodRef, port: number): Promise<Duplex>;
+  /** Answers the node's own HTTP paths (`nodes/<name>/proxy`). Absent: the node has none. */
+  http?(request: NodeHttpRequest): Promise<NodeHttpAnswer>;
 }
 
 export type NodeStreamsLookup = (nodeName: string) => NodeStreams | undefined;
@@ -53,4 +55,21 @@ export interface ProcessStreams {
   readonly exit: Promise<number>;
   /** Ends the session: kills an exec'd process, leaves an attached one alone. */
   close(): void;
+}
+
+/** A request for one of the node's own HTTP paths: `/healthz`, `/pods`, `/metrics`, `/stats/summary`, `/logs/`, `/configz`. */
+export interface NodeHttpRequest {
+  readonly method: string;
+  /** With its query, as the client wrote it. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: Readable;
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
+export interface NodeHttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Readable;
 }

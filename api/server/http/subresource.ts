@@ -25,7 +25,9 @@ export async function serveSubresource(parts: HttpParts, call: Call, target: Tar
   const sub = Object.hasOwn(kind.subresources, name) ? kind.subresources[name] : undefined;
   if (!sub) throw pathNotFound();
   const { verb } = call.info;
-  if (!(sub.verbs as readonly string[]).includes(verb))
+  // OPTIONS is no verb of the API, but one of HTTP, and what is behind a proxy may know it.
+  const passed = name === 'proxy' && verb === 'options';
+  if (!passed && !(sub.verbs as readonly string[]).includes(verb))
     throw methodNotAllowed({ ...resourceName(kind), resource: `${kind.resource}/${name}` }, verb);
   const handler = parts.registry.handlers[`${kind.storage.resource}/${name}`];
   if (handler && verb === 'create') {
@@ -38,7 +40,7 @@ export async function serveSubresource(parts: HttpParts, call: Call, target: Tar
     return sendObject(parts, call, undefined, { ...typeOf(sub), ...answer } as KubeObject, r, 201);
   }
   if (name === 'log') return serveLogs(parts, call, target);
-  if (name === 'proxy' && kind.resource !== 'nodes') return serveProxy(parts, call, target);
+  if (name === 'proxy') return serveProxy(parts, call, target);
   if (streaming.has(name)) throw badRequest(`Upgrade request required for ${kind.resource}/${name}`);
   if (sub.scale) return serveScale(parts, call, target, sub);
   if (name === 'binding') return serveBinding(parts, call, target, sub);

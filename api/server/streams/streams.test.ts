@@ -247,7 +247,6 @@ describe('proxy', () => {
     expect(node.asked[0]).toMatch(/^POST \/a\/b\?c=d%20e HTTP\/1.1\r\n/);
     expect(node.asked[0]).not.toMatch(/authorization/i);
     expect((await api.request('GET', `${pods}/web:81/proxy/`)).status).toBe(503);
-    expect((await api.request('GET', `${pods}/https:web:80/proxy/`)).status).toBe(501);
 
     await api.admin.create(Pods, pod('proxy-0', { spec }));
     node.serve = () =>

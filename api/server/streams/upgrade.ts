@@ -2,6 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { AttachOptions, ExecOptions, ProcessStreams } from '@trimtab/client';
 import { badRequest, invalid, methodNotAllowed, StatusError } from '@trimtab/machinery';
+import { proxyUpgrade } from '../aggregation/proxy.js';
 import { statusHeaders, statusOf, Warnings } from '../http/answer.js';
 import { pathNotFound } from '../http/answers.js';
 import type { Peer } from '../http/exchange.js';
@@ -16,6 +17,7 @@ import { getObject } from '../registry/read.js';
 import { admitConnect } from './admit-connect.js';
 import { chooseProtocol } from './channels.js';
 import { portForwardProtocol, servePortForward } from './port-forward.js';
+import { serveProxyUpgrade } from './proxy.js';
 import { joinProcess, type RemoteEnds, refuse } from './session.js';
 import { chooseSpdyProtocol, spdyEnds } from './spdy-ends.js';
 import { containerOf, type StreamTarget, streamTarget } from './target.js';
@@ -50,6 +52,11 @@ export async function handleUpgrade(
   try {
     const exchange = readable ?? { headers: request.headers, peer };
     const call = await admitCaller(parts, exchange, info, auditId, new Warnings());
+    const route = parts.aggregator?.route(info.path);
+    if (parts.aggregator && route) {
+      await proxyUpgrade(parts.aggregator.transport, route.remote, call, { request, socket, head });
+      return;
+    }
     const path = info.resource;
     const kind = path && parts.registry.kinds.find(path.group, path.version, path.resource);
     if (readable) {
@@ -57,8 +64,14 @@ export async function handleUpgrade(
       await readable.finished();
       return;
     }
-    if (!path || !kind || kind.storage.resource !== '/pods') throw pathNotFound();
+    if (!path || !kind) throw pathNotFound();
     const target: Target = { kind, namespace: path.namespace, name: path.name, subresource: path.subresource };
+    const proxied = kind.storage.resource === '/pods' || kind.storage.resource === '/services';
+    if (proxied && path.subresource === 'proxy') {
+      await serveProxyUpgrade(parts, call, target, { request, socket, head });
+      return;
+    }
+    if (kind.storage.resource !== '/pods') throw pathNotFound();
     const upgrade: Upgrade = { request, socket, head, webSocket: /websocket/i.test(request.headers.upgrade ?? '') };
     if (!upgrade.webSocket && !/^spdy\/3\.1$/i.test(request.headers.upgrade ?? ''))
       throw badRequest(

@@ -1,7 +1,8 @@
 export * from './admission/index.js';
 export { quotaUsage } from './admission/quota-usage.js';
 export { tokenMountPath } from './admission/service-account.js';
-export { type AuditSink, Auditor } from './audit/auditor.js';
+export { Aggregator, type LocalVersions } from './aggregation/aggregator.js';
+export { Auditor, type AuditSink } from './audit/auditor.js';
 export { type LogFileOptions, logFile } from './audit/log-file.js';
 export { type AuditPolicy, parseAuditPolicy } from './audit/policy.js';
 export * from './authentication/authenticate.js';
@@ -27,6 +28,7 @@ export * from './authorization/reviews.js';
 export * from './authorization/store-feed.js';
 export * from './bootstrap/bootstrap.js';
 export * from './bootstrap/cluster-security.js';
+export * from './bootstrap/extension-authentication.js';
 export * from './bootstrap/kubernetes-service.js';
 export type { KeyPair, Subject as CertificateSubject } from './certificates/certificate.js';
 export * from './certificates/kubeconfig.js';

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Client, NodeStreamsLookup } from '@trimtab/client';
 import { type Clock, type Logger, notFound, type Random } from '@trimtab/machinery';
 import type { Store } from '@trimtab/store';
+import type { Aggregator } from './aggregation/aggregator.js';
 import type { Auditor } from './audit/auditor.js';
 import type {
   AdmissionPlugin,
@@ -18,7 +19,7 @@ import { handle } from './http/handle.js';
 import { listen, type TlsOptions } from './http/listen.js';
 import { Metrics } from './http/metrics.js';
 import { OpenApi } from './http/openapi.js';
-import type { HttpParts } from './http/parts.js';
+import type { Documents, HttpParts } from './http/parts.js';
 import { Seats } from './http/seats.js';
 import { versionInfo } from './http/version.js';
 import { LocalClient } from './local-client.js';
@@ -54,6 +55,7 @@ export interface ApiServerOptions {
   readonly maxExecuting?: number;
   readonly flow?: FlowControl;
   readonly audit?: Auditor;
+  readonly aggregator?: Aggregator;
   /** Names of what is not ready yet, for `/readyz`; none unless said otherwise. */
   readonly notReady?: () => readonly string[];
 }
@@ -112,6 +114,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   setMaxListeners(0, closing.signal);
   const discovery = new Discovery(registry.kinds);
   const openapi = new OpenApi(registry.kinds, () => clock.now());
+  const documents: Documents = (path, accept, query) =>
+    discovery.document(path, accept) ?? openapi.document(path, accept, query);
   const parts: HttpParts = {
     registry,
     authenticator,
@@ -120,10 +124,11 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     seats,
     flow: options.flow,
     audit: options.audit,
+    aggregator: options.aggregator,
     metrics: new Metrics(seats, () => options.store.revision),
     nodeStreams: options.nodeStreams ?? (() => undefined),
     rawHandlers: options.rawHandlers ?? {},
-    documents: (path, accept, query) => discovery.document(path, accept) ?? openapi.document(path, accept, query),
+    documents: options.aggregator?.documents(documents) ?? documents,
     closing: closing.signal,
     notReady: options.notReady ?? (() => []),
   };

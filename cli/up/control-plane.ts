@@ -11,15 +11,12 @@ import {
   componentUsers,
   createApiServer,
   createClusterSecurity,
-  endpointResolver,
   ensurePki,
-  httpsWebhookCaller,
   type LocalVersions,
   logFile,
   type Pki,
   publishExtensionAuthentication,
   type UserInfo,
-  type WebhookCaller,
 } from '@trimtab/server';
 import { embeddedEngine, openStore, type Store } from '@trimtab/store';
 import { CliError } from '../errors.js';
@@ -95,17 +92,6 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
     await close().catch(() => {});
     throw error;
   }
-}
-
-/** Asks conversion webhooks; connections are made with the first of them. */
-function conversionCaller(reader: ClusterSecurity['reader']): WebhookCaller {
-  let caller: WebhookCaller | undefined;
-  return {
-    call: (...question) => {
-      caller ??= httpsWebhookCaller({ services: endpointResolver(reader) });
-      return caller.call(...question);
-    },
-  };
 }
 
 function serve(

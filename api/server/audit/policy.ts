@@ -39,7 +39,9 @@ const stages: readonly string[] = ['RequestReceived', 'ResponseStarted', 'Respon
 
 /** Reads a policy file, YAML or JSON. Throws an Error that names what is wrong and in which rule. */
 export function parseAuditPolicy(text: string): AuditPolicy {
-  const documents = parseYamlDocuments(text).filter((d) => d !== null && d !== undefined);
+  const documents = parseYamlDocuments(text)
+    .map((d) => d.value)
+    .filter((value) => value !== null && value !== undefined);
   const policy = documents[0] as Partial<AuditPolicy> & { readonly apiVersion?: string; readonly kind?: string };
   if (documents.length !== 1 || typeof policy !== 'object') throw new Error('one object of kind Policy is expected');
   if (policy.apiVersion !== 'audit.k8s.io/v1' || policy.kind !== 'Policy')

@@ -1,4 +1,11 @@
-import { decodeProtobuf, isProtobuf, parseYamlDocuments, type StatusError } from '@trimtab/machinery';
+import {
+  decodeProtobuf,
+  isProtobuf,
+  parseYamlDocuments,
+  type StatusError,
+  serviceUnavailable,
+} from '@trimtab/machinery';
+import { proxyRequest } from '../aggregation/proxy.js';
 import type { Auditor, AuditRecord } from '../audit/auditor.js';
 import { seatsFor } from '../flowcontrol/work-estimate.js';
 import { type Exchange, header } from './exchange.js';
@@ -43,6 +50,15 @@ export async function takeTurn(parts: HttpParts, call: Call, long: boolean, maxW
     parts.seats.release();
     ticket?.release();
   };
+}
+
+/** The answer of another server, where the path is that server's; undefined: it is this one's. */
+export function passOn(parts: HttpParts, call: Call): Promise<void> | undefined {
+  const { aggregator } = parts;
+  const route = aggregator?.route(call.info.path);
+  if (!aggregator || !route) return undefined;
+  if (route.standing?.available === false) throw serviceUnavailable(`service unavailable: ${route.standing.message}`);
+  return proxyRequest(aggregator.transport, route.remote, call);
 }
 
 /** Counted no further than a list's cost grows. */
@@ -90,5 +106,5 @@ export function endAudit(
 function objectIn(bytes: Buffer): unknown {
   if (isProtobuf(bytes)) return decodeProtobuf(bytes);
   const text = bytes.toString('utf8');
-  return /^\s*[[{]/.test(text) ? JSON.parse(text) : parseYamlDocuments(text)[0];
+  return /^\s*[[{]/.test(text) ? JSON.parse(text) : parseYamlDocuments(text)[0]?.value;
 }

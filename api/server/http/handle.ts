@@ -7,7 +7,7 @@ import type { RequestContext } from '../registry/context.js';
 import { newUid } from '../registry/names.js';
 import { commonHeaders, sendBytes, statusHeaders, statusOf, Warnings } from './answer.js';
 import { type Exchange, header } from './exchange.js';
-import { beginAudit, endAudit, takeTurn } from './filters.js';
+import { beginAudit, endAudit, passOn, takeTurn } from './filters.js';
 import { healthPaths, serveHealth } from './health.js';
 import { requestLabels } from './metrics.js';
 import type { Call, HttpParts } from './parts.js';
@@ -40,7 +40,7 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
     }
     const call = await admitCaller(parts, exchange, info, auditId, warnings, audit);
     leave = await takeTurn(parts, call, long, maxWaitOf(info) * 250);
-    const work = info.resource ? serveResource(parts, call) : servePath(parts, call);
+    const work = passOn(parts, call) ?? (info.resource ? serveResource(parts, call) : servePath(parts, call));
     if (long) await work;
     else await withDeadline(parts, info, work);
   } catch (error) {

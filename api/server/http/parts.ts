@@ -1,4 +1,5 @@
 import type { NodeStreamsLookup } from '@trimtab/client';
+import type { Aggregator } from '../aggregation/aggregator.js';
 import type { Auditor, AuditRecord } from '../audit/auditor.js';
 import type { Authenticator, Authorizer, RawHandler, UserInfo } from '../contracts.js';
 import type { FlowControl } from '../flowcontrol/flow-control.js';
@@ -21,6 +22,8 @@ export interface HttpParts {
   readonly flow?: FlowControl;
   /** Absent: nothing is logged of requests. */
   readonly audit?: Auditor;
+  /** Absent: this server answers everything itself. */
+  readonly aggregator?: Aggregator;
   readonly metrics: Metrics;
   readonly nodeStreams: NodeStreamsLookup;
   readonly rawHandlers: Readonly<Record<string, RawHandler>>;

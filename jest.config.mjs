@@ -10,7 +10,7 @@ const floor = {
 
 export default {
   testEnvironment: 'node',
-  roots: ['api', 'crd', 'controllers', 'kubelet-lite', 'net-plugin', 'charts', 'cli', 'test'].map(
+  roots: ['api', 'crd', 'controllers', 'kubelet-lite', 'net-plugin', 'charts', 'cli', 'examples', 'test'].map(
     (d) => `<rootDir>/${d}`,
   ),
   // Generous, because a busy machine is no failure: what may take how long is measured in bench/.

@@ -1,0 +1,3 @@
+export * as backup from './backup/backup.js';
+export * as catset from './catset/catset.js';
+export * as website from './website/website.js';

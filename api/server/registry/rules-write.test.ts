@@ -60,6 +60,7 @@ describe('rule 11: what an update is held against', () => {
   test('rule 11: what is missing is 404, or made where the kind allows that', async () => {
     expect((await failure(cluster.client.update(ConfigMaps, map('none')))).reason).toBe('NotFound');
     const lease = object('Lease', inDefault('l'), { spec: {} }, 'coordination.k8s.io/v1');
+    expect((await failure(cluster.client.patch(Leases, key('l'), merge({ spec: {} })))).reason).toBe('NotFound');
     expect((await cluster.client.update(Leases, lease)).metadata.resourceVersion).toBe('1');
     const role = object('Role', inDefault('r'), { rules: [] }, 'rbac.authorization.k8s.io/v1');
     expect((await cluster.client.update(Roles, role)).metadata.uid).toBeDefined();

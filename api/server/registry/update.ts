@@ -15,7 +15,7 @@ import { validateMetadata, validateMetadataUpdate } from './validate-metadata.js
 export interface UpdateOptions extends WriteOptions {
   /** The managed fields have been worked out already (server-side apply). */
   readonly applied?: boolean;
-  /** Create the object where it is missing, whatever the kind's strategy says (server-side apply). */
+  /** Whether to create the object where it is missing; the kind's strategy says so where this does not. */
   readonly createMissing?: boolean;
   /** Operations of other objects that must succeed together with the update. */
   readonly together?: (old: KubeObject) => readonly Operation[];
@@ -43,7 +43,7 @@ export async function updateObject(
   for (;;) {
     const entry = registry.store.pending(key);
     if (!entry) {
-      const creatable = target.subresource === '' && (options.createMissing || kind.strategy.allowCreateOnUpdate);
+      const creatable = target.subresource === '' && (options.createMissing ?? kind.strategy.allowCreateOnUpdate);
       if (!creatable) throw notFound(resourceName(kind), name);
       const wanted = named(name, await compute(undefined));
       if (wanted.metadata.resourceVersion || wanted.metadata.uid)

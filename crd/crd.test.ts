@@ -130,6 +130,55 @@ describe('a custom resource definition', () => {
     ]);
   });
 
+  test('of a group of Kubernetes’ own must say who approved it', async () => {
+    const { client, pass } = await cluster();
+    const own = (annotations: Record<string, string>) => {
+      const { metadata, spec, ...type } = definition({ group: 'stuff.k8s.io' });
+      return { ...type, spec, metadata: { ...metadata, name: 'widgets.stuff.k8s.io', annotations } };
+    };
+    await expect(client.create(CustomResourceDefinitions, own({}))).rejects.toMatchObject({
+      message: expect.stringContaining(
+        'metadata.annotations[api-approved.kubernetes.io]: Required value: protected groups must have approval annotation "api-approved.kubernetes.io", see https://github.com/kubernetes/enhancements/pull/1111',
+      ),
+    });
+    await client.create(CustomResourceDefinitions, own({ 'api-approved.kubernetes.io': 'unapproved, experimental' }));
+    await pass();
+    const read = async () =>
+      (await client.get(CustomResourceDefinitions, { name: 'widgets.stuff.k8s.io' })).status?.conditions?.find(
+        ({ type }) => type === 'KubernetesAPIApprovalPolicyConformant',
+      );
+    expect(await read()).toMatchObject({ status: 'False', reason: 'UnapprovedAnnotation' });
+    const url = 'https://github.com/kubernetes/kubernetes/pull/78458';
+    await client.patch(
+      CustomResourceDefinitions,
+      { name: 'widgets.stuff.k8s.io' },
+      { type: 'merge', body: { metadata: { annotations: { 'api-approved.kubernetes.io': url } } } },
+    );
+    await pass();
+    expect(await read()).toMatchObject({ status: 'True', reason: 'ApprovedAnnotation', message: `approved in ${url}` });
+  });
+
+  test('keeps every version that objects may lie in', async () => {
+    const { client, pass } = await define();
+    const stored = await client.get(CustomResourceDefinitions, { name: 'widgets.example.com' });
+    const [v1] = stored.spec.versions;
+    const v2 = { ...v1!, name: 'v2' };
+    const both = await client.update(CustomResourceDefinitions, {
+      ...stored,
+      spec: { ...stored.spec, versions: [{ ...v1!, storage: false }, v2] },
+    });
+    await pass();
+    const without = (read: CustomResourceDefinition) => ({ ...read, spec: { ...read.spec, versions: [v2] } });
+    await expect(client.update(CustomResourceDefinitions, without(both))).rejects.toMatchObject({
+      message: expect.stringContaining('status.storedVersions[0]: Invalid value: "v1": must appear in spec.versions'),
+    });
+    const rewritten = { ...both, status: { ...both.status!, storedVersions: ['v2'] } };
+    const migrated = await client.update(CustomResourceDefinitions, rewritten, { subresource: 'status' });
+    await expect(client.update(CustomResourceDefinitions, without(migrated))).resolves.toMatchObject({
+      status: { storedVersions: ['v2'] },
+    });
+  });
+
   test.each([
     ['nothing', {}, 'spec.validation.openAPIV3Schema.type: Required value: must not be empty at the root'],
     ['an array', { type: 'array', items: { type: 'string' } }, 'Invalid value: "array": must be object at the root'],
@@ -152,6 +201,16 @@ describe('a custom resource definition', () => {
     await client.delete(CustomResourceDefinitions, { name: 'widgets.example.com' });
     await pass(1000);
     expect((await client.get(Widgets, key)).metadata.deletionTimestamp).toBeDefined();
+    const going = await client.get(CustomResourceDefinitions, { name: 'widgets.example.com' });
+    expect(going.status?.conditions?.find(({ type }) => type === 'Terminating')).toMatchObject({
+      status: 'True',
+      reason: 'InstanceDeletionInProgress',
+    });
+    await expect(
+      client.create(Widgets, { ...held, metadata: { ...held.metadata, name: 'late' } }),
+    ).rejects.toMatchObject({
+      code: 405,
+    });
     await client.patch(Widgets, key, { type: 'merge', body: { metadata: { finalizers: null } } });
     await pass(1000);
     await expect(client.get(CustomResourceDefinitions, { name: 'widgets.example.com' })).rejects.toMatchObject({

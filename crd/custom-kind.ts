@@ -44,7 +44,8 @@ function customKind(
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
     listKind: names.listKind ?? `${names.kind}List`,
-    verbs: VERBS,
+    // Objects of a definition that is going may still be changed, so that they can be let go.
+    verbs: definition.metadata.deletionTimestamp ? VERBS.filter((verb) => verb !== 'create') : VERBS,
     schema,
     decode: (value, { defaults = true } = {}) => decodeStructural<KubeObject>(schema, value, { defaults }),
     storage: storageOf(definition, version, schema, webhooks),

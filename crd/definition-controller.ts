@@ -57,7 +57,8 @@ export class DefinitionController {
   async #process(name: string): Promise<void> {
     try {
       const definition = await this.#options.client.get(CustomResourceDefinitions, { name });
-      await (definition.metadata.deletionTimestamp ? this.#empty(definition) : this.#establish(definition));
+      const current = await this.#establish(definition);
+      if (current.metadata.deletionTimestamp) await this.#empty(current);
       this.#queue.forget(name);
     } catch (error) {
       if (!isReason(error, 'NotFound')) {
@@ -70,11 +71,11 @@ export class DefinitionController {
     }
   }
 
-  async #establish(definition: CustomResourceDefinition): Promise<void> {
+  async #establish(definition: CustomResourceDefinition): Promise<CustomResourceDefinition> {
     const { client, clock } = this.#options;
     const status = definitionStatus(definition, this.#all(), clock.now());
-    if (status === definition.status) return;
-    await client.update(CustomResourceDefinitions, { ...definition, status }, { subresource: 'status' });
+    if (status === definition.status) return definition;
+    return client.update(CustomResourceDefinitions, { ...definition, status }, { subresource: 'status' });
   }
 
   async #empty(definition: CustomResourceDefinition): Promise<void> {

@@ -1,5 +1,13 @@
-import { type CustomResourceDefinition, causes, fieldPath, type KubeObject } from '@trimtab/machinery';
+import {
+  type CustomResourceDefinition,
+  causes,
+  equalJson,
+  fieldPath,
+  type KubeObject,
+  type StatusCause,
+} from '@trimtab/machinery';
 import type { Strategy } from '@trimtab/server';
+import { validateApproval } from './approval.js';
 import { validateDefinition } from './validate-definition.js';
 
 /** Keeps a definition until the objects made from it are gone. */
@@ -30,9 +38,10 @@ export const definitionStrategy: Strategy = {
     return withStoredVersion({ ...object, metadata, status: undefined } as KubeObject);
   },
   prepareForUpdate: (object, _old, subresource) => (subresource === '' ? withStoredVersion(object) : object),
-  validate: (object) => validateDefinition(of(object)),
+  validate: (object) => [...validateDefinition(of(object)), ...validateApproval(of(object), undefined)],
   validateUpdate(object, old, subresource) {
-    if (subresource !== '') return [];
+    if (subresource !== '')
+      return [...storedVersions(of(object), of(object).spec), ...storageVersion(of(object), of(old))];
     const [before, after] = [of(old).spec, of(object).spec];
     const fixed = [
       ['group', before.group, after.group],
@@ -43,14 +52,40 @@ export const definitionStrategy: Strategy = {
     const immutable = fixed
       .filter(([, was, is]) => was !== is)
       .map(([field, , is]) => causes.invalid(fieldPath('spec', field), is, 'field is immutable'));
-    const served = new Set(after.versions.map(({ name }) => name));
-    const dropped = (of(old).status?.storedVersions ?? []).filter((version) => !served.has(version));
-    const missing = dropped.map((version) =>
-      causes.invalid('status.storedVersions', version, 'missing from spec.versions; objects may still be stored in it'),
-    );
-    return [...validateDefinition(of(object)), ...immutable, ...missing];
+    return [
+      // What was taken once is not judged again by rules that have come since.
+      ...(equalJson(before, after) ? [] : validateDefinition(of(object))),
+      ...immutable,
+      ...validateApproval(of(object), of(old)),
+      ...storedVersions(of(old), after),
+    ];
   },
 };
+
+/** Objects may lie in every version that was ever stored, so each of them must stay, until its objects were rewritten. */
+function storedVersions(
+  { status }: CustomResourceDefinition,
+  spec: CustomResourceDefinition['spec'],
+): readonly StatusCause[] {
+  const at = fieldPath('status', 'storedVersions');
+  const stored = status?.storedVersions ?? [];
+  const names = new Set(spec.versions.map(({ name }) => name));
+  return stored.flatMap((version, index) =>
+    names.has(version) ? [] : [causes.invalid(at.index(index), version, 'must appear in spec.versions')],
+  );
+}
+
+/** The version objects are written in now cannot be one that none of them is in. */
+function storageVersion(
+  { spec, status }: CustomResourceDefinition,
+  old: CustomResourceDefinition,
+): readonly StatusCause[] {
+  const storage = spec.versions.find((version) => version.storage)?.name;
+  const stored = status?.storedVersions ?? [];
+  if (storage === undefined || stored.includes(storage) || equalJson(stored, old.status?.storedVersions ?? []))
+    return [];
+  return [causes.invalid(fieldPath('status', 'storedVersions'), stored, `must have the storage version ${storage}`)];
+}
 
 function withStoredVersion(object: KubeObject): KubeObject {
   const { spec, status } = of(object);

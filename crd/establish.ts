@@ -1,4 +1,5 @@
 import { type CustomResourceDefinition, type CustomResourceDefinitionCondition, timestamp } from '@trimtab/machinery';
+import { approvalOf } from './approval.js';
 
 export type DefinitionStatus = NonNullable<CustomResourceDefinition['status']>;
 
@@ -41,12 +42,28 @@ export function definitionStatus(
       ? condition('Established', true, 'InitialNamesAccepted', 'the initial names have been accepted')
       : condition('Established', false, 'NotAccepted', 'not all names are accepted'),
   ];
-  const foreign = before.filter((c) => !wanted.some(({ type }) => type === c.type));
+  const approval = approvalOf(definition);
+  if (approval !== undefined)
+    wanted.push(
+      condition('KubernetesAPIApprovalPolicyConformant', approval.conformant, approval.reason, approval.message),
+    );
+  if (definition.metadata.deletionTimestamp !== undefined)
+    wanted.push(condition('Terminating', true, 'InstanceDeletionInProgress', 'CustomResource deletion is in progress'));
+  const foreign = before.filter((c) => !OWN.has(c.type) && !wanted.some(({ type }) => type === c.type));
   const acceptedNames = taken === undefined ? spec.names : (status.acceptedNames ?? { plural: '', kind: '' });
   const unchanged =
-    wanted.every((c) => before.includes(c)) && JSON.stringify(acceptedNames) === JSON.stringify(status.acceptedNames);
+    wanted.every((c) => before.includes(c)) &&
+    wanted.length + foreign.length === before.length &&
+    JSON.stringify(acceptedNames) === JSON.stringify(status.acceptedNames);
   return unchanged ? status : { ...status, acceptedNames, conditions: [...wanted, ...foreign] };
 }
+
+/** Conditions that go when what they speak of does: every schema is structural in this version of the API. */
+const OWN: ReadonlySet<string> = new Set([
+  'KubernetesAPIApprovalPolicyConformant',
+  'NonStructuralSchema',
+  'Terminating',
+]);
 
 function conflictOf(
   { metadata, spec }: CustomResourceDefinition,

@@ -1,4 +1,5 @@
 import type { KubeObject, StatusError } from '@trimtab/machinery';
+import fc from 'fast-check';
 import WebSocket from 'ws';
 import { cluster as makeCluster, message, podSpec, pods, type } from '../../bootstrap/testing.js';
 import { testServer } from '../../http/testing.js';
@@ -285,6 +286,91 @@ describe('[sig-api-machinery] AdmissionWebhook [Privileged:ClusterAdmin]', () =>
     await c.root.deleteCollection(mutatingConfigurations, { labelSelector: 'test=one' });
     expect((await c.make(maps, 'n')) as object).not.toHaveProperty('data');
   });
+
+  test('should include webhook resources in discovery documents [Conformance]', async () => {
+    const c = await setUp();
+    const http = await testServer({ store: c.store });
+    closing.push(() => http.server.close());
+    const text = (path: string) => http.request('GET', path).then((answer) => answer.text());
+    expect(await text('/apis')).toContain('"name":"admissionregistration.k8s.io"');
+    expect(await text('/apis/admissionregistration.k8s.io')).toContain('admissionregistration.k8s.io/v1');
+    const resources = await text('/apis/admissionregistration.k8s.io/v1');
+    for (const name of ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'])
+      expect(resources).toContain(`"name":"${name}"`);
+  });
+
+  test('patching/updating a mutating webhook should work [Conformance]', async () => {
+    const c = await setUp();
+    const server = await hook(() => patch({ op: 'add', path: '/data', value: { mutated: 'yes' } }));
+    const made = await register(c, mutatingConfigurations, 'm', webhook('m.example.com', server));
+    const [first] = (made as unknown as { webhooks: readonly object[] }).webhooks;
+    await c.root.update(mutatingConfigurations, {
+      ...made,
+      webhooks: [{ ...first, rules: [rule('configmaps', ['UPDATE'])] }],
+    } as KubeObject);
+    expect(await c.make(maps, 'a')).not.toHaveProperty('data');
+    await c.root.patch(
+      mutatingConfigurations,
+      { name: 'm' },
+      { type: 'json', body: [{ op: 'replace', path: '/webhooks/0/rules/0/operations', value: ['CREATE'] }] },
+    );
+    expect(await c.make(maps, 'b')).toMatchObject({ data: { mutated: 'yes' } });
+  });
+
+  test('listing validating webhooks should work [Conformance]', async () => {
+    const c = await setUp();
+    const server = await hook(() => deny('no'));
+    for (const name of ['a', 'b'])
+      await c.make(validatingConfigurations, name, {
+        metadata: { name, labels: { test: 'one' } },
+        webhooks: [webhook(`${name}.example.com`, server)],
+      });
+    expect((await c.root.list(validatingConfigurations, { labelSelector: 'test=one' })).items).toHaveLength(2);
+    expect(await message(c.make(maps, 'm'))).toContain('admission webhook "a.example.com" denied');
+    await c.root.deleteCollection(validatingConfigurations, { labelSelector: 'test=one' });
+    expect(await message(c.make(maps, 'm'))).toBe('');
+  });
+
+  for (const [kind, what] of [
+    [validatingConfigurations, 'validating'],
+    [mutatingConfigurations, 'mutating'],
+  ] as const) {
+    const conditioned = (expression: string) => ({
+      ...webhook('c.example.com', { url: 'https://127.0.0.1:1', caBundle: '' }),
+      matchConditions: [{ name: 'expression-1', expression }],
+    });
+
+    test(`should be able to create and update ${what} webhook configurations with match conditions [Conformance]`, async () => {
+      const c = await setUp();
+      const made = await register(c, kind, 'c', conditioned("object.metadata.namespace == 'production'"));
+      const [first] = (made as unknown as { webhooks: readonly object[] }).webhooks;
+      const matchConditions = [
+        { name: 'expression-1', expression: "object.metadata.namespace == 'production'" },
+        { name: 'expression-2', expression: "object.metadata.namespace == 'staging'" },
+      ];
+      const updated = await c.root.update(kind, { ...made, webhooks: [{ ...first, matchConditions }] } as KubeObject);
+      expect(updated).toMatchObject({ webhooks: [{ matchConditions }] });
+    });
+
+    test(`should reject ${what} webhook configurations with invalid match conditions [Conformance]`, async () => {
+      const c = await setUp();
+      expect(await message(register(c, kind, 'c', conditioned('... [] bad expression')))).toContain(
+        'webhooks[0].matchConditions[0].expression: Invalid value: "... [] bad expression": compilation failed: ERROR: <input>:1:1: Syntax error',
+      );
+    });
+  }
+
+  test("should mutate everything except 'skip-me' configmaps [Conformance]", async () => {
+    const c = await setUp();
+    const server = await hook(() => patch({ op: 'add', path: '/data/mutation-stage-1', value: 'yes' }));
+    const matchConditions = [{ name: 'exclude-skip', expression: 'object.metadata.name != "skip-me"' }];
+    await register(c, mutatingConfigurations, 'm', webhook('m.example.com', server, { matchConditions }));
+    expect(await c.make(maps, 'skip-me', { data: { a: 'b' } })).toMatchObject({ data: { a: 'b' } });
+    expect(server.received).toHaveLength(0);
+    expect(await c.make(maps, 'mutate-me', { data: { a: 'b' } })).toMatchObject({
+      data: { a: 'b', 'mutation-stage-1': 'yes' },
+    });
+  });
 });
 
 describe('an admission webhook', () => {
@@ -539,4 +625,87 @@ describe('an admission webhook', () => {
     ])
       expect(text).toContain(part);
   });
+});
+
+describe('match conditions', () => {
+  test('that cannot be evaluated refuse or pass over, by the failure policy; one that is false decides', async () => {
+    const c = await setUp();
+    const server = await hook(() => deny('asked'));
+    const conditions = (failurePolicy: string, ...expressions: string[]) =>
+      webhook('m.example.com', server, {
+        failurePolicy,
+        matchConditions: expressions.map((expression, i) => ({ name: `c${i}`, expression })),
+      });
+    const tried = async (given: object) => {
+      await register(c, validatingConfigurations, 'v', given);
+      const text = await message(c.make(maps, 'm'));
+      await c.root.delete(validatingConfigurations, { name: 'v' });
+      if (text === '') await c.root.delete(maps, { namespace: 'default', name: 'm' });
+      return text;
+    };
+    expect(await tried(conditions('Fail', 'object.missing == 1'))).toBe(
+      `configmaps "m" is forbidden: expression 'object.missing == 1' resulted in error: no such key: missing`,
+    );
+    expect(await tried(conditions('Ignore', 'object.missing == 1'))).toBe('');
+    expect(await tried(conditions('Fail', 'object.missing == 1', 'false'))).toBe('');
+    expect(await tried(conditions('Fail', "request.userInfo.username == 'nobody'"))).toBe('');
+    expect(
+      await tried(conditions('Fail', "authorizer.group('').resource('secrets').check('list').allowed()")),
+    ).toContain('denied the request: asked');
+    expect(server.received).toHaveLength(1);
+  });
+});
+
+test('whatever a webhook does, what is refused leaves no trace and what is admitted is stored as answered', async () => {
+  const c = await setUp();
+  let next: object | string = {};
+  const server = await hook(() => next as object);
+  const rules = [rule('configmaps', ['CREATE', 'UPDATE', 'DELETE'])];
+  await register(
+    c,
+    mutatingConfigurations,
+    'm',
+    webhook('m.example.com', server, { rules, reinvocationPolicy: 'IfNeeded' }),
+  );
+  await register(c, validatingConfigurations, 'v', webhook('v.example.com', server, { rules }));
+  const key = { namespace: 'default', name: 'm' };
+  const replies = fc.constantFrom<object | string>(
+    { allowed: true },
+    patch({ op: 'add', path: '/data/added', value: 'x' }),
+    patch({ op: 'remove', path: '/data/none' }),
+    patch({ op: 'replace', path: '/data', value: 7 }),
+    deny('no'),
+    'hang up',
+    { raw: { status: 500, text: 'x' } },
+    { raw: {} },
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.constantFrom('create', 'update', 'delete'), replies), { maxLength: 6 }),
+      async (steps) => {
+        next = { allowed: true };
+        await c.root.delete(maps, key).catch(() => {});
+        for (const [verb, reply] of steps) {
+          const before = await stored(c, 'm').catch(() => undefined);
+          const revision = c.store.revision;
+          next = reply;
+          const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: key, data: { v: String(revision) } };
+          const run: Promise<unknown> =
+            verb === 'create'
+              ? c.root.create(maps, body)
+              : verb === 'update'
+                ? c.root.update(maps, body)
+                : c.root.delete(maps, key);
+          const answer = await run.catch((error: StatusError) => error);
+          const after = await stored(c, 'm').catch(() => undefined);
+          if (answer instanceof Error) {
+            expect(after).toEqual(before);
+            expect(c.store.revision).toBe(revision);
+          } else if (verb === 'delete') expect(after).toBeUndefined();
+          else expect(after).toEqual(answer);
+        }
+      },
+    ),
+    { numRuns: 25, seed: 11 },
+  );
 });

@@ -38,6 +38,7 @@ function program(): Command {
   image(root);
   snapshot(root);
   objects(root);
+  operators(root);
   return root;
 }
 
@@ -118,6 +119,37 @@ function snapshot(root: Command): void {
   dataDir(
     command.command('verify').description("check one; without a file, the cluster's own state").argument('[file]'),
   ).action(async (file, options) => (await lazily()).verify(file, options));
+}
+
+/** Commands for people who write controllers. */
+function operators(root: Command): void {
+  const cluster = (command: Command) =>
+    command
+      .option(
+        '--kubeconfig <file>',
+        'cluster to talk to (default: $KUBECONFIG, then the data directory, then ~/.kube/config)',
+      )
+      .option('--context <name>', 'context of the kubeconfig (default: the current one)');
+  root
+    .command('create')
+    .description('lay out a new project')
+    .command('controller')
+    .description('a project with a kind, its controller, tests, an image recipe and a chart')
+    .argument('<name>', 'in lower case, such as website')
+    .option('--directory <dir>', 'where (default: a new directory of that name)')
+    .option('--group <group>', 'API group of its kind', 'example.com')
+    .action(async (name, options) => (await import('./commands/create-controller.js')).createController(name, options));
+  cluster(root.command('dev').description('run an operator from its source, again on every save').argument('<file>'))
+    .option('--port <n>', 'serve /metrics, /readyz and /traces there; 0 picks a port', port)
+    .action(async (file, options) => (await import('./commands/dev.js')).dev(file, options));
+  cluster(root.command('plan').description('show what an operator would do now, and write nothing').argument('<file>'))
+    .addOption(new Option('--output <format>', 'what stdout carries').choices(['text', 'json']).default('text'))
+    .action(async (file, options) => (await import('./commands/plan.js')).planOperator(file, options));
+  root
+    .command('manifests')
+    .description('print the definitions and the ClusterRole that an operator needs')
+    .argument('<file>')
+    .action(async (file) => (await import('./commands/plan.js')).manifestsOf(file));
 }
 
 /** Commands that talk to a cluster, for those without kubectl. */

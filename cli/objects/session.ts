@@ -96,7 +96,7 @@ export async function openSession(
   surroundings: Omit<Surroundings, 'home'>,
 ): Promise<Session> {
   const file = kubeconfigFile(options.kubeconfig, { ...surroundings, home: homedir() });
-  const connection = await loadKubeconfig(file).catch((error: unknown) => {
+  const connection = await loadKubeconfig(file, { environment: surroundings.environment }).catch((error: unknown) => {
     throw new CliError((error as Error).message);
   });
   return new Session(connection, io, options.namespace);

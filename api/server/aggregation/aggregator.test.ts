@@ -117,7 +117,7 @@ const slice = () =>
     metadata: { namespace: 'kube-system', name: 'metrics-1', labels: { 'kubernetes.io/service-name': 'metrics' } },
     addressType: 'IPv4',
     ports: [{ name: 'https', port: other.port }],
-    endpoints: [{ addresses: ['127.0.0.1'], conditions: { ready: true } }],
+    endpoints: [{ addresses: ['192.0.2.1'], conditions: { ready: true } }],
   }) as unknown as KubeObject;
 
 beforeAll(async () => {
@@ -129,6 +129,7 @@ beforeAll(async () => {
     clock: systemClock,
     logger: silentLogger,
     client: () => other.client,
+    services: { resolve: () => ({ host: '127.0.0.1', port: other.port }) },
   });
   t = await testServer({ store, aggregator });
   aggregator.keepWritten(t.admin, {

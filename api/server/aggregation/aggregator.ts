@@ -1,10 +1,18 @@
 import type { Client } from '@trimtab/client';
-import { type APIService, APIServices, type Clock, isReason, type KubeObject, type Logger } from '@trimtab/machinery';
+import {
+  type APIService,
+  APIServices,
+  type Clock,
+  isReason,
+  type KubeObject,
+  type Logger,
+  serviceUnavailable,
+} from '@trimtab/machinery';
 import type { Follow } from '../admission/quota-ledger.js';
 import type { KeyPair } from '../certificates/certificate.js';
 import type { ObjectReader } from '../contracts.js';
 import type { Document, Documents } from '../http/parts.js';
-import { endpointResolver } from '../webhook/service-resolver.js';
+import { endpointResolver, type ServiceResolver } from '../webhook/service-resolver.js';
 import {
   apiServices,
   local,
@@ -28,6 +36,8 @@ export interface AggregatorOptions {
   readonly logger: Logger;
   /** With which the server speaks for its callers; asked for at each use, for it is renewed. */
   readonly client: () => KeyPair;
+  /** Where a Service is reached; its ready endpoints unless said otherwise. */
+  readonly services?: ServiceResolver;
 }
 
 /** What this server answers itself: `(group, version, custom)`, now and after every change. */
@@ -65,7 +75,7 @@ export class Aggregator {
   #revision = 0;
 
   constructor(readonly options: AggregatorOptions) {
-    this.transport = new RemoteTransport(endpointResolver(options.reader), options.client);
+    this.transport = new RemoteTransport(options.services ?? endpointResolver(options.reader), options.client);
     for (const object of options.reader.list(apiServices)) this.#apply(object.metadata.name ?? '', object);
     const about = (namespace: string, service: string | undefined) => {
       for (const { remote } of this.#remotes.values())
@@ -85,11 +95,14 @@ export class Aggregator {
     return this.#revision;
   }
 
-  /** Who answers this path; undefined: this server. */
-  route(path: string): { readonly remote: RemoteService; readonly standing: Standing | undefined } | undefined {
+  /** Who answers this path; undefined: this server. Throws a 503 where that other server is known not to answer. */
+  route(path: string): RemoteService | undefined {
     if (this.#remotes.size === 0) return undefined;
     const [, group, version] = /^(?:\/openapi\/v3)?\/apis\/([^/]+)\/([^/]+)(?:\/|$)/.exec(path) ?? [];
-    return group === undefined ? undefined : this.#remotes.get(`${version}.${group}`);
+    const known = group === undefined ? undefined : this.#remotes.get(`${version}.${group}`);
+    if (known?.standing?.available === false)
+      throw serviceUnavailable(`service unavailable: ${known.standing.message}`);
+    return known?.remote;
   }
 
   /** This server's documents, with those of the others among them. */

@@ -1,10 +1,4 @@
-import {
-  decodeProtobuf,
-  isProtobuf,
-  parseYamlDocuments,
-  type StatusError,
-  serviceUnavailable,
-} from '@trimtab/machinery';
+import { decodeProtobuf, isProtobuf, parseYamlDocuments, type StatusError } from '@trimtab/machinery';
 import { proxyRequest } from '../aggregation/proxy.js';
 import type { Auditor, AuditRecord } from '../audit/auditor.js';
 import { seatsFor } from '../flowcontrol/work-estimate.js';
@@ -57,8 +51,7 @@ export function passOn(parts: HttpParts, call: Call): Promise<void> | undefined 
   const { aggregator } = parts;
   const route = aggregator?.route(call.info.path);
   if (!aggregator || !route) return undefined;
-  if (route.standing?.available === false) throw serviceUnavailable(`service unavailable: ${route.standing.message}`);
-  return proxyRequest(aggregator.transport, route.remote, call);
+  return proxyRequest(aggregator.transport, route, call);
 }
 
 /** Counted no further than a list's cost grows. */

@@ -42,6 +42,7 @@ const nameRules: Readonly<Record<string, NameRule>> = {
   'rbac.authorization.k8s.io/roles': 'path-segment',
   'rbac.authorization.k8s.io/rolebindings': 'path-segment',
   'rbac.authorization.k8s.io/clusterroles': 'path-segment',
+  'apiregistration.k8s.io/apiservices': 'path-segment',
   'rbac.authorization.k8s.io/clusterrolebindings': 'path-segment',
   'certificates.k8s.io/certificatesigningrequests': 'subdomain',
   'networking.k8s.io/ipaddresses': 'path-segment',

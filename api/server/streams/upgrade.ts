@@ -54,7 +54,7 @@ export async function handleUpgrade(
     const call = await admitCaller(parts, exchange, info, auditId, new Warnings());
     const route = parts.aggregator?.route(info.path);
     if (parts.aggregator && route) {
-      await proxyUpgrade(parts.aggregator.transport, route.remote, call, { request, socket, head });
+      await proxyUpgrade(parts.aggregator.transport, route, call, { request, socket, head });
       return;
     }
     const path = info.resource;

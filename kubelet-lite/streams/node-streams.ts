@@ -1,6 +1,15 @@
 import * as fs from 'node:fs/promises';
 import { type Duplex, Readable } from 'node:stream';
-import type { AttachOptions, ExecOptions, LogOptions, NodeStreams, PodRef, ProcessStreams } from '@trimtab/client';
+import type {
+  AttachOptions,
+  ExecOptions,
+  LogOptions,
+  NodeHttpAnswer,
+  NodeHttpRequest,
+  NodeStreams,
+  PodRef,
+  ProcessStreams,
+} from '@trimtab/client';
 import type { Clock } from '@trimtab/machinery';
 import { badRequest, internalError, notFound, Pods, StatusError } from '@trimtab/machinery';
 import type { ContainerWorker } from '../container/container-worker.js';
@@ -8,6 +17,7 @@ import type { PodManager } from '../pod/pod-manager.js';
 import type { PodWorker } from '../pod/pod-worker.js';
 import type { PodRuntime } from '../runtime/runtime.js';
 import { readLog } from './log-reader.js';
+import { answerNodeHttp } from './node-http.js';
 
 export interface PodStreamsOptions {
   readonly pods: PodManager;
@@ -67,6 +77,10 @@ export class PodStreams implements NodeStreams {
         throw internalError(`failed to connect to localhost:${port} inside pod "${ref.name}": ${String(error)}`);
       }
     }
+  }
+
+  http(request: NodeHttpRequest): Promise<NodeHttpAnswer> {
+    return answerNodeHttp(this.#options, request);
   }
 
   async #translated(work: Promise<ProcessStreams>): Promise<ProcessStreams> {

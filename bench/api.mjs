@@ -39,6 +39,8 @@ const CONNECTIONS = Number(options.connections);
 const LISTS = Number(options.lists);
 const WIDTH = 32;
 const WARM = 2000;
+/** All the lists together are tens of gigabytes: what they cost while they are under way is enough. */
+const STORM_MS = 15_000;
 
 const only = new Set(options.only.split(',').filter(Boolean));
 const wanted = (name) => only.size === 0 || only.has(name);
@@ -256,21 +258,35 @@ async function storm(server) {
   })();
   const gets = [];
   const beside = setInterval(() => gets.push(ask(server.session, { path: at(gets.length) })), 100);
+  let answered = 0;
+  let bytes = 0;
+  let refused = 0;
   const run = await server.cost('storm', () =>
-    inParallel(LISTS, LISTS, (i) => ask(sessions[i % sessions.length], { path: '/api/v1/pods' })),
+    Promise.race([
+      inParallel(LISTS, LISTS, (i) =>
+        ask(sessions[i % sessions.length], { path: '/api/v1/pods' }).then(
+          ({ size }) => {
+            answered++;
+            bytes += size;
+          },
+          () => refused++,
+        ),
+      ),
+      new Promise((resolve) => setTimeout(resolve, STORM_MS)),
+    ]),
   );
   clearInterval(beside);
   done = true;
   await watch;
   for (const session of sessions) session.destroy();
-  const bytes = run.value.reduce((sum, answer) => sum + answer.size, 0);
+  const of = `${answered} answered, ${refused} refused, ${(bytes / 1e9).toFixed(1)} GB in ${(run.wall / 1000).toFixed(0)} s`;
   report.section(`${LISTS} lists of all ${PODS} pods at once`, [
-    { what: 'memory added (RSS)', unit: 'MB', values: [most - before], target: { text: '<= 200', most: 200 } },
     {
-      what: 'until all have their answer',
-      unit: 's',
-      values: [run.wall / 1000],
-      note: `${(bytes / 1e9).toFixed(1)} GB`,
+      what: 'memory added (RSS)',
+      unit: 'MB',
+      values: [most - before],
+      target: { text: '<= 200', most: 200 },
+      note: of,
     },
     { what: 'gets beside them', unit: 'ms', values: (await Promise.all(gets)).map((answer) => answer.ms) },
   ]);

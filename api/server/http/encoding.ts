@@ -12,7 +12,7 @@ import {
 import { ByteCache } from './byte-cache.js';
 
 /** Encodings kept, in bytes; each in two generations. A watch's lines are kept by those who send them too. */
-const kept = { bodies: 32 << 20, messages: 16 << 20, lines: 512 };
+const kept = { bodies: 40 << 20, messages: 40 << 20, lines: 512 };
 /** About what is written to a client at once. */
 const sliceBytes = 64 * 1024;
 

@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Client, HttpClient, Informers } from '@trimtab/client';
@@ -27,6 +28,8 @@ export interface ApiCluster {
   /** A file for `KUBECONFIG`. */
   readonly kubeconfig: string;
   readonly directory: string;
+  /** A POST of these very bytes, as the administrator. */
+  post(path: string, contentType: string, body: string): Promise<{ readonly status: number; readonly text: string }>;
   close(): Promise<void>;
 }
 
@@ -77,6 +80,7 @@ export async function apiCluster(): Promise<ApiCluster> {
     client,
     kubeconfig,
     directory,
+    post: (path, contentType, body) => post(`${server.url}${path}`, pki.caCertificate, contentType, body),
     close: async () => {
       client.close();
       await definitions.stop();
@@ -87,6 +91,19 @@ export async function apiCluster(): Promise<ApiCluster> {
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+function post(url: string, ca: string, contentType: string, body: string): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': contentType };
+    const sent = request(url, { method: 'POST', ca, headers }, (answer) => {
+      let text = '';
+      answer.on('data', (chunk) => (text += chunk));
+      answer.once('end', () => resolve({ status: answer.statusCode ?? 0, text }));
+    });
+    sent.once('error', reject);
+    sent.end(body);
+  });
 }
 
 const configOf = (server: string, ca: string): string =>

@@ -94,6 +94,8 @@ export interface ClusterSecurity {
   /** By `<group>/<plural>` of the storage version. */
   readonly strategies: Readonly<Record<string, Strategy>>;
   readonly tokens: TokenIssuer;
+  /** Asks the cluster's webhooks; for what converts custom kinds as well. */
+  readonly webhooks: WebhookCaller;
   readonly flow: FlowControl;
   readonly aggregator: Aggregator | undefined;
   readonly services: ServiceAllocator;

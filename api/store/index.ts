@@ -1,3 +1,5 @@
+export { type EncryptionRule, parseEncryptionConfiguration } from './encryption/configuration.js';
+export { encryptingCodec } from './encryption/encrypting-codec.js';
 export { type EmbeddedOptions, embeddedEngine } from './engine/embedded/embedded.js';
 export {
   type Engine,

@@ -154,6 +154,29 @@ class RevisionStore implements Store {
     return this.engine.next === undefined ? this.engine.confirm() : this.revision;
   }
 
+  async rewriteStale(): Promise<number> {
+    const stale = this.view.takeStale();
+    let written = 0;
+    for (const name of stale) {
+      const key = parseKey(name);
+      const entry = this.pending(key);
+      if (entry === undefined) continue;
+      const { object, revision } = entry;
+      const done = this.commit([{ type: 'put', key, object, expect: revision }]);
+      await done.then(
+        () => written++,
+        (error: unknown) => {
+          if (!(error instanceof ConflictError)) throw error;
+        },
+      );
+    }
+    if (stale.length > 0) {
+      await this.compact(this.revision);
+      await this.engine.purge?.();
+    }
+    return written;
+  }
+
   revisionAt(time: number): number | undefined {
     return this.view.revisionAt(time);
   }

@@ -37,6 +37,11 @@ export interface Store {
   latest(): Promise<number>;
   /** The newest revision whose commit was no later than `time` (Unix milliseconds); undefined when that is not retained. */
   revisionAt(time: number): number | undefined;
+  /**
+   * Writes everything anew that is not stored as it would be now (other key, not encrypted), forgets the past and leaves nothing of the
+   * former forms on disk. Gives the number of objects. What changes meanwhile is written anew by that change.
+   */
+  rewriteStale(): Promise<number>;
   /** Whether writes are taken at the moment. A store that cannot write still reads and is watched. */
   readonly health: StoreHealth;
   close(): Promise<void>;

@@ -5,6 +5,8 @@ export interface ValueCodec {
   seal(key: string, text: string): Value;
   /** JSON as text or as UTF-8. Throws StoreFailedError naming key and revision of what cannot be read. */
   open(key: string, value: Value, revision: number): Value;
+  /** Whether `seal` would write the value in the same form, by the same key. */
+  isCurrent(key: string, value: Value): boolean;
 }
 
 const BRACE = 0x7b;
@@ -12,6 +14,7 @@ const BRACE = 0x7b;
 /** Objects as their JSON, which begins with a brace; everything else is somebody else's form. */
 export const plainCodec: ValueCodec = {
   seal: (_key, text) => text,
+  isCurrent: () => true,
   open(key, value, revision) {
     if (typeof value === 'string' ? value.startsWith('{') : value[0] === BRACE) return value;
     throw new StoreFailedError(

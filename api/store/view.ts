@@ -1,4 +1,4 @@
-import type { Batch, Opened } from './engine/engine.js';
+import type { Batch, Opened, Value } from './engine/engine.js';
 import { parseKey, ReadEntry, ReadEvent } from './entry.js';
 import { defaultRetention, History, type Retention } from './history.js';
 import { Hub } from './hub.js';
@@ -25,6 +25,8 @@ export interface Watcher {
 export class View {
   readonly #history = new History();
   readonly #hub = new Hub();
+  /** Read in a form that is not the present one. */
+  readonly #stale = new Set<string>();
   #state: State = emptyState;
   #compacted = 0;
 
@@ -43,12 +45,12 @@ export class View {
 
   /** Makes the picture of everything an engine has. Batches at or before the compacted revision only count in sum. */
   async load({ revision, compacted, batches }: Opened, now: number): Promise<void> {
-    const base = new Map<string, Entry>();
+    const base = new Map<string, { value: Value; revision: number }>();
     let state: State | undefined;
     for await (const some of batches)
       for (const batch of some) {
         if (batch.revision > compacted) {
-          state ??= stateFrom(compacted, base.values());
+          state ??= this.#base(compacted, base);
           const step = this.step(state, batch, now);
           state = step.state;
           this.#history.push(step);
@@ -56,11 +58,30 @@ export class View {
         }
         for (const { key, value } of batch.changes)
           if (value === undefined) base.delete(key);
-          else base.set(key, new ReadEntry(parseKey(key), batch.revision, this.codec.open(key, value, batch.revision)));
+          else base.set(key, { value, revision: batch.revision });
       }
-    state ??= stateFrom(compacted, base.values());
+    state ??= this.#base(compacted, base);
     this.#state = { ...state, revision: Math.max(state.revision, revision) };
     this.#compacted = compacted;
+  }
+
+  /** Only what still stood at the compacted revision is opened: keys for what was before may be gone. */
+  #base(compacted: number, base: ReadonlyMap<string, { value: Value; revision: number }>): State {
+    const entries = [...base].map(([key, { value, revision }]) => this.#read(key, value, revision));
+    return stateFrom(compacted, entries);
+  }
+
+  #read(key: string, value: Value, revision: number): Entry {
+    if (this.codec.isCurrent(key, value)) this.#stale.delete(key);
+    else this.#stale.add(key);
+    return new ReadEntry(parseKey(key), revision, this.codec.open(key, value, revision));
+  }
+
+  /** Keys whose value was read in a form it would not be written in now, and may still have. */
+  takeStale(): readonly string[] {
+    const keys = [...this.#stale];
+    this.#stale.clear();
+    return keys;
   }
 
   /** What a batch somebody wrote makes of a state. */
@@ -77,7 +98,7 @@ export class View {
         events.push(new ReadEvent(revision, key, undefined, old));
         continue;
       }
-      const entry = new ReadEntry(key, revision, this.codec.open(change.key, change.value, revision));
+      const entry = this.#read(change.key, change.value, revision);
       state = withEntry(state, entry);
       bytes += change.value.length;
       events.push(new ReadEvent(revision, key, entry, old));

@@ -28,6 +28,8 @@ export interface Engine {
   confirm(): Promise<number>;
   /** What is needed only for reads before `revision` may be dropped, now or later; never stalls a transaction by more than 50 ms. */
   compact(revision: number): Promise<void>;
+  /** Leaves nothing on disk of what compaction has made superseded; resolves when it is gone. */
+  purge?(): Promise<void>;
   /** Whether transactions can be taken at the moment, and what is wrong where not. */
   readonly health: EngineHealth;
   /** Everything accepted is durable or refused when this resolves. */

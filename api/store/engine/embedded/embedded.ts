@@ -75,6 +75,8 @@ class EmbeddedEngine implements Engine {
   /** The active segment may have more in it than was acknowledged. */
   #tainted = false;
   #noted = 0;
+  /** The next write begins a segment. */
+  #seal = false;
   #failure: StoreFailedError | undefined;
   #closed = false;
 
@@ -185,6 +187,17 @@ class EmbeddedEngine implements Engine {
     });
   }
 
+  async purge(): Promise<void> {
+    this.#seal = true;
+    this.#flushing ??= this.#flush();
+    await this.#flushing;
+    await this.#rewriting;
+    const { segments } = this.#ledger;
+    for (const segment of segments.slice(0, -1))
+      if (segment.garbage.size > 0)
+        await rewrite(this.disk, this.#ledger, [segment], segments[segments.indexOf(segment) + 1]!.from - 1);
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -210,7 +223,7 @@ class EmbeddedEngine implements Engine {
   async #flush(): Promise<void> {
     // Lets every transaction of this turn of the event loop into the first batch.
     await Promise.resolve();
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 || this.#seal) {
       const taken = this.#take();
       this.#taken = taken;
       try {
@@ -271,10 +284,12 @@ class EmbeddedEngine implements Engine {
   /** The active segment, without anything unacknowledged at its end; a new one where the last is full. */
   async #room(size: number, revision: number): Promise<{ file: DiskFile; segment: Segment }> {
     const segment = this.#ledger.segments.at(-1);
+    const full = this.#seal;
+    this.#seal = false;
     if (segment !== undefined && this.#file !== undefined) {
       await this.#untaint();
-      if (segment.bytes === HEADER || segment.bytes + size <= this.#segmentBytes())
-        return { file: this.#file, segment };
+      const fits = segment.bytes + size <= this.#segmentBytes() && !full;
+      if (segment.bytes === HEADER || fits) return { file: this.#file, segment };
     }
     const name = segmentName(revision);
     const file = await this.disk.create(name);

@@ -219,6 +219,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
       [signingRequests]: signingRequestStrategy,
     },
     tokens,
+    webhooks: webhookCaller,
     flow,
     aggregator,
     services,

@@ -18,11 +18,12 @@ import {
   publishExtensionAuthentication,
   type UserInfo,
 } from '@trimtab/server';
-import { embeddedEngine, openStore, type Store } from '@trimtab/store';
+import type { Store } from '@trimtab/store';
 import { CliError } from '../errors.js';
 import { portHolder } from '../port-holder.js';
 import { allOf } from './all-of.js';
 import type { UpOptions } from './options.js';
+import { openClusterStore } from './store-options.js';
 
 export interface Ambient {
   readonly clock: Clock;
@@ -48,7 +49,7 @@ export interface Hooks {
 /** Resolves once requests are answered and everything every cluster has is there. */
 export async function startControlPlane(options: UpOptions, ambient: Ambient, hooks: Hooks): Promise<ControlPlane> {
   const { clock, random } = ambient;
-  const store = await openStore({ engine: await embeddedEngine(options.paths.store), clock });
+  const store = await openClusterStore(options.paths.store, options, ambient);
   let server: ApiServer | undefined;
   let security: ClusterSecurity | undefined;
   const close = (): Promise<void> =>

@@ -4,9 +4,10 @@ import { resolve } from 'node:path';
 import { CliError } from '../errors.js';
 import { type Paths, pathsOf } from '../paths.js';
 import { type RawSecurityOptions, readSecurity, type SecurityOptions } from './security-options.js';
+import type { RawStoreOptions } from './store-options.js';
 
 /** `up`'s options as the command line gives them. */
-export interface RawUpOptions extends Partial<RawSecurityOptions> {
+export interface RawUpOptions extends Partial<RawSecurityOptions>, RawStoreOptions {
   readonly dataDir: string;
   readonly port: number;
   readonly bind: string;

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Clock, parseYaml, type Random } from '@trimtab/machinery';
+import { embeddedEngine, encryptingCodec, openStore, parseEncryptionConfiguration, type Store } from '@trimtab/store';
+import { CliError } from '../errors.js';
+
+/** What the command line says of the store. */
+export interface RawStoreOptions {
+  readonly historyCommits?: number;
+  /** Mebibytes. */
+  readonly historySize?: number;
+  /** Minutes. */
+  readonly historyAge?: number;
+  readonly encryptionProviderConfig?: string;
+  readonly encryptionRewrite?: boolean;
+}
+
+/** Opens the cluster's store; with `encryptionRewrite`, everything in it is encrypted by the first key when this resolves. */
+export async function openClusterStore(
+  directory: string,
+  options: RawStoreOptions,
+  { clock, random }: { readonly clock: Clock; readonly random: Random },
+): Promise<Store> {
+  const { historyCommits = 50_000, historySize = 64, historyAge = 10, encryptionProviderConfig: file } = options;
+  const codec = file === undefined ? undefined : encryptingCodec(readConfiguration(file), random);
+  const store = await openStore({
+    engine: await embeddedEngine(directory),
+    clock,
+    retention: { commits: historyCommits, bytes: historySize * 1024 * 1024, ageMs: historyAge * 60_000 },
+    ...(codec && { codec }),
+  });
+  try {
+    if (options.encryptionRewrite) await store.rewriteStale();
+    return store;
+  } catch (error) {
+    await store.close().catch(() => {});
+    throw error;
+  }
+}
+
+function readConfiguration(file: string) {
+  let text: string;
+  try {
+    text = readFileSync(resolve(file), 'utf8');
+  } catch (error) {
+    throw new CliError(`--encryption-provider-config ${file}: ${(error as Error).message}`);
+  }
+  return parseEncryptionConfiguration(parseYaml(text));
+}

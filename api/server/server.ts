@@ -102,6 +102,17 @@ async function rawPath(path: string): Promise<string> {
   throw notFound({ group: '', resource: 'paths' }, path);
 }
 
+function* objectCounts({ kinds, store }: Registry): Generator<readonly [string, number]> {
+  const snapshot = store.snapshot();
+  const seen = new Set<string>();
+  for (const { storage, verbs } of kinds.all()) {
+    if (!verbs.includes('list') || seen.has(storage.resource)) continue;
+    seen.add(storage.resource);
+    const [group, resource] = storage.resource.split('/');
+    yield [group ? `${resource}.${group}` : resource!, snapshot.count({ resource: storage.resource })];
+  }
+}
+
 /** Long enough for the cluster's other parts to start first. */
 const metricsDelay = 2000;
 
@@ -125,7 +136,11 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     flow: options.flow,
     audit: options.audit,
     aggregator: options.aggregator,
-    metrics: new Metrics(seats, () => options.store.revision),
+    metrics: new Metrics(
+      seats,
+      () => options.store.revision,
+      () => objectCounts(registry),
+    ),
     nodeStreams: options.nodeStreams ?? (() => undefined),
     rawHandlers: options.rawHandlers ?? {},
     documents: options.aggregator?.documents(documents) ?? documents,

@@ -33,6 +33,7 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
   const audit = parts.audit && beginAudit(parts.audit, exchange, info, auditId);
   const labels = requestLabels(parts.registry.kinds, info);
   if (long) parts.metrics.longRunning(labels, 1);
+  else parts.metrics.executing(labels, 1);
   try {
     if (healthPaths.test(info.path)) {
       serveHealth(parts, exchange, info);
@@ -53,6 +54,7 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
     leave?.();
     if (audit) endAudit(audit, exchange, code, failure);
     if (long) parts.metrics.longRunning(labels, -1);
+    else parts.metrics.executing(labels, -1);
     parts.metrics.request(labels, code, long ? undefined : (clock.now() - started) / 1000);
   }
 }

@@ -331,7 +331,9 @@ describe('documents', () => {
     await api.request('GET', maps);
     const text = (await api.request('GET', '/metrics')).text();
     expect(text).toMatch(
-      /apiserver_request_total\{verb="list",group="",version="v1",resource="configmaps",.*code="200"\} 1/,
+      /apiserver_request_total\{verb="LIST",group="",version="v1",resource="configmaps",subresource="",scope="namespace",code="200"\} 1/,
     );
+    expect(text).toContain('apiserver_current_inflight_requests{request_kind="readOnly"} 1');
+    expect(text).toContain('apiserver_storage_objects{resource="deployments.apps"} 0');
   });
 });

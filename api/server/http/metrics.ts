@@ -1,20 +1,38 @@
 import type { Counter, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
 import type { KindTable } from '../registry/kind-table.js';
+import type { ServedKind } from '../registry/served-kind.js';
 import type { RequestInfo } from './request-info.js';
 import type { Seats } from './seats.js';
 
-/** What is told of one request when it is done. */
+/** What is told of one request: the labels Kubernetes has (apiserver: endpoints/metrics). */
 export interface RequestLabels {
+  /** As HTTP would say it: `POST` for create; `LIST`, `WATCH`, `CONNECT` and `DELETECOLLECTION` apart. */
   readonly verb: string;
   readonly group: string;
   readonly version: string;
   readonly resource: string;
   readonly subresource: string;
+  /** `resource` for one object, `namespace`, `cluster`, or `""`. */
+  readonly scope: string;
 }
 
-const verbs: ReadonlySet<string> = new Set(
-  'get list watch create update patch delete deletecollection post put head options'.split(' '),
-);
+const verbs: Readonly<Record<string, string>> = {
+  get: 'GET',
+  list: 'LIST',
+  watch: 'WATCH',
+  create: 'POST',
+  update: 'PUT',
+  patch: 'PATCH',
+  delete: 'DELETE',
+  deletecollection: 'DELETECOLLECTION',
+  connect: 'CONNECT',
+  post: 'POST',
+  put: 'PUT',
+  head: 'GET',
+  options: 'OPTIONS',
+};
+const readOnly: ReadonlySet<string> = new Set(['GET', 'LIST', 'WATCH', 'OPTIONS']);
+const nothing = { group: '', version: '', resource: '', subresource: '', scope: '' };
 
 /**
  * A request as the figures know it. Callers choose paths and methods, and every new set of labels is kept for ever: so what
@@ -22,12 +40,16 @@ const verbs: ReadonlySet<string> = new Set(
  */
 export function requestLabels(kinds: KindTable, { verb, resource }: RequestInfo): RequestLabels {
   const kind = resource && kinds.find(resource.group, resource.version, resource.resource);
-  const known = verbs.has(verb) ? verb : 'other';
-  if (!kind) return { verb: known, group: '', version: '', resource: '', subresource: '' };
+  const known = Object.hasOwn(verbs, verb) ? verbs[verb]! : 'OTHER';
+  if (!kind) return { verb: known, ...nothing };
   const { group, version } = kind;
   const subresource = Object.hasOwn(kind.subresources, resource.subresource) ? resource.subresource : '';
-  return { verb: known, group, version, resource: kind.resource, subresource };
+  const scope = resource.name !== '' ? 'resource' : resource.namespace !== '' ? 'namespace' : 'cluster';
+  return { verb: known, group, version, resource: kind.resource, subresource, scope };
 }
+
+/** How many objects of a resource are stored, under the name `deployments.apps`. */
+export type ObjectCounts = () => Iterable<readonly [resource: string, count: number]>;
 
 interface Instruments {
   readonly registry: MetricsRegistry;
@@ -36,7 +58,7 @@ interface Instruments {
   readonly longRunning: Gauge;
 }
 
-const labelNames = ['verb', 'group', 'version', 'resource', 'subresource', 'code'] as const;
+const requestNames = ['verb', 'group', 'version', 'resource', 'subresource', 'scope'] as const;
 
 /**
  * The server's own figures, under the names Kubernetes' API server uses for the same things. The library is loaded after
@@ -46,21 +68,41 @@ export class Metrics {
   #instruments: Instruments | undefined;
   #early: ((instruments: Instruments) => void)[] = [];
 
+  readonly #inflight = { readOnly: 0, mutating: 0 };
+  readonly #events = new Map<ServedKind, { count: number; bytes: number }>();
+
   constructor(
     readonly seats: Seats,
     readonly revision: () => number,
+    readonly objects: ObjectCounts = () => [],
   ) {}
+
+  /** A request that is no watch and no stream begins (1) or has ended (-1). */
+  executing({ verb }: RequestLabels, change: 1 | -1): void {
+    this.#inflight[readOnly.has(verb) ? 'readOnly' : 'mutating'] += change;
+  }
+
+  /** One event to one watcher: counted here and looked at when asked, for there are very many. */
+  watchEvent(kind: ServedKind, bytes: number): void {
+    let sum = this.#events.get(kind);
+    if (!sum) {
+      sum = { count: 0, bytes: 0 };
+      this.#events.set(kind, sum);
+    }
+    sum.count++;
+    sum.bytes += bytes;
+  }
 
   request(labels: RequestLabels, code: number, seconds: number | undefined): void {
     this.#note(({ requests, duration }) => {
       requests.inc({ ...labels, code: String(code) });
-      if (seconds !== undefined) duration.observe({ verb: labels.verb, resource: labels.resource }, seconds);
+      if (seconds !== undefined) duration.observe(labels as unknown as Record<string, string>, seconds);
     });
   }
 
   /** A watch or stream has begun (1) or ended (-1). */
-  longRunning({ verb, resource }: RequestLabels, change: 1 | -1): void {
-    this.#note(({ longRunning }) => longRunning.inc({ verb, resource }, change));
+  longRunning(labels: RequestLabels, change: 1 | -1): void {
+    this.#note(({ longRunning }) => longRunning.inc(labels as unknown as Record<string, string>, change));
   }
 
   async load(): Promise<void> {
@@ -74,35 +116,55 @@ export class Metrics {
       requests: new Counter({
         name: 'apiserver_request_total',
         help: 'Requests answered, by verb, resource and response code.',
-        labelNames,
+        labelNames: [...requestNames, 'code'],
         registers,
       }),
       duration: new Histogram({
         name: 'apiserver_request_duration_seconds',
         help: 'Time from a request’s arrival to the end of its answer, watches and streams left out.',
-        labelNames: ['verb', 'resource'],
-        buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+        labelNames: requestNames,
+        buckets: [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60],
         registers,
       }),
       longRunning: new Gauge({
         name: 'apiserver_longrunning_requests',
         help: 'Watches and streams open now.',
-        labelNames: ['verb', 'resource'],
+        labelNames: requestNames,
         registers,
       }),
     };
-    const figure = (name: string, help: string, read: () => number) =>
+    const figures = (
+      name: string,
+      help: string,
+      labelNames: readonly string[],
+      read: () => Iterable<readonly [Record<string, string>, number]>,
+    ) =>
       new Gauge({
         name,
         help,
+        labelNames,
         registers,
         collect() {
-          this.set(read());
+          this.reset();
+          for (const [labels, value] of read()) this.set(labels, value);
         },
       });
-    figure('apiserver_current_inflight_requests', 'Requests executing now.', () => this.seats.executing);
-    figure('apiserver_current_inqueue_requests', 'Requests waiting for a seat.', () => this.seats.waiting);
-    figure('trimtab_store_revision', 'The newest durable revision.', this.revision);
+    const kinds = ['request_kind'];
+    figures('apiserver_current_inflight_requests', 'Requests executing or waiting now.', kinds, () =>
+      Object.entries(this.#inflight).map(([request_kind, count]) => [{ request_kind }, count]),
+    );
+    figures('apiserver_current_inqueue_requests', 'Requests waiting for a seat.', [], () => [[{}, this.seats.waiting]]);
+    figures('apiserver_storage_objects', 'Objects stored, by resource.', ['resource'], () =>
+      [...this.objects()].map(([resource, count]) => [{ resource }, count]),
+    );
+    const events = (part: 'count' | 'bytes') => () =>
+      [...this.#events].map(
+        ([{ group, version, kind }, sum]) => [{ group, version, kind }, sum[part]] as [Record<string, string>, number],
+      );
+    const eventNames = ['group', 'version', 'kind'];
+    figures('apiserver_watch_events_total', 'Events sent to watchers.', eventNames, events('count'));
+    figures('apiserver_watch_events_sizes_sum', 'Bytes of events sent to watchers.', eventNames, events('bytes'));
+    figures('trimtab_store_revision', 'The newest durable revision.', [], () => [[{}, this.revision()]]);
     this.#instruments = instruments;
     for (const note of this.#early.splice(0)) note(instruments);
   }

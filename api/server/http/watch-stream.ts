@@ -60,7 +60,11 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
   let sent = 0;
   let sentBytes = 0;
   const sink: WatchSink = {
-    next: (notice) => write(encode(notice)),
+    next: (notice) => {
+      const bytes = encode(notice);
+      parts.metrics.watchEvent(kind, bytes.length);
+      write(bytes);
+    },
     ready: () => {
       if (out?.writableNeedDrain) {
         const stream = out;

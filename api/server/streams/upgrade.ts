@@ -44,7 +44,7 @@ export async function handleUpgrade(
 ): Promise<void> {
   const info = parseRequest(request.method ?? 'GET', request.url ?? '/');
   const auditId = newUid(parts.registry.random);
-  const labels = { ...requestLabels(parts.registry.kinds, info), verb: 'connect' };
+  const labels = { ...requestLabels(parts.registry.kinds, info), verb: 'CONNECT' };
   parts.metrics.longRunning(labels, 1);
   const stop = () => socket.destroy();
   parts.closing.addEventListener('abort', stop, { once: true });

@@ -6,7 +6,7 @@ const OBJECT_META = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 /** The schema of whole custom objects: the definition's own, with the fields every object has. */
 export function objectSchema(props: JSONSchemaProps | undefined): Schema {
   const schema = toSchema(props ?? { type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
-  return { ...schema, type: 'object', properties: { ...schema.properties, ...COMMON }, embeddedResource: true };
+  return { ...schema, type: 'object', properties: { ...schema.properties, ...COMMON } };
 }
 
 const COMMON: Readonly<Record<string, Schema>> = {
@@ -81,6 +81,10 @@ const PUBLISHED = [
   'uniqueItems',
   'minProperties',
   'maxProperties',
+  'allOf',
+  'anyOf',
+  'oneOf',
+  'not',
   'x-kubernetes-validations',
 ] as const;
 

@@ -105,16 +105,21 @@ const texts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 /** What every kind has. */
-const common: Readonly<Record<string, string>> = {
+const common = {
   apiVersion: 'The version of the kind this object is written in.',
   kind: 'What the object is.',
   metadata: 'Name, labels and the other metadata of the object.',
   spec: 'The state that is wanted.',
   status: 'The state as last observed.',
-};
+} as const;
+
+/** The text of a field that kinds in no table have as well. */
+export const commonDescription = (field: keyof typeof common): string => common[field];
 
 export function descriptionOf(definition: string, field: string): string | undefined {
   const type = texts[definition.slice(definition.lastIndexOf('.') + 1)];
   if (type && Object.hasOwn(type, field)) return type[field];
-  return Object.hasOwn(common, field) && kindsOf(definition) ? common[field] : undefined;
+  return Object.hasOwn(common, field) && kindsOf(definition)
+    ? commonDescription(field as keyof typeof common)
+    : undefined;
 }

@@ -1,7 +1,7 @@
 import type { GroupVersionKind, Json } from '../object.js';
 import type { Schema } from '../schema/schema.js';
 import { kindsOf, schemaOf } from '../schema/table.js';
-import { descriptionOf } from './descriptions.js';
+import { commonDescription, descriptionOf } from './descriptions.js';
 
 /** Writes schemas as OpenAPI does, in the version 2 or 3 of it, and gathers the named ones they refer to. */
 
@@ -32,8 +32,8 @@ export class SchemaWriter {
       ? {
           ...schema,
           properties: {
-            apiVersion: { type: 'string' },
-            kind: { type: 'string' },
+            apiVersion: { type: 'string', constraints: { description: commonDescription('apiVersion') } },
+            kind: { type: 'string', constraints: { description: commonDescription('kind') } },
             metadata: schemaOf(`${META}ObjectMeta`)!,
             ...Object.fromEntries(
               Object.entries(properties).filter(([k]) => !['apiVersion', 'kind', 'metadata'].includes(k)),

@@ -46,6 +46,10 @@ function host(value: string, at: string, out: Causes): void {
 }
 
 export const ingress: KindRules<Ingress> = {
+  warnings: ({ metadata }) =>
+    metadata.annotations?.['kubernetes.io/ingress.class'] === undefined
+      ? []
+      : [`annotation "kubernetes.io/ingress.class" is deprecated, please use 'spec.ingressClassName' instead`],
   prepareForCreate: (object) => ({ ...object, status: { loadBalancer: {} } }),
   validate({ spec }, out) {
     if (!spec?.rules?.length && !spec?.defaultBackend)

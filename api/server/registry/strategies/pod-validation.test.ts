@@ -255,3 +255,34 @@ describe('pods are judged in upstream’s words: the rest', () => {
     expect(judge(spec)).toEqual(expected);
   });
 });
+
+describe('what is taken with a warning', () => {
+  const warnings = (spec: object, name = 'x') =>
+    at('', 'pods').warnings!(create(at('', 'pods'), make({ spec: { containers: [container], ...spec } }, name)).object);
+  test('of a pod', () => {
+    const env = [
+      { name: 'A', value: '1' },
+      { name: 'A', value: '2' },
+    ];
+    const ports = [{ containerPort: 80 }, { containerPort: 80, name: 'again' }];
+    const resources = { limits: { memory: '100m' } };
+    expect(
+      warnings({
+        nodeSelector: { 'beta.kubernetes.io/os': 'linux' },
+        volumes: [{ name: 'g', gitRepo: { repository: 'r' } }],
+        containers: [{ ...container, env, ports, resources }],
+      }),
+    ).toEqual([
+      'spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead',
+      'spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+',
+      'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply',
+      'spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]',
+      'spec.containers[0].resources.limits[memory]: fractional byte value "100m" is invalid, must be an integer',
+      'spec.containers[0].resources.requests[memory]: fractional byte value "100m" is invalid, must be an integer',
+    ]);
+    expect(warnings({}, 'a.b')).toEqual([
+      expect.stringMatching(/^metadata\.name: this is used in Pod names and hostnames/),
+    ]);
+    expect(warnings({})).toEqual([]);
+  });
+});

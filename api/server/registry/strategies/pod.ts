@@ -3,6 +3,7 @@ import { type Causes, positive } from './checks.js';
 import { compileDefaults } from './defaults.js';
 import { podDefaults } from './pod-defaults.js';
 import { validatePodSpec } from './pod-validation.js';
+import { nameWarnings, podWarnings } from './pod-warnings.js';
 import { type KindRules, strategyFor } from './typed.js';
 
 const fillDefaults = compileDefaults(podDefaults);
@@ -177,6 +178,7 @@ const rules: KindRules<Pod> = {
     else out.push(causes.required('spec.containers'));
   },
   validateChange,
+  warnings: (pod) => [...nameWarnings(pod), ...podWarnings(pod.spec, 'spec')],
 };
 
 export const podStrategy = strategyFor(rules);

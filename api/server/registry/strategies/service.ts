@@ -31,6 +31,10 @@ export function serviceRules(allocator: ServiceAllocator | undefined): KindRules
       status: { loadBalancer: {} },
     }),
     prepareForUpdate,
+    warnings: ({ spec }) =>
+      spec?.externalName && spec.type !== 'ExternalName'
+        ? [`spec.externalName is ignored when spec.type is not "ExternalName"`]
+        : [],
     validate,
     validateChange,
     ...(allocator ? { reserve: (service) => reserve(allocator, service) } : {}),

@@ -71,6 +71,12 @@ export const persistentVolumeClaim: KindRules<PersistentVolumeClaim> = {
 };
 
 export const persistentVolume: KindRules<PersistentVolume> = {
+  warnings: ({ spec }) =>
+    spec?.persistentVolumeReclaimPolicy === 'Recycle'
+      ? [
+          'spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.',
+        ]
+      : [],
   prepareForCreate: (object) => ({ ...object, status: { phase: 'Pending' } }),
   validate({ spec }, out) {
     validateAccessModes(spec?.accessModes, 'spec.accessModes', out);

@@ -18,6 +18,7 @@ import {
 import { type Causes, countOrPercent, immutable, nonNegative, oneOf, optionalOneOf, required } from './checks.js';
 import { scheduleProblem } from './cron-schedule.js';
 import { validatePodTemplate } from './pod-validation.js';
+import { nameWarnings, podWarnings, templateWarnings } from './pod-warnings.js';
 import { validateLabelSelector, validateOwnSelector } from './selector-validation.js';
 import type { KindRules } from './typed.js';
 
@@ -51,6 +52,7 @@ const selectorIsFixed = (now: LabelSelector | undefined, old: LabelSelector | un
   immutable(now, old, equalJson, 'spec.selector', out);
 
 export const deployment: KindRules<Deployment> = {
+  warnings: templateWarnings,
   validate({ spec }, out) {
     nonNegative(spec?.replicas, 'spec.replicas', out);
     validateOwnSelector(spec?.selector, 'deployment', 'spec.selector', out);
@@ -85,6 +87,7 @@ function validateRollout(strategy: NonNullable<Deployment['spec']>['strategy'], 
 }
 
 export const replicaSet: KindRules<ReplicaSet> = {
+  warnings: templateWarnings,
   validate({ spec }, out) {
     nonNegative(spec?.replicas, 'spec.replicas', out);
     nonNegative(spec?.minReadySeconds, 'spec.minReadySeconds', out);
@@ -96,6 +99,7 @@ export const replicaSet: KindRules<ReplicaSet> = {
 };
 
 export const replicationController: KindRules<ReplicationController> = {
+  warnings: templateWarnings,
   validate({ spec }, out) {
     nonNegative(spec?.replicas, 'spec.replicas', out);
     required(Object.keys(spec?.selector ?? {}), 'spec.selector', out);
@@ -115,6 +119,7 @@ const statefulSetMutable = [
 ] as const;
 
 export const statefulSet: KindRules<StatefulSet> = {
+  warnings: templateWarnings,
   validate({ spec }, out) {
     oneOf(spec?.podManagementPolicy, ['OrderedReady', 'Parallel'], 'spec.podManagementPolicy', out);
     oneOf(spec?.updateStrategy?.type, ['OnDelete', 'RollingUpdate'], 'spec.updateStrategy.type', out);
@@ -159,6 +164,7 @@ function withClaims(spec: StatefulSet['spec']): PodTemplateSpec | undefined {
 }
 
 export const daemonSet: KindRules<DaemonSet> = {
+  warnings: templateWarnings,
   validate({ spec }, out) {
     validateOwnSelector(spec?.selector, 'daemonset', 'spec.selector', out);
     validatePodTemplate(spec?.template, always, 'spec.template', out);
@@ -183,6 +189,7 @@ const jobName = 'batch.kubernetes.io/job-name';
 
 /** A Job finds its pods by its own uid, unless its author has taken that over. */
 export const job: KindRules<Job> = {
+  warnings: templateWarnings,
   prepareForCreate(object) {
     const { spec } = object;
     if (!spec || spec.manualSelector === true) return object;
@@ -292,6 +299,10 @@ function validateJobPolicies(spec: JobSpec, at: string, out: Causes): void {
 const maxCronJobName = 52;
 
 export const cronJob: KindRules<CronJob> = {
+  warnings: (object) => [
+    ...nameWarnings(object),
+    ...podWarnings(object.spec?.jobTemplate?.spec?.template?.spec, 'spec.jobTemplate.spec.template.spec'),
+  ],
   validate(object, out) {
     const { spec, metadata } = object;
     if ((metadata.name ?? '').length > maxCronJobName)

@@ -148,6 +148,46 @@ test('volumes and claims are protected from the start', async () => {
   expect(volume.metadata.finalizers).toEqual(['kubernetes.io/pv-protection']);
 });
 
+test('an account may hold its pods to the secrets it names', async () => {
+  const { make } = await cluster();
+  await make(type('', 'ServiceAccount', 'serviceaccounts'), 'strict', {
+    metadata: {
+      name: 'strict',
+      namespace: 'default',
+      annotations: { 'kubernetes.io/enforce-mountable-secrets': 'true' },
+    },
+    secrets: [{ name: 'mine' }],
+  });
+  const reading = (secretName: string) => ({
+    spec: { ...podSpec.spec, serviceAccountName: 'strict', volumes: [{ name: 'v', secret: { secretName } }] },
+  });
+  expect(await message(make(pods, 'a', reading('mine')))).toBe('');
+  expect(await message(make(pods, 'b', reading('theirs')))).toBe(
+    'pods "b" is forbidden: volume with secret.secretName="theirs" is not allowed because service account strict does not reference that secret',
+  );
+  const env = [{ name: 'X', valueFrom: { secretKeyRef: { name: 'theirs', key: 'k' } } }];
+  const spec = { serviceAccountName: 'strict', containers: [{ ...container, env }] };
+  expect(await message(make(pods, 'c', { spec }))).toContain(
+    'is not allowed because secret is not referenced by service account strict',
+  );
+});
+
+test('a runtime class decides the overhead of its pods, and gives each toleration once', async () => {
+  const { make } = await cluster();
+  const toleration = { key: 'vm', operator: 'Exists', effect: 'NoSchedule' };
+  await make(type('node.k8s.io', 'RuntimeClass', 'runtimeclasses', false), 'vm', {
+    handler: 'vm',
+    overhead: { podFixed: { cpu: '100m' } },
+    scheduling: { tolerations: [toleration] },
+  });
+  const spec = (more: object) => ({ spec: { ...podSpec.spec, runtimeClassName: 'vm', ...more } });
+  expect(await message(make(pods, 'a', spec({ overhead: { cpu: '1' } })))).toContain(
+    "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead",
+  );
+  const pod = await make(pods, 'b', spec({ overhead: { cpu: '100m' }, tolerations: [toleration] }));
+  expect(pod.spec.tolerations).toHaveLength(3);
+});
+
 test('an update of a pod that does not repeat its priority keeps it', async () => {
   const { make, root } = await cluster();
   const pod = await make(pods, 'p', { spec: { ...podSpec.spec, priorityClassName: 'system-node-critical' } });

@@ -1,15 +1,16 @@
-import type {
-  Ingress,
-  IngressClass,
-  KubeObject,
-  Node,
-  PersistentVolumeClaim,
-  Pod,
-  PodSpec,
-  PriorityClass,
-  RuntimeClass,
-  StorageClass,
-  Toleration,
+import {
+  equalJson,
+  type Ingress,
+  type IngressClass,
+  type KubeObject,
+  type Node,
+  type PersistentVolumeClaim,
+  type Pod,
+  type PodSpec,
+  type PriorityClass,
+  type RuntimeClass,
+  type StorageClass,
+  type Toleration,
 } from '@trimtab/machinery';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../contracts.js';
 import { concerns, createPlugin, defaultClass, podPlugin, refuse } from './attributes.js';
@@ -108,7 +109,14 @@ export const runtimeClass = (reader: ObjectReader): AdmissionPlugin =>
     }
     const found = reader.get('node.k8s.io/runtimeclasses', '', name) as RuntimeClass | undefined;
     if (!found) throw refuse(attributes, `pod rejected: RuntimeClass "${name}" not found`);
+    const overhead = found.overhead?.podFixed;
+    const given = spec.overhead && Object.keys(spec.overhead).length > 0 ? spec.overhead : undefined;
+    if (given && !overhead)
+      throw refuse(attributes, 'pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead');
+    if (given && overhead && !equalJson(given, overhead))
+      throw refuse(attributes, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead");
     const { nodeSelector, tolerations } = found.scheduling ?? {};
+    const missing = tolerations?.filter((each) => !spec.tolerations?.some((own) => equalJson(own, each))) ?? [];
     for (const [key, value] of Object.entries(nodeSelector ?? {}))
       if (spec.nodeSelector?.[key] !== undefined && spec.nodeSelector[key] !== value)
         throw refuse(
@@ -117,9 +125,9 @@ export const runtimeClass = (reader: ObjectReader): AdmissionPlugin =>
         );
     return {
       ...spec,
-      ...(found.overhead?.podFixed ? { overhead: found.overhead.podFixed } : {}),
+      ...(overhead ? { overhead } : {}),
       ...(nodeSelector ? { nodeSelector: { ...spec.nodeSelector, ...nodeSelector } } : {}),
-      ...(tolerations ? { tolerations: [...(spec.tolerations ?? []), ...tolerations] } : {}),
+      ...(missing.length > 0 ? { tolerations: [...(spec.tolerations ?? []), ...missing] } : {}),
     };
   });
 

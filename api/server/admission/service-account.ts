@@ -10,6 +10,7 @@ import {
 } from '@trimtab/machinery';
 import type { AdmissionAttributes, AdmissionPlugin, ObjectReader } from '../contracts.js';
 import { concerns, isMirrorPod, refuse } from './attributes.js';
+import { checkMirrorPod, checkMountableSecrets } from './mountable-secrets.js';
 
 export const tokenMountPath = '/var/run/secrets/kubernetes.io/serviceaccount';
 /** The extra seconds make the token last the hour that clients expect, however late it is renewed. */
@@ -31,12 +32,17 @@ export function serviceAccountPlugin(reader: ObjectReader, clock: Clock, random:
       if (!concerns(attributes, '/pods', 'CREATE') || !pod.spec || isMirrorPod(pod)) return pod;
       const name = pod.spec.serviceAccountName || 'default';
       const account = await find(attributes, name);
+      checkMountableSecrets(attributes, pod, account);
       let spec: PodSpec = { ...pod.spec, serviceAccountName: name, serviceAccount: name };
       if (pod.spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true)
         spec = withToken(spec, random);
       if (!spec.imagePullSecrets?.length && account.imagePullSecrets?.length)
         spec = { ...spec, imagePullSecrets: account.imagePullSecrets };
       return { ...pod, spec } as Pod;
+    },
+    validate(attributes) {
+      const pod = attributes.object as Pod;
+      if (concerns(attributes, '/pods', 'CREATE') && isMirrorPod(pod)) checkMirrorPod(attributes, pod);
     },
   };
 

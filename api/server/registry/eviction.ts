@@ -7,6 +7,7 @@ import {
   timestamp,
   tooManyRequests,
 } from '@trimtab/machinery';
+import { admit } from './admit.js';
 import type { Registry, RequestContext, Target } from './context.js';
 import { type DeleteRequest, deleteObject } from './delete.js';
 import { getObject } from './read.js';
@@ -42,6 +43,10 @@ export async function evictPod(
   options: DeleteRequest,
 ): Promise<void> {
   const pod = (await getObject(registry, target)) as Pod;
+  const { namespace, name } = target;
+  const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { namespace, name } };
+  const asked: Target = { ...target, subresource: 'eviction' };
+  await admit(registry, context, asked, { operation: 'CREATE', object: eviction, dryRun: options.dryRun ?? false });
   const finished =
     ['Succeeded', 'Failed', 'Pending'].includes(pod.status?.phase ?? '') || pod.metadata.deletionTimestamp;
   if (!finished) await useBudget(registry, context, target, pod, options.dryRun ?? false);

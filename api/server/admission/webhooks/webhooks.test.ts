@@ -494,6 +494,28 @@ describe('an admission webhook', () => {
     expect(await c.root.get(deployments, { namespace: 'default', name: 'd' })).toMatchObject({ spec: { replicas: 2 } });
   });
 
+  test('of evictions is asked before the budget is used', async () => {
+    const c = await setUp();
+    const server = await hook(() => deny('not now'));
+    await register(
+      c,
+      validatingConfigurations,
+      'e',
+      webhook('e.example.com', server, { rules: [rule('pods/eviction', ['CREATE'])] }),
+    );
+    await c.make(pods, 'p', podSpec);
+    const key = { namespace: 'default', name: 'p' };
+    const evict = c.root.subresource(pods, key, 'eviction', 'create', { metadata: key });
+    expect(await message(evict)).toBe('admission webhook "e.example.com" denied the request: not now');
+    expect(server.requests()[0]).toMatchObject({
+      kind: { group: 'policy', version: 'v1', kind: 'Eviction' },
+      resource: { resource: 'pods' },
+      subResource: 'eviction',
+      object: { kind: 'Eviction', metadata: { name: 'p' } },
+    });
+    expect((await c.root.get(pods, key)).metadata.deletionTimestamp).toBeUndefined();
+  });
+
   test('is asked again only when it asked for that and others have changed the object since', async () => {
     const c = await setUp();
     const seen: string[] = [];

@@ -20,6 +20,7 @@ export interface CanonicalObject {
 export type Mask = ReadonlySet<string>;
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+const UID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 const LEFT_OUT = new Set([
   'uid',
   'resourceVersion',
@@ -33,10 +34,10 @@ const LEFT_OUT = new Set([
 /** Where a pod runs, and with which address, is never the doing of who made it. */
 const PLACE = new Set(['.spec.nodeName', '.status.podIP', '.status.podIPs', '.status.hostIP', '.status.hostIPs']);
 
-/** `ns/web-*` for a generated name. */
+/** `ns/web-*` for a generated name; a uid that is part of a name is left open as well. */
 export function canonicalName({ metadata }: KubeObject): string {
   const { name = '', namespace, generateName } = metadata;
-  const own = generateName && name.startsWith(generateName) ? `${generateName}*` : name;
+  const own = (generateName && name.startsWith(generateName) ? `${generateName}*` : name).replace(UID, '<uid>');
   return namespace ? `${namespace}/${own}` : own;
 }
 
@@ -57,7 +58,7 @@ export class Names {
 
   of(text: string): string {
     if (TIME.test(text)) return '<time>';
-    return this.#tokens.get(text) ?? text;
+    return this.#tokens.get(text) ?? text.replace(UID, (uid) => this.#tokens.get(uid) ?? '<uid>');
   }
 }
 

@@ -16,7 +16,8 @@ const RESTART_AFTER = 1_000;
 const HOLD = 5_000;
 const DOWN = 3_000;
 const REPLICA_OVERLAP = 10_000;
-const SLOW = 300;
+/** More than a second: a status that notes the time then differs from look to look. */
+const SLOW = 1_100;
 const JUMP = 600_000;
 
 /** Best-effort records; no controller's work depends on them. */
@@ -111,7 +112,12 @@ export class Injector {
         return never();
       }
       case 'replica':
-        this.#takeOver();
+        this.#overlap();
+        return send();
+      case 'stale-leader':
+        this.#process.pause();
+        this.#world.clock.after(HOLD, () => this.#process.resume());
+        this.#overlap();
         return send();
       case 'server-restart':
         this.#downUntil = this.#world.clock.now() + DOWN;
@@ -200,13 +206,10 @@ export class Injector {
     };
   }
 
-  /** The other replica believes this one gone; it is only slow, and does not know. */
-  #takeOver(): void {
-    this.#process.pause();
+  #overlap(): void {
     const other = this.#replica();
     other.start();
-    this.#world.clock.after(HOLD, () => this.#process.resume());
-    this.#world.clock.after(HOLD + REPLICA_OVERLAP, () => other.crash());
+    this.#world.clock.after(REPLICA_OVERLAP, () => other.crash());
   }
 
   #note(message: string): void {

@@ -17,8 +17,13 @@ export const WRITE_FAULTS = [
   'twice',
   /** Dies when the write is done, and starts again from a view that does not show it yet. */
   'behind',
-  /** Is held up in the middle of the write while another replica takes over; comes back, and both run for a while. */
+  /** Another replica starts, and both run for ten seconds: an update that overlaps. */
   'replica',
+  /**
+   * Is held up in the middle of the write while another replica takes over, and comes back not knowing. Only fencing helps
+   * against what it then writes, so this one must be asked for.
+   */
+  'stale-leader',
   /** The server goes away for three seconds, with all watches. */
   'server-restart',
   /** Its clock jumps ten minutes ahead. */
@@ -42,7 +47,7 @@ export const EVENT_FAULTS = [
 
 /** Of the whole run. */
 export const RUN_FAULTS = [
-  /** Every answer takes 300 ms. */
+  /** Every answer takes 1.1 s. */
   'slow',
 ] as const;
 

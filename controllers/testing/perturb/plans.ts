@@ -18,7 +18,7 @@ export function plansFor(
   options: PerturbOptions,
 ): readonly Plan[] {
   const wanted = (kind: FaultKind) =>
-    !scenario.without?.includes(kind) && (options.faults === undefined || options.faults.includes(kind));
+    !scenario.without?.includes(kind) && (options.faults ? options.faults.includes(kind) : kind !== 'stale-leader');
   const each = <K extends FaultKind>(kinds: readonly K[], count: number): Fault[] =>
     Array.from({ length: count }, (_, i) => kinds.filter(wanted).map((kind) => ({ kind, at: i + 1 }))).flat();
   const singles: Fault[] = [

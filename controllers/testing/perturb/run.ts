@@ -70,14 +70,13 @@ export async function play(scenario: Scenario, seed: number, plan: Plan, trace =
     await scenario.finally?.(w);
   });
   for (const { hotLoop } of replicas) if (hotLoop) findings.push({ oracle: 'hot-loop', text: hotLoop });
-  if (scenario.always)
-    for (const entry of w.trace.writes) {
-      const wrong = scenario.always(entry);
-      if (wrong !== undefined) {
-        findings.push({ oracle: 'always', text: `${wrong} (at revision ${entry.revision})` });
-        break;
-      }
-    }
+  const always = scenario.always?.();
+  for (const entry of always ? w.trace.writes : []) {
+    const wrong = always!(entry);
+    if (wrong === undefined) continue;
+    findings.push({ oracle: 'always', text: `${wrong} (at revision ${entry.revision})` });
+    break;
+  }
   const run: Run = {
     plan,
     state: canonicalState(w.trace.writes, new Set([...IGNORED, ...(scenario.ignore ?? [])])),

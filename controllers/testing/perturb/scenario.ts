@@ -34,8 +34,8 @@ export interface Scenario {
   readonly world: WorldDescription | (() => WorldDescription);
   /** What happens. Each run ends with a {@link World.settle} of its own; wait with `settle` or `until` in between. */
   workload(w: World): Promise<void>;
-  /** Asked of every change of the store; a text says what is wrong. */
-  readonly always?: (entry: WriteEntry) => string | undefined;
+  /** Gives, for one run, what is asked of every change of the store in order; a text says what is wrong. */
+  readonly always?: () => (entry: WriteEntry) => string | undefined;
   /** Expectations of the end, beyond its being that of a clean run. */
   readonly finally?: (w: World) => Promise<void>;
   /** Faults to leave out. */
@@ -60,7 +60,7 @@ export interface PerturbOptions {
   readonly plans?: number;
   /** Pairs of faults, drawn by the seed; default 20. */
   readonly pairs?: number;
-  /** Only these faults. */
+  /** Only these faults; default all but `stale-leader`. */
   readonly faults?: readonly FaultKind[];
   /** Failures after which no more are looked for; default 3. */
   readonly failures?: number;

@@ -41,6 +41,7 @@ export interface ProcessOptions {
 
 /** Far more than any controller needs in one instant; without a limit a loop of promises would hang the test. */
 const BURST = 5_000;
+const LOOKS_A_SECOND = 500;
 
 /**
  * Controllers as one process: with informers, clock and line to the server of its own, so that it can be killed between
@@ -52,6 +53,7 @@ export class Process {
   #offset = 0;
   #lives = 0;
   #burst = { at: 0, requests: 0 };
+  #looks = { second: 0, of: new Map<string, number>() };
   #heldTimers: (() => void)[] | undefined;
   #running = false;
   /** What its controllers are for. */
@@ -186,6 +188,17 @@ export class Process {
     this.crash();
   }
 
+  /** Hundreds of looks at one object in one second are a loop, however little each costs. */
+  #lookedAt(what: string): void {
+    const second = Math.floor(this.#options.clock.now() / 1000);
+    if (this.#looks.second !== second) this.#looks = { second, of: new Map() };
+    const looks = (this.#looks.of.get(what) ?? 0) + 1;
+    this.#looks.of.set(what, looks);
+    if (looks <= LOOKS_A_SECOND || !this.#running) return;
+    this.hotLoop = `${looks} reconciles of ${what} within one second`;
+    this.crash();
+  }
+
   #cause(): { readonly cause?: { readonly controller: string; readonly key: string } } {
     const cause = causeOf(this.name);
     return cause ? { cause } : {};
@@ -200,6 +213,7 @@ export class Process {
       observe: (view, client) => {
         this.reconciles++;
         const key = joinKey(view.key);
+        this.#lookedAt(`${name} ${key}`);
         const error = view.failure?.error;
         if (error && !(error instanceof StatusError)) this.thrown.push(`${name} ${key}: ${error.message}`);
         if (trace.isKept)

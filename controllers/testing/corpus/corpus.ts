@@ -1,0 +1,14 @@
+import { backupMutants, backupSubject } from './backup.js';
+import { fleetMutants, fleetSubject } from './fleet.js';
+import type { Mutant } from './mutant.js';
+import { siteMutants, siteSubject } from './site.js';
+import { tenantMutants, tenantSubject } from './tenant.js';
+
+/** Controllers that are right, each with what it is put through. */
+export const cleanScenarios = [fleetSubject, siteSubject, tenantSubject, backupSubject].map((subject) => ({
+  name: subject.name,
+  scenario: subject.scenario((subject.make as () => ReturnType<typeof subject.make>)()),
+}));
+
+/** Every planted bug. */
+export const mutants: readonly Mutant[] = [...fleetMutants, ...siteMutants, ...tenantMutants, ...backupMutants];

@@ -25,7 +25,8 @@ export function projectFiles({ name, kind, group, packages }: Names): Readonly<R
           test: 'tsc && node --test dist/',
           dev: 'trimtab dev src/operator.ts',
           plan: 'trimtab plan src/operator.ts',
-          image: 'npm run build && trimtab image assemble image.yaml',
+          image:
+            'npm run build && trimtab manifests src/operator.ts > chart/templates/generated.yaml && trimtab image assemble image.yaml',
           deploy: `trimtab up --chart chart`,
         },
         dependencies: pick(packages, ['client', 'framework', 'machinery']),
@@ -214,7 +215,6 @@ spec:
     npm test                                 # in virtual time, with every single fault
     npm run dev                              # against your cluster; saving reloads
     npm run plan                             # what it would do, without doing it
-    trimtab manifests src/operator.ts > chart/templates/generated.yaml
     npm run image && npm run deploy
 `,
   };

@@ -21,6 +21,7 @@ export {
   type PrinterColumn,
 } from './custom-kind.js';
 export { type Decide, type DecisionResult, decideOf } from './decide.js';
+export { type Dependent, type DependentsResult, dependent, dependents } from './dependents.js';
 export * from './effects.js';
 export { EventRecorder } from './events.js';
 export { Executor, type ExecutorOptions, type Outcome } from './executor.js';
@@ -51,7 +52,7 @@ export { type Rate, RateLimiter } from './rate-limit.js';
 export { type Running, runControllers } from './run-controllers.js';
 export { ControllerRunner } from './runner.js';
 export type { KeyShare, RunnerOptions, RunnerPhase } from './runner-options.js';
-export { type Shape, s, type TypeOf } from './schema.js';
+export * from './schema.js';
 export { misfits, sample } from './schema-values.js';
 export { ownerOf, Shards, type ShardsOptions } from './shards.js';
 export { type Call, MemoryClient } from './testing/memory-client.js';

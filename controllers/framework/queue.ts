@@ -137,8 +137,8 @@ export class WorkQueue {
   take(): string | undefined {
     if (this.#waiting.size === 0) return undefined;
     const level = this.#starving() ?? this.#levels.find((l) => l.size > 0)!;
-    this.lastWaitMs = this.#clock.now() - level.oldest()!;
-    const key = level.take();
+    const { key, since } = level.take();
+    this.lastWaitMs = this.#clock.now() - since;
     this.#waiting.delete(key);
     this.#active.add(key);
     return key;
@@ -188,8 +188,8 @@ export class WorkQueue {
 class Level {
   readonly #keys = new Map<string, number>();
   /** Goes on where it was, past what has been taken: beginning anew each time would cost the square of the length. */
-  #next: Iterator<[string, number], undefined> = this.#keys.entries();
-  #peeked: [string, number] | undefined;
+  #next: Iterator<string, undefined> = this.#keys.keys();
+  #first: string | undefined;
 
   constructor(readonly priority: number) {}
 
@@ -209,25 +209,27 @@ class Level {
   }
 
   oldest(): number | undefined {
-    return this.#first()?.[1];
+    const first = this.#peek();
+    return first === undefined ? undefined : this.#keys.get(first);
   }
 
-  take(): string {
-    const [key] = this.#first()!;
+  /** The first, and since when it waited. There must be one. */
+  take(): { readonly key: string; readonly since: number } {
+    const key = this.#peek()!;
+    const since = this.#keys.get(key)!;
     this.#keys.delete(key);
-    this.#peeked = undefined;
-    return key;
+    this.#first = undefined;
+    return { key, since };
   }
 
-  #first(): [string, number] | undefined {
-    // One that was dropped, or dropped and added again further behind, is no longer the first.
-    if (this.#peeked && this.#keys.get(this.#peeked[0]) === this.#peeked[1]) return this.#peeked;
+  #peek(): string | undefined {
+    if (this.#first !== undefined && this.#keys.has(this.#first)) return this.#first;
     if (this.#keys.size === 0) return undefined;
-    this.#peeked = this.#next.next().value;
-    if (!this.#peeked) {
-      this.#next = this.#keys.entries();
-      this.#peeked = this.#next.next().value;
+    this.#first = this.#next.next().value;
+    if (this.#first === undefined) {
+      this.#next = this.#keys.keys();
+      this.#first = this.#next.next().value;
     }
-    return this.#peeked;
+    return this.#first;
   }
 }

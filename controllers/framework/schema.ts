@@ -11,13 +11,13 @@ export interface Shape<T> {
 
 export type TypeOf<S> = S extends Shape<infer T> ? T : never;
 
-interface Optional<T> extends Shape<T> {
+export interface Optional<T> extends Shape<T> {
   readonly optional: true;
 }
 
-type Fields = Readonly<Record<string, Shape<unknown>>>;
-type OptionalKeys<F extends Fields> = { [K in keyof F]: F[K] extends Optional<unknown> ? K : never }[keyof F];
-type ObjectOf<F extends Fields> = {
+export type Fields = Readonly<Record<string, Shape<unknown>>>;
+export type OptionalKeys<F extends Fields> = { [K in keyof F]: F[K] extends Optional<unknown> ? K : never }[keyof F];
+export type FieldsOf<F extends Fields> = {
   readonly [K in Exclude<keyof F, OptionalKeys<F>>]: TypeOf<F[K]>;
 } & { readonly [K in OptionalKeys<F>]?: TypeOf<F[K]> };
 
@@ -49,7 +49,7 @@ export const s = {
   ): Shape<readonly T[]> => shape({ type: 'array', items: items.props, ...options }),
   map: <T>(values: Shape<T>, options: Common = {}): Shape<Readonly<Record<string, T>>> =>
     shape({ type: 'object', additionalProperties: values.props, ...options }),
-  object: <F extends Fields>(fields: F, options: Common = {}): Shape<ObjectOf<F>> => {
+  object: <F extends Fields>(fields: F, options: Common = {}): Shape<FieldsOf<F>> => {
     const required = Object.keys(fields).filter((name) => !fields[name]!.optional);
     const properties = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.props]));
     return shape({ type: 'object', properties, ...(required.length > 0 ? { required } : {}), ...options });
@@ -81,7 +81,7 @@ export const s = {
   }),
 };
 
-interface ConditionShape {
+export interface ConditionShape {
   readonly type: string;
   readonly status: string;
   readonly reason?: string;

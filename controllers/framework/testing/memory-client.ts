@@ -28,6 +28,9 @@ export interface Call {
   readonly subresource?: string;
 }
 
+/** The revision before the first write. */
+const FIRST = 100;
+
 type Body = KubeObject & { readonly spec?: unknown; readonly status?: unknown };
 interface Logged {
   readonly rv: number;
@@ -52,7 +55,7 @@ export class MemoryClient extends CallingClient {
   readonly #log: Logged[] = [];
   readonly #watchers = new Set<() => void>();
   #frozen: 'all' | ReadonlySet<string> = new Set();
-  #rv = 100;
+  #rv = FIRST;
   #uid = 0;
 
   constructor(clock: Clock) {
@@ -124,7 +127,7 @@ export class MemoryClient extends CallingClient {
 
   watch<T extends KubeObject>(type: ResourceType<T>, options: WatchOptions = {}): Observable<WatchEvent<T>> {
     return new Observable((subscriber) => {
-      let at = Number(options.resourceVersion || this.#rv);
+      let at = Math.max(FIRST, Number(options.resourceVersion || this.#rv));
       if (Number.isNaN(at)) subscriber.error(expired('not a revision'));
       const send = (event: WatchEvent) => subscriber.next(event as WatchEvent<T>);
       const start = () => {
@@ -136,8 +139,9 @@ export class MemoryClient extends CallingClient {
       };
       const pump = () => {
         if (this.#frozen === 'all' || this.#frozen.has(idOf(type))) return;
-        for (const { rv, type: what, resource, object } of this.#log) {
-          if (rv <= at) continue;
+        // Revisions follow each other without a gap.
+        for (let next = at - FIRST; next < this.#log.length; next++) {
+          const { rv, type: what, resource, object } = this.#log[next]!;
           at = rv;
           if (resource === idOf(type) && inScope(object, options)) send({ type: what, object });
         }

@@ -1,4 +1,5 @@
 import { kindsOf } from '../schema/table.js';
+import { fieldTexts, kindTexts } from './kind-texts.js';
 
 /** Short texts for `kubectl explain`, our own. Keyed by the definition's last part, then by field; `''` is the type itself. */
 const texts: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -117,8 +118,12 @@ const common = {
 export const commonDescription = (field: keyof typeof common): string => common[field];
 
 export function descriptionOf(definition: string, field: string): string | undefined {
-  const type = texts[definition.slice(definition.lastIndexOf('.') + 1)];
-  if (type && Object.hasOwn(type, field)) return type[field];
+  const name = definition.slice(definition.lastIndexOf('.') + 1);
+  for (const known of [texts, fieldTexts]) {
+    const type = Object.hasOwn(known, name) ? known[name]! : undefined;
+    if (type && Object.hasOwn(type, field)) return type[field];
+  }
+  if (field === '') return Object.hasOwn(kindTexts, name) ? kindTexts[name] : undefined;
   return Object.hasOwn(common, field) && kindsOf(definition)
     ? commonDescription(field as keyof typeof common)
     : undefined;

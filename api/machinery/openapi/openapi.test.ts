@@ -2,6 +2,7 @@ import { protobufLibrary } from '../codec/lazy.js';
 import type { Json } from '../object.js';
 import { builtinResources } from '../schema/resources.js';
 import type { Schema } from '../schema/schema.js';
+import { descriptionOf } from './descriptions.js';
 import { encodeOpenapiV2 } from './gnostic.js';
 import { definitionNameOf, type OpenApiResource } from './operations.js';
 import { openapiV2 } from './v2.js';
@@ -198,3 +199,25 @@ function fields(bytes: Uint8Array): Map<number, Uint8Array[]> {
   }
   return out;
 }
+
+test('every kind says what it is, and so do the fields people look up', () => {
+  const silent = builtinResources()
+    .map(({ type }) => definitionNameOf(type)!)
+    .filter((name) => !descriptionOf(name, ''));
+  expect(silent).toEqual([]);
+  const core = 'io.k8s.api.core.v1';
+  for (const [type, field] of [
+    ['PodSpec', 'containers'],
+    ['Volume', 'configMap'],
+    ['Probe', 'periodSeconds'],
+    ['ServicePort', 'targetPort'],
+    ['PodStatus', 'phase'],
+    ['Pod', 'metadata'],
+  ])
+    expect([type, field, descriptionOf(`${core}.${type}`, field!)]).toEqual([
+      type,
+      field,
+      expect.stringMatching(/\.$/),
+    ]);
+  expect(descriptionOf(`${core}.constructor`, 'toString')).toBeUndefined();
+});

@@ -83,6 +83,22 @@ describe('what handlers are told', () => {
     expect([runs, t.told.at(-1)]).toEqual([2, 'deleted? a@3']);
   });
 
+  test('row 4: metadata alone is asked for and kept, whatever the server sends', async () => {
+    const t = setup({ scope: { metadataOnly: true } });
+    expect(t.script.list.options).toMatchObject({ metadataOnly: true });
+    t.script.list.answer(
+      [{ ...thing('a', 3), kind: 'PartialObjectMetadata' }, thing('b', 4, 'uid-b', { spec: { big: 1 } })],
+      '5',
+    );
+    await t.settle();
+    expect(t.script.watch.options).toMatchObject({ metadataOnly: true });
+    t.script.watch.send('MODIFIED', thing('a', 6, 'uid-a', { spec: { big: 1 } }));
+    expect(t.informer.list().map((o) => [o.kind, Object.keys(o)])).toEqual([
+      ['Thing', ['apiVersion', 'kind', 'metadata']],
+      ['Thing', ['apiVersion', 'kind', 'metadata']],
+    ]);
+  });
+
   test('W16: throwing and stalled handlers hold up neither the informer nor each other', async () => {
     const t = await synced();
     t.informer.addHandler(() => {

@@ -259,8 +259,14 @@ export class Informer<T extends KubeObject> {
 
   /** Lists leave kind and version out of their items; whoever reads the cache need not know. */
   #transformed(received: T): T | undefined {
-    const { type, transform } = this.#options;
-    const object = received.kind ? received : { ...received, apiVersion: apiVersionOf(type), kind: type.kind };
+    const { type, transform, scope } = this.#options;
+    const own = { apiVersion: apiVersionOf(type), kind: type.kind };
+    // A server that cannot leave the rest out sends it; it is not kept.
+    const object = scope?.metadataOnly
+      ? ({ ...own, metadata: received.metadata } as T)
+      : received.kind
+        ? received
+        : { ...received, ...own };
     if (!transform) return object;
     try {
       return transform(object);

@@ -77,6 +77,8 @@ export interface Scope {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** Only metadata is asked for and kept; everything else of an object is undefined. */
+  readonly metadataOnly?: boolean;
 }
 
 export interface Surroundings {

@@ -92,9 +92,8 @@ export interface Permission {
 
 export interface CachingDefinition {
   readonly type: ResourceType;
+  /** Namespace, selectors; or `metadataOnly`. */
   readonly scope?: Scope;
-  /** Only metadata is fetched and kept. */
-  readonly metadataOnly?: boolean;
   /** Run once on every object before it is stored; must be idempotent. */
   readonly transform?: (object: KubeObject) => KubeObject;
 }

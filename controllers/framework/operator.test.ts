@@ -1,0 +1,83 @@
+import https from 'node:https';
+import { ConfigMaps, seededRandom, silentLogger, systemClock } from '@trimtab/machinery';
+import {
+  admission,
+  apply,
+  controller,
+  customKind,
+  MemoryClient,
+  type ObjectOf,
+  operator,
+  owned,
+  runOperator,
+  s,
+} from './index.js';
+import { cert, key as tlsKey } from './testing/identity.js';
+
+const Notes = customKind({ group: 'example.com', version: 'v1', kind: 'Note', spec: s.object({ text: s.string() }) });
+type Note = ObjectOf<typeof Notes>;
+const notes = controller<Note>({
+  name: 'note',
+  for: Notes,
+  owns: [ConfigMaps],
+  reconcile: ({ object }) =>
+    object ? [apply(ConfigMaps, owned(Notes, object, { data: { text: object.spec.text } }))] : [],
+});
+const app = operator({
+  name: 'note',
+  controllers: [notes],
+  definitions: [Notes.definition],
+  admissions: [
+    admission<Note>({ for: Notes, validate: ({ spec }) => (spec.text === '' ? ['spec.text: is empty'] : []) }),
+  ],
+});
+
+test('row 29: an operator installs its kinds, works, and says over HTTP how it is', async () => {
+  const client = new MemoryClient(systemClock);
+  const around = { client, clock: systemClock, random: seededRandom(1), logger: silentLogger };
+  const running = await runOperator(app, { ...around, http: { port: 0 } });
+  await client.create(Notes, Notes.of({ namespace: 'ns', name: 'n' }, { text: 'hi' }));
+  while (running.traces.all().every(({ writes }) => writes.length === 0))
+    await new Promise((done) => setImmediate(done));
+  expect(client.all(ConfigMaps)[0]?.data).toEqual({ text: 'hi' });
+  const get = async (path: string) => {
+    const answer = await fetch(`http://127.0.0.1:${running.port}${path}`);
+    return [answer.status, await answer.text()] as const;
+  };
+  expect(await get('/readyz')).toEqual([200, 'ok\n']);
+  expect(await get('/healthz')).toEqual([200, 'ok\n']);
+  expect((await get('/metrics'))[1]).toContain(
+    'controller_runtime_reconcile_total{controller="note",result="success"}',
+  );
+  expect((await get('/traces'))[1]).toContain('"verb":"apply"');
+  expect((await get('/nothing'))[0]).toBe(404);
+  expect(client.writes[0]).toBe('patch customresourcedefinitions notes.example.com');
+  expect(await running.stop()).toEqual([]);
+});
+
+test('row 31: rules are served as webhooks', async () => {
+  const client = new MemoryClient(systemClock);
+  const around = { client, clock: systemClock, random: seededRandom(1), logger: silentLogger };
+  const running = await runOperator(app, { ...around, install: false, webhooks: { port: 0, cert, key: tlsKey } });
+  const ask = (text: string) =>
+    new Promise<unknown>((resolve, reject) => {
+      const options = { port: running.webhookPort, path: '/validate', method: 'POST', rejectUnauthorized: false };
+      const request = https.request(options, (response) => {
+        let body = '';
+        response.on('data', (chunk: Buffer) => {
+          body += chunk.toString();
+        });
+        response.on('end', () => resolve(JSON.parse(body)));
+      });
+      request.on('error', reject);
+      const kind = { group: 'example.com', version: 'v1', kind: 'Note' };
+      request.end(
+        JSON.stringify({
+          request: { uid: 'u1', kind, operation: 'CREATE', object: Notes.of({ name: 'n' }, { text }) },
+        }),
+      );
+    });
+  expect(await ask('hi')).toMatchObject({ kind: 'AdmissionReview', response: { uid: 'u1', allowed: true } });
+  expect(await ask('')).toMatchObject({ response: { allowed: false, status: { message: 'spec.text: is empty' } } });
+  await running.stop();
+});

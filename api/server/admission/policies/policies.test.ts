@@ -351,6 +351,16 @@ describe('a validating policy', () => {
   });
 });
 
+test('a variable is evaluated once, however many expressions read it', async () => {
+  const c = await setUp();
+  // A look at the authorizer is a thirtieth of what one evaluation of a policy may cost in all.
+  await bind(c, 'once', {
+    variables: [{ name: 'may', expression: "authorizer.group('').resource('pods').check('get').allowed()" }],
+    validations: Array.from({ length: 60 }, () => ({ expression: 'variables.may' })),
+  });
+  expect(await message(map(c, 'm'))).toBe('');
+});
+
 describe('a mutating policy', () => {
   test('lays an apply configuration over the object and patches it, with defaults and ownership after it', async () => {
     const c = await setUp();

@@ -22,6 +22,8 @@ export interface ListenOptions {
   readonly port: number;
   readonly tls: TlsOptions;
   handle(exchange: Exchange): void;
+  /** How long an HTTP/2 connection may be idle, in milliseconds; ten minutes unless said otherwise. */
+  readonly idleMs?: number;
   /** HTTP/1.1 upgrades: the raw socket, and what of the stream has been read already. */
   upgrade(request: IncomingMessage, peer: Peer, socket: Duplex, head: Buffer): void;
   onError(error: Error): void;
@@ -29,10 +31,13 @@ export interface ListenOptions {
 
 export interface Listener {
   readonly port: number;
+  /** What new connections are shown; who is believed stays as it was. */
+  renew(pair: Pick<TlsOptions, 'cert' | 'key'>): void;
   close(): Promise<void>;
 }
 
 const maxStreams = 1000;
+const idleMs = 600_000;
 const nobody: Peer = { address: '' };
 const connectionHeaders: ReadonlySet<string> = new Set([
   'connection',
@@ -61,12 +66,16 @@ export function listen(options: ListenOptions): Promise<Listener> {
     settings: { maxConcurrentStreams: maxStreams, initialWindowSize: 1 << 20 },
     maxSessionMemory: 256,
   });
+  const context: tls.SecureContextOptions = {
+    minVersion: 'TLSv1.2',
+    ...(authorities.length > 0 ? { ca: authorities } : {}),
+  };
   const server = tls.createServer({
+    ...context,
     cert: options.tls.cert,
     key: options.tls.key,
-    minVersion: 'TLSv1.2',
     ALPNProtocols: ['h2', 'http/1.1'],
-    ...(authorities.length > 0 ? { ca: authorities, requestCert: true, rejectUnauthorized: false } : {}),
+    ...(authorities.length > 0 ? { requestCert: true, rejectUnauthorized: false } : {}),
   });
 
   server.on('secureConnection', (socket) => {
@@ -82,6 +91,7 @@ export function listen(options: ListenOptions): Promise<Listener> {
   h2.on('session', (session: ServerHttp2Session) => {
     peers.set(session, peerOf(session.socket as TLSSocket));
     session.on('error', options.onError);
+    closeWhenIdle(session, options.idleMs ?? idleMs);
   });
   h2.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     stream.on('error', options.onError);
@@ -109,6 +119,7 @@ export function listen(options: ListenOptions): Promise<Listener> {
       server.on('error', options.onError);
       resolve({
         port: (server.address() as AddressInfo).port,
+        renew: ({ cert, key }) => server.setSecureContext({ ...context, cert, key }),
         close: () =>
           new Promise((done) => {
             server.close(() => done());
@@ -118,6 +129,20 @@ export function listen(options: ListenOptions): Promise<Listener> {
       });
     });
   });
+}
+
+/** Ends a connection on which nothing is asked or answered for so long; a watch that has nothing to say is no idleness. */
+function closeWhenIdle(session: ServerHttp2Session, after: number): void {
+  let open = 0;
+  session.on('stream', (stream: ServerHttp2Stream) => {
+    open++;
+    stream.once('close', () => open--);
+  });
+  const idle = () => {
+    if (open === 0) session.close();
+    else session.setTimeout(after, idle);
+  };
+  session.setTimeout(after, idle);
 }
 
 function portError(error: NodeJS.ErrnoException, { bind, port }: ListenOptions): Error {

@@ -37,9 +37,15 @@ function fits({ args: wanted, name }: Overload, args: readonly Checked[], bindin
 }
 
 function resultOf({ result, size }: Overload, args: readonly Checked[], bindings: Bindings): CelType {
-  const type = substitute(result, bindings);
   const sizes = args.map((arg) => maxSize(arg.type));
+  const type = parts(substitute(result, bindings), args[0]?.type);
   return sized(type, size === undefined ? (sizes[0] ?? Number.POSITIVE_INFINITY) : size(...sizes));
+}
+
+/** A list made of a text holds parts of it, none of them larger. */
+function parts(type: CelType, whole: CelType | undefined): CelType {
+  if (type.kind !== 'list' || type.element.kind !== 'string' || whole?.kind !== 'string') return type;
+  return { ...type, element: sized(type.element, maxSize(whole)) };
 }
 
 function runnerOf(fitting: readonly Overload[], args: readonly Checked[]): Checked['run'] {

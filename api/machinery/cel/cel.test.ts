@@ -319,6 +319,8 @@ describe('cost', () => {
       'self.list.map(x, x + 1).size() == 3',
       'self.name.matches("^[a-z]+$")',
       'self.list.exists(x, self.list.exists(y, x == y))',
+      'self.name.split("").all(x, x.matches("[a-z]"))',
+      'self.list.all(x, string(x + 9000000000).startsWith("9"))',
     ])
       expect(costOf(source)).toBeLessThanOrEqual(staticCost(source));
   });

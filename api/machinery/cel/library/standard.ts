@@ -214,10 +214,12 @@ function toBool(text: string): CelValue {
 }
 
 const read = { cost: traverse };
+/** Numbers, times and truth values as text are never longer. */
+const short = { size: () => 64 };
+const rulesOf = (name: string, type: string): Definition[2] =>
+  name !== 'string' || type === 'string' ? {} : type === 'bytes' ? read : short;
 const from = (name: string, types: readonly string[], run: Definition[1]): readonly Definition[] =>
-  types.map(
-    (type): Definition => [`${name}(${type}): ${name}`, run, name === 'string' && type === 'bytes' ? read : {}],
-  );
+  types.map((type): Definition => [`${name}(${type}): ${name}`, run, rulesOf(name, type)]);
 const conversions: readonly Definition[] = [
   ...from('int', ['int', 'uint', 'double', 'string', 'timestamp', 'duration'], toInt),
   ...from('uint', ['uint', 'int', 'double', 'string'], toUint),

@@ -67,6 +67,8 @@ export interface ApiServer {
   readonly kinds: KindTable;
   /** The cluster for a part in this process that acts as `user`; `fieldManager` names it in managed fields. */
   localClient(user: UserInfo, fieldManager?: string): Client;
+  /** Shows new connections this certificate; those that are open stay. */
+  renewCertificate(pair: { readonly cert: string; readonly key: string }): void;
   /** Ends watches and streams and frees the port. The store stays open. */
   close(): Promise<void>;
 }
@@ -164,6 +166,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     port: listener.port,
     kinds: registry.kinds,
     localClient: (user, fieldManager) => localClientOf(registry, authorizer, user, fieldManager),
+    renewCertificate: (pair) => listener.renew(pair),
     close: () => {
       cancelMetrics();
       closing.abort();

@@ -45,6 +45,11 @@ export async function startCluster(
   const plane = await startControlPlane(options, ambient, {
     nodeStreams: (name) => (name === options.nodeName ? local?.streams : simulated?.streams(name)),
     notReady: () => (starting ? ['cluster-start'] : []),
+    renewed: () => {
+      writeKubeconfig(options, plane).catch((error: unknown) =>
+        ambient.logger.error({ err: error }, 'the renewed kubeconfig could not be written'),
+      );
+    },
   });
   const stop = (): Promise<void> =>
     allOf(

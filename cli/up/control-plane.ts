@@ -44,7 +44,12 @@ export interface ControlPlane {
 export interface Hooks {
   readonly nodeStreams: NodeStreamsLookup;
   readonly notReady: () => readonly string[];
+  /** The cluster's certificates have been renewed: {@link ControlPlane.pki} has the new ones. */
+  readonly renewed?: () => void;
 }
+
+/** Renewal that failed is tried again after a minute, at most. */
+const soonestRenewalMs = 60_000;
 
 /** Resolves once requests are answered and everything every cluster has is there. */
 export async function startControlPlane(options: UpOptions, ambient: Ambient, hooks: Hooks): Promise<ControlPlane> {
@@ -52,19 +57,23 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
   const store = await openClusterStore(options.paths.store, options, ambient);
   let server: ApiServer | undefined;
   let security: ClusterSecurity | undefined;
+  let cancelRenewal: (() => void) | undefined;
   const close = (): Promise<void> =>
     allOf(
+      () => cancelRenewal?.(),
       () => server?.close(),
       () => security?.close(),
       () => store.close(),
     );
   try {
-    const pki = ensurePki(options.paths.pki, {
-      names: [options.nodeName],
-      addresses: [options.kubernetesIP, options.podGateway, ...localAddresses()],
-      dnsDomain: options.dnsDomain,
-      clock,
-    });
+    const identities = (): Pki =>
+      ensurePki(options.paths.pki, {
+        names: [options.nodeName],
+        addresses: [options.kubernetesIP, options.podGateway, ...localAddresses()],
+        dnsDomain: options.dnsDomain,
+        clock,
+      });
+    let pki = identities();
     security = createClusterSecurity({
       store,
       clock,
@@ -88,7 +97,28 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
     });
     security.keepWritten(client(componentUsers.apiServer), ambient.logger);
     security.aggregator?.keepWritten(client(componentUsers.apiServer), versionsOf(served));
-    return { server, pki, security, client, close };
+    const renew = () => {
+      cancelRenewal = clock.after(Math.max(pki.renewAt - clock.now(), soonestRenewalMs), () => {
+        try {
+          pki = identities();
+          served.renewCertificate({ cert: pki.serving.certificate, key: pki.serving.key });
+          hooks.renewed?.();
+        } catch (error) {
+          ambient.logger.error({ err: error }, 'the cluster’s certificates could not be renewed');
+        }
+        renew();
+      });
+    };
+    renew();
+    return {
+      server,
+      get pki() {
+        return pki;
+      },
+      security,
+      client,
+      close,
+    };
   } catch (error) {
     await close().catch(() => {});
     throw error;

@@ -19,7 +19,8 @@ const known: ReadonlySet<string> = new Set([
 const pemOf = (csr: CertificateSigningRequest): string => Buffer.from(csr.spec.request, 'base64').toString('utf8');
 
 /** The control plane's keys and authorizer, as far as the controllers that hand out identities need them. */
-export function identitiesOf({ pki, security }: Pick<ControlPlane, 'pki' | 'security'>): Identities {
+export function identitiesOf(plane: Pick<ControlPlane, 'pki' | 'security'>): Identities {
+  const { security } = plane;
   return {
     judge(csr): RequestVerdict {
       if (!known.has(csr.spec.signerName)) return { known: false };
@@ -47,7 +48,7 @@ export function identitiesOf({ pki, security }: Pick<ControlPlane, 'pki' | 'secu
       );
       return { known: true, ...(autoApproval ? { autoApproval } : {}) };
     },
-    sign: (csr) => pki.sign(pemOf(csr), csr.spec.usages ?? [], csr.spec.expirationSeconds),
+    sign: (csr) => plane.pki.sign(pemOf(csr), csr.spec.usages ?? [], csr.spec.expirationSeconds),
     secretToken: ({ namespace, account, uid, secret }) =>
       security.tokens.issueForSecret({ namespace, serviceAccount: { name: account, uid }, secretName: secret }),
   };

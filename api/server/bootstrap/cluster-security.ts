@@ -40,6 +40,7 @@ import type {
   Strategy,
   UserInfo,
 } from '../contracts.js';
+import { keepDangling } from '../flowcontrol/dangling.js';
 import { FlowControl, flowResources } from '../flowcontrol/flow-control.js';
 import { createBuiltinStrategies } from '../registry/strategies/index.js';
 import { ServiceAllocator } from '../registry/strategies/service-allocator.js';
@@ -228,6 +229,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
       stops.push(
         keepAggregatedRoles({ index: rbac, follow: roles, client, clock, logger }),
         keepQuotaStatus({ reader, follow, client, clock, logger }),
+        keepDangling({ reader, follow, client, now: () => clock.now(), logger }),
         keepPolicyStatus({ reader, follow, client, logger }),
       );
     },

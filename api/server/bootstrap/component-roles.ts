@@ -54,6 +54,33 @@ export const controllerRules: Readonly<Record<string, readonly PolicyRule[]>> = 
     can('patch update', 'core', 'pods/status'),
     can('get', '*', '*/scale'),
   ],
+  'ephemeral-volume-controller': [
+    can(read, 'core', 'pods'),
+    can('update', 'core', 'pods/finalizers'),
+    can('get list watch create', 'core', 'persistentvolumeclaims'),
+  ],
+  'expand-controller': [
+    can('get list watch update patch', 'core', 'persistentvolumes'),
+    can('patch update', 'core', 'persistentvolumeclaims/status'),
+    can(read, 'core', 'persistentvolumeclaims'),
+    can('get', 'core', 'endpoints services'),
+    can('get', 'core', 'secrets'),
+  ],
+  'legacy-service-account-token-cleaner': [
+    can('get', 'core', 'configmaps', 'kube-apiserver-legacy-service-account-token-tracking'),
+    can('delete patch', 'core', 'secrets'),
+  ],
+  'service-cidrs-controller': [
+    can('get list watch patch update', 'networking.k8s.io', 'servicecidrs'),
+    can('patch update', 'networking.k8s.io', 'servicecidrs/finalizers servicecidrs/status'),
+    can(read, 'networking.k8s.io', 'ipaddresses'),
+  ],
+  'ttl-controller': [can('update patch list watch', 'core', 'nodes')],
+  'validatingadmissionpolicy-status-controller': [
+    can(read, 'admissionregistration.k8s.io', 'validatingadmissionpolicies'),
+    can('get patch update', 'admissionregistration.k8s.io', 'validatingadmissionpolicies/status'),
+    can(read, 'apiextensions.k8s.io', 'customresourcedefinitions'),
+  ],
   'endpoint-controller': [
     can(read, 'core', 'pods services'),
     can('create delete get list update watch', 'core', 'endpoints'),
@@ -176,6 +203,35 @@ export const componentRoles: Readonly<Record<string, RoleEntry>> = {
   'system:kube-dns': { rules: network.filter((rule) => rule.verbs.includes('watch')) },
   /** What every kubelet may do is decided by the node authorizer; the role is there for those who look for it. */
   'system:node': {},
+  'system:kubelet-api-admin': {
+    rules: [
+      can(read, 'core', 'nodes'),
+      can('proxy', 'core', 'nodes'),
+      can('*', 'core', 'nodes/configz nodes/healthz nodes/log nodes/metrics nodes/pods nodes/proxy nodes/stats'),
+    ],
+  },
+  'system:node-bootstrapper': {
+    rules: [can('create get list watch', 'certificates.k8s.io', 'certificatesigningrequests')],
+  },
+  ...Object.fromEntries(
+    ['nodeclient', 'selfnodeclient'].map((subresource) => [
+      `system:certificates.k8s.io:certificatesigningrequests:${subresource}`,
+      { rules: [can('create', 'certificates.k8s.io', `certificatesigningrequests/${subresource}`)] },
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['legacy-unknown', 'kubelet-serving', 'kube-apiserver-client', 'kube-apiserver-client-kubelet'].map((signer) => [
+      `system:certificates.k8s.io:${signer}-approver`,
+      { rules: [can('approve', 'certificates.k8s.io', 'signers', `kubernetes.io/${signer}`)] },
+    ]),
+  ),
+  'system:volume-scheduler': {
+    rules: [
+      can('get list patch update watch', 'core', 'persistentvolumes'),
+      can(read, 'storage.k8s.io', 'storageclasses'),
+      can('get list patch update watch', 'core', 'persistentvolumeclaims'),
+    ],
+  },
   'system:node-problem-detector': {
     rules: [can('get', 'core', 'nodes'), can('patch', 'core', 'nodes/status'), ...writeEvents],
   },

@@ -1,7 +1,7 @@
 import { aggregatedRules } from '../authorization/rbac-index.js';
 import { type Binding, type PolicyRule, type Role, rbacGroup, type Subject } from '../authorization/rbac-types.js';
 import { componentRoles, controllerRules } from './component-roles.js';
-import { can, read } from './rules.js';
+import { can, read, writeEvents } from './rules.js';
 import { type RoleEntry, userRoles } from './user-roles.js';
 
 /** The bootstrap tables as objects, as Kubernetes labels and annotates them. */
@@ -53,6 +53,7 @@ const bindings: Readonly<Record<string, { readonly role?: string; readonly subje
   'system:node-proxier': { subjects: [user('system:kube-proxy')] },
   'system:kube-dns': { subjects: [account('kube-dns'), account('coredns')] },
   'system:node': { subjects: [] },
+  'system:volume-scheduler': { subjects: [user('system:kube-scheduler')] },
 };
 
 export function bootstrapClusterRoleBindings(): readonly Binding[] {
@@ -82,6 +83,30 @@ const namespaced: readonly NamespacedRole[] = [
     rules: [can(read, 'core', 'configmaps', 'extension-apiserver-authentication')],
     subjects: [user('system:kube-controller-manager'), user('system:kube-scheduler')],
   },
+  {
+    namespace: 'kube-system',
+    name: 'system:controller:bootstrap-signer',
+    rules: [can(read, 'core', 'secrets')],
+    subjects: [account('bootstrap-signer')],
+  },
+  {
+    namespace: 'kube-system',
+    name: 'system:controller:token-cleaner',
+    rules: [can('get list watch delete', 'core', 'secrets'), ...writeEvents],
+    subjects: [account('token-cleaner')],
+  },
+  {
+    namespace: 'kube-system',
+    name: 'system:controller:cloud-provider',
+    rules: [can('create get list update watch', 'core', 'configmaps')],
+    subjects: [account('cloud-provider')],
+  },
+  ...(['kube-controller-manager', 'kube-scheduler'] as const).map((component) => ({
+    namespace: 'kube-system',
+    name: `system::leader-locking-${component}`,
+    rules: [can('watch', 'core', 'configmaps'), can('get update', 'core', 'configmaps', component)],
+    subjects: [user(`system:${component}`), account(component === 'kube-scheduler' ? 'kube-scheduler' : component)],
+  })),
   {
     namespace: 'kube-public',
     name: 'system:controller:bootstrap-signer',

@@ -81,6 +81,7 @@ export class FairQueues {
   /** Of these queues, the one with the least work before it. */
   leastLoaded(hand: readonly number[]): number {
     let best = hand[0]!;
+    if (this.#seatsTaken + this.#waitingCount === 0) return best;
     let least = Number.POSITIVE_INFINITY;
     for (const index of hand) {
       const queue = this.#queues[index]!;

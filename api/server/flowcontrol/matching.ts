@@ -15,11 +15,16 @@ export function inPrecedence(schemas: Iterable<FlowSchema>): readonly FlowSchema
   );
 }
 
-export const schemaMatches = (schema: FlowSchema, asked: Asked): boolean =>
-  schema.spec?.rules?.some((rule) => ruleMatches(rule, asked)) ?? false;
+// Every request passes here: loops, for closures made anew for each schema are half of what it costs.
+export function schemaMatches(schema: FlowSchema, asked: Asked): boolean {
+  const rules = schema.spec?.rules;
+  if (rules) for (const rule of rules) if (namesUser(rule, asked.user) && rightsMatch(rule, asked)) return true;
+  return false;
+}
 
-function ruleMatches(rule: FlowRule, asked: Asked): boolean {
-  return rule.subjects.some((subject) => subjectMatches(subject, asked.user)) && rightsMatch(rule, asked);
+function namesUser(rule: FlowRule, user: UserInfo): boolean {
+  for (const subject of rule.subjects) if (subjectMatches(subject, user)) return true;
+  return false;
 }
 
 function subjectMatches(subject: FlowSubject, user: UserInfo): boolean {

@@ -149,20 +149,6 @@ export const backupSubject: Subject<Parts> = {
 };
 
 export const backupMutants = mutantsOf(backupSubject, {
-  'counts attempts in memory': [
-    'memory',
-    () => {
-      const attempts = new Map<string, number>();
-      return {
-        attempt: ({ object }, progress) => {
-          const uid = object!.metadata.uid!;
-          const known = attempts.get(uid);
-          attempts.set(uid, known === undefined ? 1 : progress.attempt);
-          return attempts.get(uid)!;
-        },
-      };
-    },
-  ],
   'keeps the deadline in memory': [
     'memory',
     () => {

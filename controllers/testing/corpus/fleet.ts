@@ -182,8 +182,8 @@ export const fleetMutants = mutantsOf(fleetSubject, {
     () => {
       let last: number | undefined;
       return {
-        order: (change, report, { metadata, status }) => {
-          const act = last === undefined ? status === undefined : last !== metadata.generation || change.length > 0;
+        order: (change, report, { metadata }) => {
+          const act = last !== metadata.generation;
           last = metadata.generation;
           return act ? [...change, ...report] : report;
         },

@@ -90,6 +90,7 @@ async function workload(w: World): Promise<void> {
   must((await w.get(ConfigMaps, html)).data?.html === 'Two in navy', 'the page is not of the theme it names');
   await w.patch(Sites, key, { spec: { theme: 'bright' } });
   await w.settle();
+  must((await w.get(ConfigMaps, html)).data?.robots === 'none', 'what a user added to the page is gone');
   await w.remove(ConfigMaps, html);
   await w.settle();
   await w.patch(ConfigMaps, html, { data: { robots: 'all' } });

@@ -72,6 +72,13 @@ async function createNamed(
 
   let object = metadataForCreate(kind, typed(kind, given), name, now, registry.random);
   object = strategy.default?.(object) ?? object;
+  // What admission and the kind add is nobody's, so that no applier takes it away again.
+  if (!options.applied)
+    object = trackUpdate(kind, undefined, object, {
+      manager: options.fieldManager || context.fieldManager,
+      now,
+      subresource: '',
+    });
   object = await mutate(registry, context, target, { operation: 'CREATE', object, dryRun, options });
   object = strategy.prepareForCreate?.(object, { now, user: context.user }) ?? object;
   object = strategy.default?.(object) ?? object;
@@ -83,12 +90,6 @@ async function createNamed(
     const causes = [...validateMetadata(kind, object), ...(strategy.validate?.(object) ?? [])];
     if (causes.length > 0) throw invalid(kind, name || (given.metadata.generateName ?? ''), causes);
     for (const warning of strategy.warnings?.(object) ?? []) context.warn(warning);
-    if (!options.applied)
-      object = trackUpdate(kind, undefined, object, {
-        manager: options.fieldManager || context.fieldManager,
-        now,
-        subresource: '',
-      });
     if (registry.store.pending(key)) throw alreadyExists(resourceName(kind), name);
     const together = await validate(registry, context, target, { operation: 'CREATE', object, dryRun, options });
     if (dryRun) return object;

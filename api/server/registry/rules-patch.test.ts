@@ -233,3 +233,16 @@ test('rule 30: an empty entry clears; a set given twice is refused', async () =>
   const twice = await failure(cluster.client.patch(Pods, key('p'), { type: 'apply', body }, { fieldManager: 'm' }));
   expect([twice.code, twice.message]).toEqual([422, expect.stringContaining('Duplicate value: "example.com/a"')]);
 });
+
+test('rule 27: what admission adds is nobody’s, and no applier that comes after takes it away', async () => {
+  const stamp = {
+    name: 'stamp',
+    mutate: ({ object: given }: { readonly object?: KubeObject }) =>
+      given && ({ ...given, data: { ...(given as { data?: object }).data, stamped: 'yes' } } as KubeObject),
+  };
+  const stamped = await testCluster({ admission: [stamp as never] });
+  const made = await stamped.client.create(ConfigMaps, map('a', { x: '1' }), { fieldManager: 'kubectl' });
+  expect(made.data).toEqual({ x: '1', stamped: 'yes' });
+  expect(entries(made)).toEqual([['kubectl', 'Update', '', { 'f:data': { '.': {}, 'f:x': {} } }]]);
+  await stamped.store.close();
+});

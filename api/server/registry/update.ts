@@ -97,6 +97,12 @@ async function updateOnce(
   let object = metadataForUpdate(typed(kind, wanted), old);
   object = strategy.default?.(object) ?? object;
   object = resetForSubresource(kind, subresource, object, old);
+  if (!options.applied)
+    object = trackUpdate(kind, old, object, {
+      manager: options.fieldManager || context.fieldManager,
+      now: registry.clock.now(),
+      subresource,
+    });
   object = await mutate(registry, context, target, { operation: 'UPDATE', object, oldObject: old, dryRun, options });
   object = resetForSubresource(kind, subresource, object, old);
   object = strategy.prepareForUpdate?.(object, old, subresource) ?? object;
@@ -113,12 +119,6 @@ async function updateOnce(
     ];
     if (causes.length > 0) throw invalid(kind, name, causes);
     if (subresource !== 'status') for (const warning of strategy.warnings?.(object) ?? []) context.warn(warning);
-    if (!options.applied)
-      object = trackUpdate(kind, old, object, {
-        manager: options.fieldManager || context.fieldManager,
-        now: registry.clock.now(),
-        subresource,
-      });
     const admitted = await validate(registry, context, target, {
       operation: 'UPDATE',
       object,

@@ -205,6 +205,38 @@ describe('who a request comes from', () => {
   });
 });
 
+describe('tokens that live longer than they say', () => {
+  test('a Secret’s token is good while that Secret holds it', async () => {
+    const { issuer, tokens, put, objects } = world();
+    const token = await issuer.issueForSecret({
+      namespace: 'shop',
+      serviceAccount: { name: 'web', uid: 'uid-web' },
+      secretName: 'tok',
+    });
+    const ask = () => tokens.authenticateToken(token);
+    await expect(ask()).rejects.toThrow('the secret "tok" that held this token no longer exists');
+    put('/secrets', 'shop', 'tok', { data: { token: Buffer.from(token).toString('base64') } });
+    expect((await ask())?.user).toMatchObject({ name: 'system:serviceaccount:shop:web', uid: 'uid-web' });
+    put('/secrets', 'shop', 'tok', { data: { token: Buffer.from('other').toString('base64') } });
+    await expect(ask()).rejects.toThrow('holds another token now');
+    objects.delete('/serviceaccounts|shop|web');
+    await expect(ask()).rejects.toThrow();
+  });
+
+  test('a pod’s token says 3607 s and is good for a year, for clients that read it once', async () => {
+    const { request, put, tokens, clock } = world();
+    put('/pods', 'shop', 'p', { spec: { serviceAccountName: 'web' } });
+    const ref = { kind: 'Pod', apiVersion: 'v1', name: 'p' };
+    const { status } = await request({ expirationSeconds: 3607, boundObjectRef: ref });
+    expect(Date.parse(status.expirationTimestamp)).toBe(clock.now() + 3607_000);
+    await clock.advance(2 * 3600_000);
+    expect(await tokens.authenticateToken(status.token)).toBeDefined();
+    const plain = await request({ expirationSeconds: 3607 });
+    await clock.advance(2 * 3600_000);
+    await expect(tokens.authenticateToken(plain.status.token)).rejects.toThrow('exp');
+  });
+});
+
 describe('impersonation', () => {
   const asked: string[] = [];
   const authorizer = {

@@ -172,10 +172,6 @@ export const backupMutants = mutantsOf(backupSubject, {
     'unobserved-state',
     () => ({ verdict: (pod, late) => (pod ? right.verdict(pod, late) : 'failed') }),
   ],
-  'begins anew when the pod of a success is gone': [
-    'unobserved-state',
-    () => ({ isOver: ({ phase }) => phase === 'Failed' }),
-  ],
   'names the pod by the time': [
     'intermediate-state',
     () => ({ podName: ({ metadata }, attempt, { now }) => `${metadata.name}-${attempt}-${now}` }),
@@ -189,5 +185,4 @@ export const backupMutants = mutantsOf(backupSubject, {
     'misoperation',
     () => ({ begin: ({ now }) => ({ phase: 'Running', attempt: 0, since: timestamp(now) }) }),
   ],
-  'looks every second': ['hot-loop', () => ({ wait: () => [requeueAfter(1_000)], isOver: () => false })],
 });

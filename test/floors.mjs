@@ -18,6 +18,7 @@ const FLOORS = {
   'kubelet-lite': 4,
   'net-plugin': 4,
   charts: 4,
+  examples: 5,
   cli: 5,
   test: 6,
 };

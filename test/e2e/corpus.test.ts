@@ -57,7 +57,7 @@ async function objectsOf(file: string): Promise<readonly Manifest[]> {
   return documents
     .filter((d) => d.errors.length === 0)
     .map((d) => d.toJS() as (Partial<Manifest> & { items?: readonly Manifest[] }) | null)
-    .flatMap((o) => (o?.kind === 'List' ? (o.items ?? []) : [o]))
+    .flatMap((o): readonly (Partial<Manifest> | null)[] => (o?.kind === 'List' ? (o.items ?? []) : [o]))
     .filter((o): o is Manifest => Boolean(o?.apiVersion && o.kind && o.metadata?.name))
     .filter((o) => !/kustomize\.config|skaffold|^Kustomization$|^Component$/.test(o.apiVersion + o.kind));
 }

@@ -81,6 +81,26 @@ export class History {
     return this.#commits.at(firstAfter(this.#commits, (commit) => commit.time > time) - 1)?.state.revision;
   }
 
+  /** When the newest commit at or before `revision` was made, if one is retained. */
+  timeOf(revision: number): number | undefined {
+    return this.#commits.at(firstAfter(this.#commits, (commit) => commit.state.revision > revision) - 1)?.time;
+  }
+
+  get oldest(): HistoryCommit | undefined {
+    return this.#commits.at(0);
+  }
+
+  /** Looked up anew for each, as in {@link eventsAfter}. */
+  *commitsAfter(revision: number): Generator<HistoryCommit, void, undefined> {
+    let last = revision;
+    for (;;) {
+      const commit = this.#commits.at(firstAfter(this.#commits, (each) => each.state.revision > last));
+      if (commit === undefined) return;
+      last = commit.state.revision;
+      yield commit;
+    }
+  }
+
   /** The events of exactly one revision. */
   eventsOf(revision: number): readonly StoreEvent[] {
     const commit = this.#commits.at(firstAfter(this.#commits, (c) => c.state.revision > revision) - 1);

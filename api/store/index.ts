@@ -10,9 +10,10 @@ export {
 export { DirectoryInUseError, directoryHolder } from './engine/lock.js';
 export { memoryEngine } from './engine/memory.js';
 export type { Retention } from './history.js';
-export { openStore, type StoreOptions } from './open-store.js';
+export { forkStore, openStore, type StoreOptions } from './open-store.js';
 export { type Restored, type RestoreOptions, restoreSnapshot } from './snapshot/restore.js';
 export { saveSnapshot, verifyStore } from './snapshot/save.js';
 export { type SnapshotSummary, verifySnapshot } from './snapshot/snapshot-file.js';
+export { changesBetween } from './state.js';
 export * from './store.js';
 export type { ValueCodec } from './value-codec.js';

@@ -9,14 +9,17 @@ import {
   OPERATIONS,
   StoreFailedError,
 } from './engine/engine.js';
+import { overlayEngine } from './engine/overlay.js';
 import { formatKey, parseKey, stamp } from './entry.js';
 import type { Retention } from './history.js';
-import { find, type State, snapshotOf, withEntry, withoutEntry } from './state.js';
+import { find, type State, snapshotOf, stateOf, withEntry, withoutEntry } from './state.js';
 import {
   type Commit,
   ConflictError,
   type Entry,
+  type Moment,
   type Operation,
+  type PastCommit,
   type Scope,
   type Snapshot,
   type Store,
@@ -38,7 +41,23 @@ export interface StoreOptions {
 
 /** Opens the store on an engine and reads back everything it holds. Rejects with StoreFailedError on damage. */
 export async function openStore({ engine, clock, retention, codec = plainCodec }: StoreOptions): Promise<Store> {
-  const store = new RevisionStore(engine, clock, codec, new View(codec, retention));
+  return loaded(engine, clock, codec, new View(codec, retention));
+}
+
+/**
+ * A store that begins as this snapshot of another and goes its own way, in memory: it shares every object nobody changes, and
+ * forking costs the same however many there are. Revisions go on from the snapshot's.
+ */
+export function forkStore(
+  from: Snapshot,
+  { clock, retention }: Pick<StoreOptions, 'clock' | 'retention'>,
+): Promise<Store> {
+  const view = new View(plainCodec, retention, stateOf(from));
+  return loaded(overlayEngine(from.revision), clock, plainCodec, view);
+}
+
+async function loaded(engine: Engine, clock: Clock, codec: ValueCodec, view: View): Promise<Store> {
+  const store = new RevisionStore(engine, clock, codec, view);
   try {
     await store.load();
   } catch (error) {
@@ -179,6 +198,18 @@ class RevisionStore implements Store {
 
   revisionAt(time: number): number | undefined {
     return this.view.revisionAt(time);
+  }
+
+  timeOf(revision: number): number | undefined {
+    return this.view.timeOf(revision);
+  }
+
+  get oldest(): Moment | undefined {
+    return this.view.oldest;
+  }
+
+  commitsAfter(after: number): Iterable<PastCommit> {
+    return this.view.commitsAfter(after);
   }
 
   async close(): Promise<void> {

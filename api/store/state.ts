@@ -1,4 +1,4 @@
-import type { Entry, Scope, Snapshot, StoreKey } from './store.js';
+import type { Difference, Entry, Scope, Snapshot, StoreKey } from './store.js';
 import type { Tree } from './tree.js';
 import * as tree from './tree.js';
 
@@ -57,9 +57,25 @@ function interval(scope: Scope): { from: string; to?: string } {
   return { from, to: `${from}\0` };
 }
 
+const states = new WeakMap<Snapshot, State>();
+
+/** The state behind a snapshot; a store's own snapshots only. */
+export function stateOf(snapshot: Snapshot): State {
+  const state = states.get(snapshot);
+  if (state === undefined) throw new TypeError('only what a store gave is a snapshot of it');
+  return state;
+}
+
+/** What differs between two snapshots of one store, or of one and a fork of it, by resource and then key. */
+export function* changesBetween(from: Snapshot, to: Snapshot): Generator<Difference, void, undefined> {
+  for (const [, before, after] of tree.differences(stateOf(from).resources, stateOf(to).resources))
+    for (const [, was, is] of tree.differences(before, after))
+      yield { key: (is ?? was)!.key, ...(was ? { before: was } : {}), ...(is ? { after: is } : {}) };
+}
+
 /** A state as readers see it. */
 export function snapshotOf(state: State): Snapshot {
-  return {
+  const snapshot: Snapshot = {
     revision: state.revision,
     get: (key) => find(state, key),
     *range(scope, after) {
@@ -79,4 +95,6 @@ export function snapshotOf(state: State): Snapshot {
       return tree.rank(entries, to!) - tree.rank(entries, from);
     },
   };
+  states.set(snapshot, state);
+  return snapshot;
 }

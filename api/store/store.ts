@@ -37,6 +37,12 @@ export interface Store {
   latest(): Promise<number>;
   /** The newest revision whose commit was no later than `time` (Unix milliseconds); undefined when that is not retained. */
   revisionAt(time: number): number | undefined;
+  /** When the newest commit at or before `revision` was made (Unix milliseconds); undefined when that is not retained. */
+  timeOf(revision: number): number | undefined;
+  /** The oldest commit that is retained, which is the oldest moment that can be read. */
+  readonly oldest: Moment | undefined;
+  /** Commits after `after`, oldest first, as far as they are retained when they are asked for; throws {@link CompactedError}. */
+  commitsAfter(after: number): Iterable<PastCommit>;
   /**
    * Writes everything anew that is not stored as it would be now (other key, not encrypted), forgets the past and leaves nothing of the
    * former forms on disk. Gives the number of objects. What changes meanwhile is written anew by that change.
@@ -45,6 +51,24 @@ export interface Store {
   /** Whether writes are taken at the moment. A store that cannot write still reads and is watched. */
   readonly health: StoreHealth;
   close(): Promise<void>;
+}
+
+/** One commit of the retained past. */
+export interface PastCommit extends Moment {
+  readonly events: readonly StoreEvent[];
+}
+
+export interface Moment {
+  readonly revision: number;
+  /** Unix milliseconds. */
+  readonly time: number;
+}
+
+/** One key that differs between two snapshots; absent on the side that does not have it. */
+export interface Difference {
+  readonly key: StoreKey;
+  readonly before?: Entry;
+  readonly after?: Entry;
 }
 
 export interface StoreHealth {

@@ -81,6 +81,35 @@ export function* range<V>(t: Maybe<V>, from = '', to?: string): Generator<V, voi
   }
 }
 
+/**
+ * Keys whose values are not the same in two trees, in order, with both values. Subtrees that both share are not looked at, so
+ * this costs what differs, not what is there.
+ */
+export function* differences<V>(
+  a: Maybe<V>,
+  b: Maybe<V>,
+): Generator<readonly [key: string, a: V | undefined, b: V | undefined], void, undefined> {
+  if (a === b) return;
+  const top = a ?? b!;
+  const [left, value, right] = a === undefined ? [undefined, undefined, undefined] : [a.left, a.value, a.right];
+  const other = b === undefined ? undefined : b.key === top.key ? b : split(b, top.key);
+  yield* differences(left, other?.left);
+  if (value !== other?.value) yield [top.key, value, other?.value];
+  yield* differences(right, other?.right);
+}
+
+/** What lies before and after a key, and its value; unbalanced, for looking at only. */
+function split<V>(t: Maybe<V>, key: string): Pick<Tree<V>, 'left' | 'right'> & { readonly value: V | undefined } {
+  if (t === undefined) return { left: undefined, value: undefined, right: undefined };
+  if (t.key === key) return t;
+  if (key < t.key) {
+    const { left, value, right } = split(t.left, key);
+    return { left, value, right: right === t.left ? t : node(t.key, t.value, right, t.right) };
+  }
+  const { left, value, right } = split(t.right, key);
+  return { left: left === t.right ? t : node(t.key, t.value, t.left, left), value, right };
+}
+
 /** Of pairs in strictly rising key order; perfectly balanced, in linear time. */
 export function fromSorted<V>(
   rows: readonly (readonly [string, V])[],

@@ -3,7 +3,15 @@ import { parseKey, ReadEntry, ReadEvent } from './entry.js';
 import { defaultRetention, History, type Retention } from './history.js';
 import { Hub } from './hub.js';
 import { emptyState, find, type State, stateFrom, withEntry, withoutEntry } from './state.js';
-import { CompactedError, type Entry, FutureRevisionError, type Scope, type StoreEvent } from './store.js';
+import {
+  CompactedError,
+  type Entry,
+  FutureRevisionError,
+  type Moment,
+  type PastCommit,
+  type Scope,
+  type StoreEvent,
+} from './store.js';
 import type { ValueCodec } from './value-codec.js';
 
 /** A batch and what it makes of the state before it. */
@@ -33,7 +41,11 @@ export class View {
   constructor(
     readonly codec: ValueCodec,
     readonly retention: Retention = defaultRetention,
-  ) {}
+    /** What the state begins as where an engine keeps only what comes after it. */
+    readonly start?: State,
+  ) {
+    if (start !== undefined) this.#state = start;
+  }
 
   get state(): State {
     return this.#state;
@@ -61,12 +73,14 @@ export class View {
           else base.set(key, { value, revision: batch.revision });
       }
     state ??= this.#base(compacted, base);
+    if (this.start !== undefined) this.#history.push({ state, events: [], bytes: 0, time: now });
     this.#state = { ...state, revision: Math.max(state.revision, revision) };
     this.#compacted = compacted;
   }
 
   /** Only what still stood at the compacted revision is opened: keys for what was before may be gone. */
   #base(compacted: number, base: ReadonlyMap<string, { value: Value; revision: number }>): State {
+    if (this.start !== undefined) return this.start;
     const entries = [...base].map(([key, { value, revision }]) => this.#read(key, value, revision));
     return stateFrom(compacted, entries);
   }
@@ -135,6 +149,21 @@ export class View {
 
   revisionAt(time: number): number | undefined {
     return this.#history.revisionAt(time);
+  }
+
+  timeOf(revision: number): number | undefined {
+    return this.#history.timeOf(revision);
+  }
+
+  get oldest(): Moment | undefined {
+    const commit = this.#history.oldest;
+    return commit && { revision: commit.state.revision, time: commit.time };
+  }
+
+  *commitsAfter(after: number): Generator<PastCommit, void, undefined> {
+    if (after < this.#compacted) throw new CompactedError(after, this.#compacted);
+    for (const { state, time, events } of this.#history.commitsAfter(after))
+      yield { revision: state.revision, time, events };
   }
 
   eventsOf(revision: number): readonly StoreEvent[] {

@@ -32,8 +32,6 @@ describe('the cluster PKI', () => {
     const pki = ensurePki(dir, options());
     const subject = (pem: string) => new NodeCertificate(pem).subject;
     expect(subject(pki.admin.certificate)).toBe('O=system:masters\nCN=kubernetes-admin');
-    expect(subject(pki.controllerManager.certificate)).toBe('CN=system:kube-controller-manager');
-    expect(subject(pki.scheduler.certificate)).toBe('CN=system:kube-scheduler');
     expect(subject(pki.nodes.n1!.certificate)).toBe('O=system:nodes\nCN=system:node:n1');
     const ca = new NodeCertificate(pki.caCertificate);
     for (const pair of [pki.serving, pki.admin, pki.nodes.n1!]) {
@@ -147,10 +145,10 @@ describe('the cluster PKI', () => {
   test('a crash between key and certificate is mended; a foreign authority is refused by name', () => {
     const clock = new VirtualClock();
     const first = ensurePki(dir, options(clock));
-    writeFileSync(join(dir, 'admin.key'), first.scheduler.key);
+    writeFileSync(join(dir, 'admin.key'), first.nodes.n1!.key);
     const mended = ensurePki(dir, options(clock));
-    expect(mended.admin.key).not.toBe(first.scheduler.key);
-    writeFileSync(join(dir, 'ca.key'), first.scheduler.key);
+    expect(mended.admin.key).not.toBe(first.nodes.n1!.key);
+    writeFileSync(join(dir, 'ca.key'), first.nodes.n1!.key);
     expect(() => ensurePki(dir, options(clock))).toThrow(/ca\.crt does not belong to .*ca\.key/);
     writeFileSync(join(dir, 'ca.key'), 'rubbish');
     expect(() => ensurePki(dir, options(clock))).toThrow(/ca\.key does not hold a private key/);

@@ -22,10 +22,11 @@ export interface Pki {
   readonly caCertificate: string;
   readonly serving: KeyPair;
   readonly admin: KeyPair;
-  readonly controllerManager: KeyPair;
-  readonly scheduler: KeyPair;
   readonly nodes: Readonly<Record<string, KeyPair>>;
-  /** With which the API server speaks for its callers to aggregated servers; an authority of its own, which signs nobody else. */
+  /**
+   * With which the API server speaks for its callers to aggregated servers; an authority of its own, which signs nobody else.
+   * Its key pair is made when it is first read.
+   */
   readonly frontProxy: KeyPair & { readonly caCertificate: string };
   /** Signs and verifies service-account tokens. */
   readonly serviceAccountKey: { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
@@ -53,8 +54,6 @@ const authorities = {
 } as const;
 const clients = {
   admin: { commonName: 'kubernetes-admin', organizations: ['system:masters'] },
-  'controller-manager': { commonName: 'system:kube-controller-manager' },
-  scheduler: { commonName: 'system:kube-scheduler' },
   'front-proxy-client': { commonName: 'front-proxy-client' },
 } as const satisfies Record<string, Subject>;
 
@@ -65,7 +64,7 @@ const nodeSubject = (name: string): Subject => ({
 
 /**
  * The cluster's certificates and keys, made where they are missing and read where they exist. Files lie in `dir` with mode
- * 0600 (`ca`, `apiserver`, `admin`, `controller-manager`, `scheduler`, `node-<name>`, `front-proxy-ca`, `front-proxy-client`,
+ * 0600 (`ca`, `apiserver`, `admin`, `node-<name>`, `front-proxy-ca`, `front-proxy-client`,
  * each `.crt` and `.key`, and `sa.key`),
  * each replaced as a whole. A leaf is made anew when its names or its subject are not the wanted ones, when it does not
  * belong to its key or to the authority, or within 30 days of its end; the authority's certificate is renewed for the same
@@ -98,18 +97,27 @@ export function ensurePki(dir: string, options: PkiOptions): Pki {
     return pair;
   };
 
+  let proxyPair: KeyPair | undefined;
+  const proxy = (): KeyPair => {
+    proxyPair ??= leaf('front-proxy-client', clients['front-proxy-client'], 'client', [], proxyAuthority);
+    return proxyPair;
+  };
+
   return {
     caCertificate: authority.certificate,
     serving: leaf('apiserver', { commonName: 'kube-apiserver' }, 'server', names),
     admin: leaf('admin', clients.admin, 'client'),
-    controllerManager: leaf('controller-manager', clients['controller-manager'], 'client'),
-    scheduler: leaf('scheduler', clients.scheduler, 'client'),
     nodes: Object.fromEntries(
       (options.nodeNames ?? []).map((name) => [name, leaf(`node-${name}`, nodeSubject(name), 'client')]),
     ),
     frontProxy: {
       caCertificate: proxyAuthority.certificate,
-      ...leaf('front-proxy-client', clients['front-proxy-client'], 'client', [], proxyAuthority),
+      get certificate() {
+        return proxy().certificate;
+      },
+      get key() {
+        return proxy().key;
+      },
     },
     serviceAccountKey: ensureServiceAccountKey(dir),
     renewAt,

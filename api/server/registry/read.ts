@@ -18,11 +18,16 @@ export interface ListPage {
 
 type Place = { readonly namespace: string; readonly name: string };
 
-/** The stored object; with a resourceVersion, one not older. Throws NotFound. */
-export async function getObject(registry: Registry, target: Target, options: GetOptions = {}): Promise<KubeObject> {
+/** The stored object; with a resourceVersion, one not older; with a snapshot, that of then. Throws NotFound. */
+export async function getObject(
+  registry: Registry,
+  target: Target,
+  options: GetOptions = {},
+  snapshot?: Snapshot,
+): Promise<KubeObject> {
   const wanted = parseResourceVersion(options.resourceVersion);
   if (wanted) await waitForRevision(registry.store, registry.clock, wanted);
-  const entry = registry.store.snapshot().get(storeKey(target.kind, target.namespace, target.name));
+  const entry = (snapshot ?? registry.store.snapshot()).get(storeKey(target.kind, target.namespace, target.name));
   if (!entry) throw notFound(resourceName(target.kind), target.name);
   await target.kind.storage.prepare?.([entry.object], 'served');
   return target.kind.storage.fromStorage(entry.object);

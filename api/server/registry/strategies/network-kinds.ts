@@ -15,9 +15,9 @@ import {
   cidr,
   dnsLabel,
   dnsSubdomain,
+  endpointAddress,
   immutable,
   inRange,
-  ipAddress,
   labels,
   oneOf,
   optionalOneOf,
@@ -192,18 +192,6 @@ function validatePeers(peers: Peers | undefined, at: string, out: Causes): void 
 }
 
 const protocols = ['SCTP', 'TCP', 'UDP'];
-
-/** An address of a pod: neither of the machine itself nor of its link. */
-function endpointAddress(ip: string, at: string, out: Causes): void {
-  const before = out.length;
-  ipAddress(ip, at, out);
-  if (out.length > before) return;
-  const forbidden = (range: string) => out.push(causes.invalid(at, ip, `may not be in the ${range}`));
-  if (ip === '0.0.0.0' || ip === '::') out.push(causes.invalid(at, ip, `may not be unspecified (${ip})`));
-  if (ip.startsWith('127.') || ip === '::1') forbidden('loopback range (127.0.0.0/8, ::1/128)');
-  if (ip.startsWith('169.254.') || /^fe[89ab]/i.test(ip)) forbidden('link-local range (169.254.0.0/16, fe80::/10)');
-  if (/^224\.0\.0\./.test(ip)) forbidden('link-local multicast range (224.0.0.0/24, ff02::/10)');
-}
 
 export const endpoints: KindRules<Endpoints> = {
   validate({ subsets }, out) {

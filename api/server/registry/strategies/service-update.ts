@@ -9,6 +9,9 @@ export const wantsNodePorts = (spec: ServiceSpec): boolean =>
 export const isExternal = (spec: ServiceSpec): boolean =>
   spec.type === 'NodePort' || spec.type === 'LoadBalancer' || (spec.externalIPs?.length ?? 0) > 0;
 
+export const needsHealthCheck = (spec: ServiceSpec): boolean =>
+  spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local';
+
 const addressFields = ['clusterIP', 'clusterIPs'] as const;
 const familyFields = ['ipFamilies', 'ipFamilyPolicy', 'healthCheckNodePort'] as const;
 
@@ -22,7 +25,7 @@ const typeDependent: readonly [field: keyof ServiceSpec, has: (spec: ServiceSpec
   ['externalTrafficPolicy', isExternal],
   ['allocateLoadBalancerNodePorts', (spec) => spec.type === 'LoadBalancer'],
   ['loadBalancerClass', (spec) => spec.type === 'LoadBalancer'],
-  ['healthCheckNodePort', (spec) => spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local'],
+  ['healthCheckNodePort', needsHealthCheck],
 ];
 
 /** An update that says nothing of an address or node port keeps it, unless the type changed so that it has to go. */
@@ -33,7 +36,16 @@ export function prepareForUpdate(service: Service, old: Service, subresource: st
   return { ...service, spec: dropWithType(ports ? { ...kept, ports } : kept, old.spec) };
 }
 
-function keepAddresses(spec: ServiceSpec, before: ServiceSpec): ServiceSpec {
+/** A changed `clusterIP` stands for `clusterIPs` left as they were. */
+function alignAddresses(spec: ServiceSpec, before: ServiceSpec): ServiceSpec {
+  if ((spec.clusterIP ?? '') === (before.clusterIP ?? '') || !equalJson(spec.clusterIPs, before.clusterIPs))
+    return spec;
+  const { clusterIPs, ...rest } = spec;
+  return rest.clusterIP ? { ...rest, clusterIPs: [rest.clusterIP] } : rest;
+}
+
+function keepAddresses(given: ServiceSpec, before: ServiceSpec): ServiceSpec {
+  const spec = alignAddresses(given, before);
   if (!hasClusterIP(spec) || !hasClusterIP(before)) return spec;
   const addressed = Boolean(spec.clusterIP) || Boolean(spec.clusterIPs?.length);
   const kept: Record<string, unknown> = { ...spec };

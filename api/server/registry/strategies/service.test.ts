@@ -50,7 +50,7 @@ describe('Services get addresses and ports', () => {
     expect(texts(strategy.validateUpdate!(inside, again, ''))).toEqual([]);
     const moved = { ...inside, spec: { ...inside.spec, clusterIP: '10.96.0.250', clusterIPs: ['10.96.0.250'] } };
     expect(texts(strategy.validateUpdate!(moved as KubeObject, again, ''))[0]).toBe(
-      'spec.clusterIPs[0]: Invalid value: "10.96.0.250": may not change once set',
+      'spec.clusterIPs[0]: Invalid value: ["10.96.0.250"]: may not change once set',
     );
     const sameName = (spec: object, old: KubeObject) =>
       write('one', { ...(old as { spec?: object }).spec, ...spec }, old);
@@ -83,6 +83,28 @@ describe('Services get addresses and ports', () => {
     expect(write('n4', { type: 'NodePort' }).spec.ports[0]!.nodePort).toBeGreaterThanOrEqual(30000);
     expect(refusal(() => new ServiceAllocator({ serviceCIDR: '10.0.0.0', random: seededRandom(1) }))).toContain(
       'not an IPv4 range',
+    );
+  });
+
+  test('families follow the addresses; this cluster has IPv4 alone', () => {
+    const { write } = world();
+    expect(write('open', { clusterIP: 'None' }).spec).toMatchObject({
+      ipFamilies: ['IPv4', 'IPv6'],
+      ipFamilyPolicy: 'RequireDualStack',
+    });
+    expect(write('closed', { clusterIP: 'None', selector: { a: 'b' } }).spec).toMatchObject({
+      ipFamilies: ['IPv4'],
+      ipFamilyPolicy: 'SingleStack',
+    });
+    expect(write('either', { ipFamilyPolicy: 'PreferDualStack' }).spec.ipFamilies).toEqual(['IPv4']);
+    expect(refusal(() => write('six', { clusterIP: 'fd00::1' }))).toBe(
+      'Service "six" is invalid: spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster',
+    );
+    expect(refusal(() => write('both', { ipFamilies: ['IPv4', 'IPv6'] }))).toContain(
+      "spec.ipFamilyPolicy: Invalid value: null: must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified",
+    );
+    expect(refusal(() => write('must', { ipFamilyPolicy: 'RequireDualStack' }))).toBe(
+      'Service "must" is invalid: spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
     );
   });
 });

@@ -80,8 +80,8 @@ describe('validation speaks as Kubernetes does', () => {
       make({ spec: { type: 'Nope', ports: [{ port: 80 }, { port: 80, name: 'b' }] } }),
       [
         'spec.ports[0].name: Required value',
-        'spec.ports[1]: Duplicate value: {"port":80,"protocol":"TCP"}',
         'spec.type: Unsupported value: "Nope": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"',
+        'spec.ports[1]: Duplicate value: {"port":80,"protocol":"TCP"}',
       ],
     ],
     [

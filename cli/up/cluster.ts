@@ -1,9 +1,9 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Informers } from '@trimtab/client';
-import { type Controllers, startControllers } from '@trimtab/controllers';
+import type { Controllers } from '@trimtab/controllers';
 import { DefinitionController } from '@trimtab/crd';
-import { type SimulatedNodes, startSimulatedNodes } from '@trimtab/kubelet-lite';
+import type { SimulatedNodes } from '@trimtab/kubelet-lite';
 import { type Node, Nodes } from '@trimtab/machinery';
 import { componentUsers, kubeconfig, publishKubernetesService } from '@trimtab/server';
 import { keepClusterFile } from '../cluster-file.js';
@@ -62,6 +62,8 @@ export async function startCluster(
     await writeKubeconfig(options, plane);
     reached('api', { server: plane.server.url });
     const client = plane.client(componentUsers.controllerManager);
+    // Loaded now, not before: the API has answered meanwhile.
+    const { startControllers } = await import('@trimtab/controllers');
     controllers = await startControllers({
       ...ambient,
       client,
@@ -75,7 +77,7 @@ export async function startCluster(
     if (options.node) local = await (await import('./node.js')).startLocalNode(options, ambient, plane);
     await publishService(options, plane, local?.address);
     if (options.simulatedNodes > 0)
-      simulated = await startSimulatedNodes({
+      simulated = await (await import('@trimtab/kubelet-lite')).startSimulatedNodes({
         ...ambient,
         client: plane.client(componentUsers.apiServer),
         count: options.simulatedNodes,

@@ -1,4 +1,5 @@
 import { apiVersionOf, type KubeObject, methodNotAllowed, type Status } from '@trimtab/machinery';
+import { listOptionsAsked } from '../history/read-at.js';
 import { bindPod } from '../registry/binding.js';
 import { resourceName, type Target } from '../registry/context.js';
 import { createObject } from '../registry/create.js';
@@ -66,7 +67,7 @@ export async function serveResource(parts: HttpParts, call: Call): Promise<void>
 
 async function list(parts: HttpParts, call: Call, kind: ServedKind, namespace: string): Promise<void> {
   const r = representationOf(call, { convertible: true, list: true, protobuf: kind });
-  const page = await listObjects(parts.registry, kind, namespace, listOptions(call.info.query));
+  const page = await listObjects(parts.registry, kind, namespace, await listOptionsAsked(parts, call));
   return sendList(parts, call, kind, page, r);
 }
 

@@ -8,6 +8,7 @@ import {
   stringifyYaml,
   type TableRow,
 } from '@trimtab/machinery';
+import { timeShown } from '../history/read-at.js';
 import type { ListPage } from '../registry/read.js';
 import type { ServedKind } from '../registry/served-kind.js';
 import { commonHeaders, sendBytes, sendSlices } from './answer.js';
@@ -63,7 +64,7 @@ function encodeObject(
     const table = tableOf(kind, [object], {
       version: r.version,
       include: includeObject(call),
-      now: parts.registry.clock.now(),
+      now: timeShown(parts, call),
       metadata: { resourceVersion: object.metadata.resourceVersion },
       columns: true,
     });
@@ -97,7 +98,7 @@ export function sendList(
   const flat = r.format === 'json' && !r.pretty;
   if (r.as === 'Table') {
     const include = includeObject(call);
-    const how = { version: r.version, include, now: parts.registry.clock.now(), metadata };
+    const how = { version: r.version, include, now: timeShown(parts, call), metadata };
     if (!flat) return sendValue(tableOf(kind, items, { ...how, columns: true }));
     const head = JSON.stringify(tableOf(kind, [], { ...how, columns: true })).slice(0, -2);
     const row = (object: KubeObject) => rowText(tableOf(kind, [object], { ...how, columns: false }).rows[0]!);

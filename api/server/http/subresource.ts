@@ -1,4 +1,5 @@
 import { badRequest, type KubeObject, methodNotAllowed, toTable } from '@trimtab/machinery';
+import { snapshotAsked } from '../history/read-at.js';
 import { bindPod } from '../registry/binding.js';
 import { resourceName, type Target } from '../registry/context.js';
 import type { DeleteRequest } from '../registry/delete.js';
@@ -64,7 +65,7 @@ async function serveScale(parts: HttpParts, call: Call, target: Target, sub: Sub
   const paths = sub.scale!;
   const r = representationOf(call, { convertible: true, list: false, protobuf: sub.type });
   const send = (object: KubeObject) => sendScale(parts, call, scaleOf(kind, paths, object), r);
-  if (call.info.verb === 'get') return send(await getObject(registry, target));
+  if (call.info.verb === 'get') return send(await getObject(registry, target, {}, await snapshotAsked(parts, call)));
   const options = writeOptions(call.info.query, call.info.verb === 'update' ? 'UpdateOptions' : 'PatchOptions');
   const change =
     call.info.verb === 'update' ? await wholeScale(call, sub, options.fieldValidation) : await scalePatch(call);

@@ -1,5 +1,6 @@
 import type { KubeObject } from '@trimtab/machinery';
 import type { HandlerContext } from '../contracts.js';
+import { snapshotAsked } from '../history/read-at.js';
 import { mutate, validate } from '../registry/admit.js';
 import type { Target } from '../registry/context.js';
 import { patchObject } from '../registry/patch.js';
@@ -14,9 +15,9 @@ import { representationOf, sendObject } from './send.js';
 
 export async function get(parts: HttpParts, call: Call, target: Target): Promise<void> {
   const r = representationOf(call, { convertible: true, list: false, protobuf: target.kind });
-  const object = await getObject(parts.registry, target, {
-    resourceVersion: call.info.query.get('resourceVersion') ?? undefined,
-  });
+  const snapshot = await snapshotAsked(parts, call);
+  const resourceVersion = call.info.query.get('resourceVersion') ?? undefined;
+  const object = await getObject(parts.registry, target, { resourceVersion }, snapshot);
   return sendObject(parts, call, target.kind, object, r);
 }
 

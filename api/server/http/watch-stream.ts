@@ -7,11 +7,11 @@ import {
   protobufWatchFrame,
   type StatusError,
 } from '@trimtab/machinery';
+import { watchOptionsAsked } from '../history/read-at.js';
 import type { ServedKind } from '../registry/served-kind.js';
 import { type WatchNotice, type WatchSink, watchObjects } from '../registry/watch.js';
 import { commonHeaders } from './answer.js';
 import { contentType, type Representation } from './negotiation.js';
-import { listOptions } from './options.js';
 import { outbox } from './outbox.js';
 import type { Call, HttpParts } from './parts.js';
 import { includeObject, representationOf } from './send.js';
@@ -29,7 +29,7 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
   const wanted = representationOf(call, { convertible: true, list: false, protobuf: kind });
   // Streams of YAML documents are nobody's watch format.
   const r: Representation = wanted.format === 'yaml' ? { ...wanted, format: 'json' } : wanted;
-  const options = listOptions(info.query);
+  const options = await watchOptionsAsked(parts, call);
   // The watch was allowed for the name in the path, so it is of that name whatever else is selected.
   const { name } = info.resource!;
   const byName =

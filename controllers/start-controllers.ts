@@ -13,7 +13,7 @@ import { tokenSecretController } from './cluster/serviceaccount/token-controller
 import { endpointSliceController, endpointsController } from './network/index.js';
 import { Scheduler } from './scheduler/scheduler.js';
 import { storageControllers } from './storage/index.js';
-import { workloadControllers } from './workloads/index.js';
+import { horizontalPodAutoscalerController, type MetricsReader, workloadControllers } from './workloads/index.js';
 
 export interface ControllersOptions {
   readonly client: Client;
@@ -25,6 +25,8 @@ export interface ControllersOptions {
   /** Absent: certificates are not signed and Secrets get no tokens. */
   readonly identities?: Identities;
   readonly metrics?: ControllerMetrics;
+  /** Reads the metrics APIs, which are served by others. Absent: HorizontalPodAutoscalers do nothing. */
+  readonly metricsReader?: MetricsReader;
 }
 
 export interface Controllers {
@@ -39,6 +41,7 @@ export async function startControllers(options: ControllersOptions): Promise<Con
   const parts = { client, informers, clock, random, logger, ...(metrics ? { metrics } : {}) };
   const definitions = [
     ...workloadControllers,
+    ...(options.metricsReader ? [horizontalPodAutoscalerController(options.metricsReader)] : []),
     endpointSliceController,
     endpointsController,
     ...storageControllers,

@@ -127,6 +127,9 @@ export class LocalClient extends CallingClient {
   }
 
   async #get(target: Target, options: GetOptions): Promise<KubeObject> {
+    const { kind, name, subresource } = target;
+    if (subresource && !kind.subresources[subresource])
+      throw notFound({ group: kind.group, resource: `${kind.resource}/${subresource}` }, name);
     const object = await getObject(this.parts.registry, target, options);
     const scale = target.subresource && target.kind.subresources[target.subresource]?.scale;
     return (scale ? scaleOf(target.kind, scale, object) : object) as KubeObject;

@@ -11,6 +11,7 @@ import { CliError } from '../errors.js';
 import { allOf } from './all-of.js';
 import { type Ambient, type ControlPlane, localAddresses, startControlPlane } from './control-plane.js';
 import { identitiesOf } from './identities.js';
+import { AggregatedReader } from './metrics-reader.js';
 import type { LocalNode } from './node.js';
 import type { UpOptions } from './options.js';
 import { watchUntil } from './watch-until.js';
@@ -51,11 +52,13 @@ export async function startCluster(
       );
     },
   });
+  const aggregated = new AggregatedReader(plane, ambient.clock);
   const stop = (): Promise<void> =>
     allOf(
       () => local?.shutDown(),
       () => simulated?.stop(),
       () => controllers?.stop(),
+      async () => aggregated.close(),
       () => plane.close(),
     );
   try {
@@ -69,6 +72,7 @@ export async function startCluster(
       client,
       caCertificate: plane.pki.caCertificate,
       identities: identitiesOf(plane),
+      metricsReader: (path) => aggregated.read(path),
     });
     const { informers } = controllers;
     new DefinitionController({ ...ambient, client: plane.client(componentUsers.apiServer), informers }).start();

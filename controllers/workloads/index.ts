@@ -1,4 +1,5 @@
 import type { ControllerDefinition } from '@trimtab/framework';
+import { horizontalPodAutoscalerController, type MetricsReader } from './autoscaler/controller.js';
 import { cronJobController } from './cronjob/controller.js';
 import { daemonSetController } from './daemonset/controller.js';
 import { deploymentController } from './deployment/controller.js';
@@ -12,7 +13,9 @@ export {
   daemonSetController,
   deploymentController,
   disruptionController,
+  horizontalPodAutoscalerController,
   jobController,
+  type MetricsReader,
   replicaSetController,
   replicationController,
   statefulSetController,

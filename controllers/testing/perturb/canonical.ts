@@ -19,7 +19,8 @@ export interface CanonicalObject {
 /** Paths two clean runs differ in, as `resource path`. */
 export type Mask = ReadonlySet<string>;
 
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+/** Also inside of a text: annotations hold what a controller has to remember. */
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 const UID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 const LEFT_OUT = new Set([
   'uid',
@@ -57,8 +58,8 @@ export class Names {
   }
 
   of(text: string): string {
-    if (TIME.test(text)) return '<time>';
-    return this.#tokens.get(text) ?? text.replace(UID, (uid) => this.#tokens.get(uid) ?? '<uid>');
+    const named = this.#tokens.get(text) ?? text.replace(UID, (uid) => this.#tokens.get(uid) ?? '<uid>');
+    return named.replace(TIME, '<time>');
   }
 }
 

@@ -1,0 +1,1 @@
+export const churn = async () => ({ latencies: {}, watch: [], counts: '', failed: [] });

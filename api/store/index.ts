@@ -7,6 +7,7 @@ export {
   type Follower,
   StoreFailedError,
 } from './engine/engine.js';
+export { type EtcdOptions, etcdEngine } from './engine/etcd/index.js';
 export { DirectoryInUseError, directoryHolder } from './engine/lock.js';
 export { memoryEngine } from './engine/memory.js';
 export type { Retention } from './history.js';

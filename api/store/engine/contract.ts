@@ -81,11 +81,13 @@ export function engineContract(name: string, make: () => Promise<EngineFixture> 
           return revision;
         }),
       );
-      expect([...revisions].sort((x, y) => x - y)).toEqual(revisions);
+      // Among others, those of different keys may pass each other on the way.
+      if (engine.next !== undefined) expect([...revisions].sort((x, y) => x - y)).toEqual(revisions);
       expect(new Set(revisions).size).toBe(3);
       expect(seen).toEqual([1, 1, 1]);
-      expect(brief(heard)).toEqual(['a', 'b', 'c'].map((key, i) => `${revisions[i]}:${key}=${key}`));
-      expect(await engine.confirm()).toBe(revisions[2]);
+      const told = ['a', 'b', 'c'].map((key, i) => [revisions[i]!, `${revisions[i]}:${key}=${key}`] as const);
+      expect(brief(heard)).toEqual(told.sort(([a], [b]) => a - b).map(([, text]) => text));
+      expect(await engine.confirm()).toBe(Math.max(...revisions));
       expect(engine.health.writable).toBe(true);
     });
 

@@ -20,8 +20,8 @@ export interface Engine {
   readonly next: number | undefined;
   /**
    * All changes as one revision, if every comparison holds against the newest accepted state; transactions are judged in call
-   * order, also while earlier ones are not yet durable. Rejects with {@link CompareFailedError}, or StoreFailedError where it
-   * cannot be written. Gives the revision; without changes, the newest one as of when the comparisons held.
+   * order, also while earlier ones are not yet durable; where `next` is unknown, those of one key are. Rejects with
+   * {@link CompareFailedError}, or StoreFailedError where it cannot be written. Gives the revision; without changes, the newest one as of when the comparisons held.
    */
   transact(transaction: Transaction): Promise<number>;
   /** The newest durable revision, asked of whoever decides: a reader that has reached it has read everything acknowledged. */

@@ -1,7 +1,7 @@
 // Decisions of the scheduler with the default profile: pods placed a second, in memory, without the API's part.
 //   node bench/scheduler.mjs [nodes pods]…      default: 1000 10000  5000 10000  5000 50000
 // kube-scheduler's own benchmark asks for at least 680 pods/s (5,000 nodes, 10,000 pods) and 810 (50,000), bindings included.
-import { Picture, podInfo, PROFILES, schedule } from '@trimtab/controllers';
+import { Picture, PROFILES, podInfo, schedule } from '@trimtab/controllers';
 import { seededRandom, selectorFromLabels } from '@trimtab/machinery';
 
 const given = process.argv.slice(2).map(Number);

@@ -17,6 +17,7 @@ export class NodeInfo {
   #requested: Amounts = NOTHING;
   #nonZeroCpu = 0;
   #nonZeroMemory = 0;
+  #generation = 0;
 
   constructor(node: Node) {
     this.name = node.metadata.name!;
@@ -25,6 +26,7 @@ export class NodeInfo {
 
   /** Takes over a newer version of the node. */
   become(node: Node): void {
+    this.#generation++;
     const resources = parseAmounts(node.status?.allocatable);
     const pods = resources.get('pods');
     this.#node = node;
@@ -62,6 +64,11 @@ export class NodeInfo {
 
   get nonZeroMemory(): number {
     return this.#nonZeroMemory;
+  }
+
+  /** Grows with every change of the node and of what is promised to it. */
+  get generation(): number {
+    return this.#generation;
   }
 
   get podCount(): number {
@@ -105,6 +112,7 @@ export class NodeInfo {
   }
 
   #account(pod: PodInfo, factor: 1 | -1): void {
+    this.#generation++;
     this.#requested = addAmounts(this.#requested, pod.requests, factor);
     this.#nonZeroCpu += factor * pod.nonZero.cpu;
     this.#nonZeroMemory += factor * pod.nonZero.memory;

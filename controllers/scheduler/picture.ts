@@ -37,6 +37,7 @@ export class Picture {
   readonly #imageNodes = new Map<string, number>();
   #nodes: NodeInfo[] = [];
   #version = 0;
+  #improvements = 0;
 
   constructor(surroundings: Surroundings) {
     this.surroundings = surroundings;
@@ -47,9 +48,14 @@ export class Picture {
     return this.#version;
   }
 
+  /** Grows with every change that may have made a node better for some pod; placing pods is none. */
+  get improvements(): number {
+    return this.#improvements;
+  }
+
   /** What the rules ask about beside nodes and pods is no longer what it was. */
   surroundingsChanged(): void {
-    this.#version++;
+    this.#better();
   }
 
   get nodes(): readonly NodeInfo[] {
@@ -66,7 +72,7 @@ export class Picture {
   }
 
   setNode(node: Node): void {
-    this.#version++;
+    this.#better();
     const name = node.metadata.name!;
     const known = this.#byName.get(name);
     if (known) {
@@ -87,7 +93,7 @@ export class Picture {
   removeNode(name: string): void {
     const info = this.#byName.get(name);
     if (!info) return;
-    this.#version++;
+    this.#better();
     this.#byName.delete(name);
     this.#nodes = this.#nodes.filter((each) => each !== info);
     this.#countImages(info, -1);
@@ -119,7 +125,7 @@ export class Picture {
   displace(uid: string): boolean {
     const placed = this.#placed.get(uid);
     if (!placed) return false;
-    this.#version++;
+    this.#better();
     this.#placed.delete(uid);
     const there = this.#byName.get(placed.node);
     if (there) this.#leave(placed.pod, there);
@@ -134,7 +140,7 @@ export class Picture {
   /** Sets room aside on a node for a pod that waits for others to leave it. */
   nominate(pod: PodInfo, node: string): void {
     this.withdraw(pod.uid);
-    this.#version++;
+    this.#better();
     this.#nominations.set(pod.uid, node);
     const there = this.#nominated.get(node) ?? new Map<string, PodInfo>();
     this.#nominated.set(node, there.set(pod.uid, pod));
@@ -143,7 +149,7 @@ export class Picture {
   withdraw(uid: string): void {
     const node = this.#nominations.get(uid);
     if (node === undefined) return;
-    this.#version++;
+    this.#better();
     this.#nominations.delete(uid);
     const there = this.#nominated.get(node)!;
     there.delete(uid);
@@ -182,6 +188,11 @@ export class Picture {
       for (const pod of add) this.#leave(pod, node);
       for (const pod of remove) this.#enter(pod, node);
     }
+  }
+
+  #better(): void {
+    this.#version++;
+    this.#improvements++;
   }
 
   #enter(pod: PodInfo, node: NodeInfo): void {

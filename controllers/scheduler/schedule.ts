@@ -5,7 +5,13 @@ import type { PodInfo } from './pod-info.js';
 import type { Profile } from './profile.js';
 
 export type Decision =
-  | { readonly node: string /** Where the next decision begins to look. */; readonly next: number }
+  | {
+      readonly node: string;
+      /** Where the next decision begins to look. */
+      readonly next: number;
+      /** The nodes that were as good, that one among them. */
+      readonly equals: readonly NodeInfo[];
+    }
   | { readonly failure: Failure };
 
 /** Why no node will do. */
@@ -51,7 +57,7 @@ export function schedule(pod: PodInfo, picture: Picture, profile: Profile, optio
   // Room that was made for this pod is looked at first, and taken if it will do.
   const promised = nominated === undefined ? undefined : picture.node(nominated);
   if (promised && !refusalOf(pod, promised, filters, picture, profile))
-    return { node: promised.name, next: options.from ?? 0 };
+    return { node: promised.name, next: options.from ?? 0, equals: [promised] };
   const start = (options.from ?? 0) % nodes.length;
   let looked = 0;
   for (; looked < nodes.length && feasible.length < enough; looked++) {
@@ -61,7 +67,9 @@ export function schedule(pod: PodInfo, picture: Picture, profile: Profile, optio
     else feasible.push(node);
   }
   if (feasible.length === 0) return { failure: failureOf(nodes.length, refusals) };
-  return { node: best(pod, feasible, picture, profile, options.chance).name, next: (start + looked) % nodes.length };
+  const equals = best(pod, feasible, picture, profile);
+  const { name } = equals[Math.floor(options.chance * equals.length)]!;
+  return { node: name, next: (start + looked) % nodes.length, equals };
 }
 
 type PluginRefusal = Refusal & { readonly plugin: Plugin };
@@ -139,14 +147,8 @@ export const countedReasons = (counts: ReadonlyMap<string, number>): string =>
     .sort()
     .join(', ');
 
-function best(
-  pod: PodInfo,
-  nodes: readonly NodeInfo[],
-  picture: Picture,
-  { scores }: Profile,
-  chance: number,
-): NodeInfo {
-  if (nodes.length === 1) return nodes[0]!;
+function best(pod: PodInfo, nodes: readonly NodeInfo[], picture: Picture, { scores }: Profile): readonly NodeInfo[] {
+  if (nodes.length === 1) return nodes;
   const totals = new Float64Array(nodes.length);
   const values = new Float64Array(nodes.length);
   for (const { plugin, weight } of scores) {
@@ -157,6 +159,5 @@ function best(
     for (let i = 0; i < nodes.length; i++) totals[i] = totals[i]! + weight * values[i]!;
   }
   const most = totals.reduce((a, b) => Math.max(a, b));
-  const winners = nodes.filter((_, i) => totals[i] === most);
-  return winners[Math.floor(chance * winners.length)]!;
+  return nodes.filter((_, i) => totals[i] === most);
 }

@@ -20,8 +20,9 @@ import { isTerminal, type PodInfo, podInfo, verdictKey } from './pod-info.js';
 import { preempt } from './preempt.js';
 import { PROFILES, type Profile } from './profile.js';
 import { SchedulingQueue } from './queue.js';
-import { type Failure, schedule } from './schedule.js';
+import { type Decision, type Failure, schedule } from './schedule.js';
 import { ClusterSurroundings } from './surroundings.js';
+import { Ties } from './ties.js';
 import { VolumeBinder } from './volume-binder.js';
 import { planVolumes } from './volumes.js';
 
@@ -54,6 +55,7 @@ export class Scheduler {
   readonly #surroundings: ClusterSurroundings;
   readonly #picture: Picture;
   readonly #queue = new SchedulingQueue();
+  readonly #ties = new Ties();
   readonly #binding = new Set<string>();
   /** What came of pods of a kind, and the picture it was decided in. */
   readonly #verdicts = new Map<string, { readonly version: number; readonly failure: Failure }>();
@@ -206,7 +208,7 @@ export class Scheduler {
       return;
     }
     const chance = this.#options.random.next();
-    const decision = schedule(info, this.#picture, profile, { chance, from: this.#from });
+    const decision = this.#choose(info, profile, chance, nominated);
     if ('failure' in decision) {
       if (known === undefined && this.#verdicts.size >= 1_000) this.#verdicts.clear();
       this.#verdicts.set(key, { version: this.#picture.version, failure: decision.failure });
@@ -224,6 +226,14 @@ export class Scheduler {
     this.#wakeParked('PodAdded');
     this.#binding.add(uid);
     void this.#bind(uid, pod, decision.node, volumes && !('refusal' in volumes) ? volumes : undefined);
+  }
+
+  #choose(info: PodInfo, profile: Profile, chance: number, nominated: boolean): Decision {
+    const again = nominated ? undefined : this.#ties.take(info, this.#picture, profile, chance);
+    if (again) return { node: again.name, next: this.#from, equals: [again] };
+    const decision = schedule(info, this.#picture, profile, { chance, from: this.#from });
+    if ('node' in decision) this.#ties.keep(info, this.#picture, decision.equals, decision.node);
+    return decision;
   }
 
   #wakeParked(reason: WakeReason): void {

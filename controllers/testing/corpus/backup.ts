@@ -36,6 +36,8 @@ interface Parts {
   verdict(pod: Pod | undefined, late: boolean): 'runs' | 'succeeded' | 'failed' | 'absent';
   wait(ms: number): readonly Effect[];
   isOver(progress: Progress): boolean;
+  /** What is done about one that is. */
+  over(): readonly Effect[];
   /** Starting an attempt: its pod, and its being noted. */
   start(note: readonly Effect[], pod: readonly Effect[]): readonly Effect[];
 }
@@ -52,6 +54,7 @@ const right: Parts = {
   },
   wait: (ms) => [requeueAfter(ms)],
   isOver: ({ phase }) => phase !== 'Running',
+  over: () => [],
   start: (note, pod) => [...note, ...pod],
 };
 
@@ -72,6 +75,8 @@ async function workload(w: World): Promise<void> {
   await w.remove(Pods, key('good-1'));
   await w.remove(Pods, key('lost-1'));
   w.kubelet.script('lost-1', succeed('5s'));
+  await w.pass('30s');
+  must((await w.find(Pods, key('good-1'))) === undefined, 'a backup that has succeeded is made again');
   const over = async () => (await statusOf(w, 'stuck'))?.phase === 'Succeeded';
   await w.until(over, { within: '11m', what: 'the stuck backup succeeds in time' });
   await w.settle();
@@ -121,7 +126,7 @@ export const backupSubject: Subject<Parts> = {
           const first = parts.begin(view, object);
           return parts.start(note(first), [podOf(first.attempt)]);
         }
-        if (parts.isOver(progress)) return [];
+        if (parts.isOver(progress)) return parts.over();
         const attempt = parts.attempt(view, progress);
         const left = parts.since(view, progress) + PATIENCE - now;
         const name = parts.podName(object, attempt, view);
@@ -161,6 +166,28 @@ export const backupMutants = mutantsOf(backupSubject, {
         },
       };
     },
+  ],
+  'counts attempts in memory': [
+    'memory',
+    () => {
+      const seen = new Map<string, { readonly noted: number; readonly counted: number }>();
+      return {
+        attempt: ({ object }, { attempt: noted }) => {
+          const last = seen.get(object!.metadata.uid!);
+          const counted = last ? last.counted + (noted > last.noted ? 1 : 0) : 1;
+          seen.set(object!.metadata.uid!, { noted, counted });
+          return counted;
+        },
+      };
+    },
+  ],
+  'begins anew when the pod of a success is gone': [
+    'unobserved-state',
+    () => ({ isOver: ({ phase }) => phase === 'Failed' }),
+  ],
+  'looks every second, for ever': [
+    'hot-loop',
+    () => ({ wait: () => [requeueAfter(1_000)], over: () => [requeueAfter(1_000)] }),
   ],
   'arms no deadline': ['unobserved-state', () => ({ wait: () => [] })],
   'ignores the deadline': ['misoperation', () => ({ verdict: (pod) => right.verdict(pod, false) })],

@@ -1,14 +1,21 @@
 import { backupMutants, backupSubject } from './backup.js';
 import { fleetMutants, fleetSubject } from './fleet.js';
 import type { Mutant } from './mutant.js';
+import { ringMutants, ringSubject } from './ring.js';
 import { siteMutants, siteSubject } from './site.js';
 import { tenantMutants, tenantSubject } from './tenant.js';
 
 /** Controllers that are right, each with what it is put through. */
-export const cleanScenarios = [fleetSubject, siteSubject, tenantSubject, backupSubject].map((subject) => ({
+export const cleanScenarios = [fleetSubject, siteSubject, tenantSubject, backupSubject, ringSubject].map((subject) => ({
   name: subject.name,
   scenario: subject.scenario((subject.make as () => ReturnType<typeof subject.make>)()),
 }));
 
 /** Every planted bug. */
-export const mutants: readonly Mutant[] = [...fleetMutants, ...siteMutants, ...tenantMutants, ...backupMutants];
+export const mutants: readonly Mutant[] = [
+  ...fleetMutants,
+  ...siteMutants,
+  ...tenantMutants,
+  ...backupMutants,
+  ...ringMutants,
+];

@@ -219,6 +219,19 @@ export const fleetMutants = mutantsOf(fleetSubject, {
       status: (fleet) => ({ size: fleet.spec.size + 1, observedGeneration: fleet.metadata.generation }),
     }),
   ],
+  'drops its work when a look fails': [
+    'error-handling',
+    () => {
+      let failed = false;
+      return {
+        pods: (view, fleet) => {
+          failed = view.failure !== undefined;
+          return right.pods(view, fleet);
+        },
+        order: (change, report) => (failed ? [] : [...change, ...report]),
+      };
+    },
+  ],
   'reads a status that is not there yet': [
     'error-handling',
     () => ({ wanted: (fleet) => fleet.status!.size! * 0 + fleet.spec.size }),

@@ -1,4 +1,4 @@
-import type { ApiCall, WatchOptions } from '@trimtab/client';
+import { type ApiCall, requestVerb, type WatchOptions } from '@trimtab/client';
 import {
   conflict,
   expired,
@@ -36,6 +36,8 @@ export class Injector {
   writes = 0;
   /** Watch events told, over all lives. */
   events = 0;
+  /** Which write was the first deletion. */
+  firstDeletion: number | undefined;
   readonly #world: World;
   readonly #process: Process;
   readonly #replica: () => Process;
@@ -43,6 +45,8 @@ export class Injector {
   readonly #slow: boolean;
   readonly #holds = new Map<string, Hold>();
   #past: Past | undefined;
+  /** The revision before the last deletion. */
+  #undeleted: string | undefined;
   #downUntil = 0;
   #goneNext: string | undefined;
 
@@ -65,10 +69,15 @@ export class Injector {
   async #write(call: ApiCall, send: () => Promise<unknown>): Promise<unknown> {
     if (ASIDE.has(resourceOf(call))) return this.#answered(send);
     const n = ++this.writes;
+    const undeleted = this.#undeleted;
+    if (requestVerb(call)?.startsWith('delete')) {
+      this.firstDeletion ??= n;
+      this.#undeleted = String(this.#world.store.revision);
+    }
     for (const { kind, at } of this.#plan)
       if (at === n && isWriteFault(kind)) {
         this.#note(`${kind} at write ${n}: ${callText(call)}`);
-        return this.#faulty(kind, call, send);
+        return this.#faulty(kind, call, send, undeleted);
       }
     return this.#answered(send);
   }
@@ -80,7 +89,12 @@ export class Injector {
     return send();
   }
 
-  async #faulty(kind: WriteFault, call: ApiCall, send: () => Promise<unknown>): Promise<unknown> {
+  async #faulty(
+    kind: WriteFault,
+    call: ApiCall,
+    send: () => Promise<unknown>,
+    undeleted: string | undefined,
+  ): Promise<unknown> {
     switch (kind) {
       case 'crash-before':
         this.#crash();
@@ -105,8 +119,10 @@ export class Injector {
         await send().catch(() => {});
         return answer;
       }
-      case 'behind': {
-        const revision = String(this.#world.store.revision);
+      case 'behind':
+      case 'rewind': {
+        const now = String(this.#world.store.revision);
+        const revision = kind === 'behind' ? now : (undeleted ?? now);
         await send().catch(() => {});
         this.#crash(revision);
         return never();
@@ -154,7 +170,9 @@ export class Injector {
         this.#hold(fault.kind === 'lag' ? '*' : id, [deliver], () => {});
         return;
       case 'unobserved':
-        this.#hold(id, undefined, () => event.fail(expired('too old resource version')));
+        this.#hold(id, undefined, () =>
+          this.#process.link.breakStreams(expired('too old resource version'), event.type),
+        );
         return;
       case 'duplicate':
         deliver();
@@ -170,8 +188,11 @@ export class Injector {
   }
 
   #hold(id: string, pending: (() => void)[] | undefined, then: () => void): void {
-    this.#holds.set(id, { pending });
+    const hold: Hold = { pending };
+    this.#holds.set(id, hold);
     this.#world.clock.after(HOLD, () => {
+      // A process that died meanwhile took its streams, and what was held up in them, with it.
+      if (this.#holds.get(id) !== hold) return;
       this.#holds.delete(id);
       for (const deliver of pending ?? []) deliver();
       then();
@@ -187,6 +208,7 @@ export class Injector {
 
   #crash(seesAsOf?: string): void {
     this.#process.crash();
+    this.#holds.clear();
     this.#world.clock.after(RESTART_AFTER, () => {
       if (this.#process.isRunning) return;
       if (seesAsOf !== undefined) this.#showPast(seesAsOf);

@@ -13,7 +13,7 @@ export interface Baseline {
  * Under these a controller may for a while do what it would not do otherwise: two replicas each act on their own, and a view
  * that does not show an own write of an earlier life cannot be told from one where it never was.
  */
-const EXTRAS_ALLOWED: ReadonlySet<FaultKind> = new Set(['replica', 'stale-leader', 'behind']);
+const EXTRAS_ALLOWED: ReadonlySet<FaultKind> = new Set(['replica', 'stale-leader', 'behind', 'rewind']);
 
 /** How much more than a clean run one with faults may ask for: each fault may make it begin anew. */
 const WRITES = { factor: 3, more: 30 };

@@ -17,6 +17,8 @@ export const WRITE_FAULTS = [
   'twice',
   /** Dies when the write is done, and starts again from a view that does not show it yet. */
   'behind',
+  /** Dies when the write is done, and starts again from a view from before the last thing it deleted (time travel). */
+  'rewind',
   /** Another replica starts, and both run for ten seconds: an update that overlaps. */
   'replica',
   /**

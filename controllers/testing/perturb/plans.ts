@@ -6,6 +6,8 @@ import type { PerturbOptions, Scenario } from './scenario.js';
 export interface Occasions {
   readonly writes: number;
   readonly events: number;
+  /** The first write that is a deletion. */
+  readonly firstDeletion: number | undefined;
 }
 
 const DEFAULT_PLANS = 500;
@@ -13,14 +15,17 @@ const DEFAULT_PAIRS = 20;
 
 /** Every single fault (evenly thinned out to the budget), then pairs drawn by the seed. */
 export function plansFor(
-  { writes, events }: Occasions,
+  { writes, events, firstDeletion = Number.POSITIVE_INFINITY }: Occasions,
   scenario: Pick<Scenario, 'without'>,
   options: PerturbOptions,
 ): readonly Plan[] {
   const wanted = (kind: FaultKind) =>
     !scenario.without?.includes(kind) && (options.faults ? options.faults.includes(kind) : kind !== 'stale-leader');
   const each = <K extends FaultKind>(kinds: readonly K[], count: number): Fault[] =>
-    Array.from({ length: count }, (_, i) => kinds.filter(wanted).map((kind) => ({ kind, at: i + 1 }))).flat();
+    Array.from({ length: count }, (_, i) => kinds.filter(wanted).map((kind) => ({ kind, at: i + 1 })))
+      .flat()
+      // Before anything is deleted there is nothing to go back behind.
+      .filter(({ kind, at }) => kind !== 'rewind' || at > firstDeletion);
   const singles: Fault[] = [
     ...RUN_FAULTS.filter(wanted).map((kind) => ({ kind, at: 0 })),
     ...each(WRITE_FAULTS, writes),

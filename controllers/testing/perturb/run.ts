@@ -21,6 +21,8 @@ export interface Run {
   readonly findings: readonly Finding[];
   readonly writes: number;
   readonly events: number;
+  /** Which of the writes was the first deletion. */
+  readonly firstDeletion: number | undefined;
   /** Writes asked for at rest. */
   readonly restless: number;
   readonly reconciles: number;
@@ -30,6 +32,8 @@ export interface Run {
 }
 
 const REST = '15m';
+/** More looks at one object that nothing has happened to are polling. */
+const POLLS_A_MINUTE = 20;
 const IGNORED = ['events', 'leases'];
 
 /** Plays a scenario once with these faults. With `trace` everything that happens is kept, for people to read. */
@@ -65,8 +69,14 @@ export async function play(scenario: Scenario, seed: number, plan: Plan, trace =
     await scenario.workload(w);
     await w.settle();
     const before = injector.writes;
-    await w.pass(milliseconds(scenario.rest ?? REST));
+    const looked = new Map(process.looks);
+    const rest = milliseconds(scenario.rest ?? REST);
+    await w.pass(rest);
     restless = injector.writes - before;
+    const most = (POLLS_A_MINUTE * rest) / 60_000;
+    for (const [what, looks] of process.looks)
+      if (looks - (looked.get(what) ?? 0) > most)
+        findings.push({ oracle: 'rest', text: `${looks - (looked.get(what) ?? 0)} looks at ${what} at rest` });
     await scenario.finally?.(w);
   });
   for (const { hotLoop } of replicas) if (hotLoop) findings.push({ oracle: 'hot-loop', text: hotLoop });
@@ -84,6 +94,7 @@ export async function play(scenario: Scenario, seed: number, plan: Plan, trace =
     findings,
     writes: injector.writes,
     events: injector.events,
+    firstDeletion: injector.firstDeletion,
     restless,
     reconciles: replicas.reduce((sum, r) => sum + r.reconciles, 0),
     thrown: replicas.flatMap((r) => r.thrown),

@@ -44,6 +44,15 @@ export interface LinkObserver {
   delivered(type: ResourceType, event: WatchEvent): void;
 }
 
+/** A watch that is open. */
+interface Stream {
+  readonly type: ResourceType;
+  /** Breaks it off towards the process. */
+  fail(error: unknown): void;
+  /** Leaves the server without a word to the process. */
+  leave(): void;
+}
+
 /** Never settles: what a process that is no more would have waited for. */
 const never = (): Promise<never> => new Promise(() => {});
 
@@ -59,7 +68,7 @@ export class Link extends CallingClient {
   #held: Promise<void> | undefined;
   #release: () => void = () => {};
   readonly #onRelease: (() => void)[] = [];
-  readonly #streams = new Set<(error: unknown) => void>();
+  readonly #streams = new Set<Stream>();
 
   constructor(inner: Client, observer: LinkObserver) {
     super();
@@ -73,6 +82,8 @@ export class Link extends CallingClient {
 
   cut(): void {
     this.#cut = true;
+    for (const { leave } of [...this.#streams]) leave();
+    this.#streams.clear();
   }
 
   hold(): void {
@@ -87,9 +98,10 @@ export class Link extends CallingClient {
     for (const deliver of this.#onRelease.splice(0)) deliver();
   }
 
-  /** Ends every open watch with this error. */
-  breakStreams(error: StatusError): void {
-    for (const fail of [...this.#streams]) fail(error);
+  /** Ends every open watch, or those of one kind, with this error. */
+  breakStreams(error: StatusError, only?: ResourceType): void {
+    for (const { type, fail } of [...this.#streams])
+      if (only === undefined || (type.resource === only.resource && type.group === only.group)) fail(error);
   }
 
   async call(call: ApiCall): Promise<unknown> {
@@ -140,12 +152,13 @@ export class Link extends CallingClient {
         queueMicrotask(() => fail(refusal));
         return;
       }
-      this.#streams.add(fail);
+      const stream: Stream = { type: type as unknown as ResourceType, fail, leave: () => inner?.unsubscribe() };
+      this.#streams.add(stream);
       const past = this.faults.past?.();
       if (past) void this.#showPast(type, options, past, tell, fail).then(follow, fail);
       else follow(options);
       return () => {
-        this.#streams.delete(fail);
+        this.#streams.delete(stream);
         inner?.unsubscribe();
       };
     });

@@ -53,13 +53,15 @@ export class Process {
   #offset = 0;
   #lives = 0;
   #burst = { at: 0, requests: 0 };
-  #looks = { second: 0, of: new Map<string, number>() };
+  #burstOfLooks = { second: 0, of: new Map<string, number>() };
   #heldTimers: (() => void)[] | undefined;
   #running = false;
   /** What its controllers are for. */
   kinds: readonly ResourceType[] = [];
   /** Evaluations begun, over all lives. */
   reconciles = 0;
+  /** The same, by controller and object. */
+  readonly looks = new Map<string, number>();
   /** Requests sent, over all lives; those about events left out. */
   requests = 0;
   /** Writes asked for, refused ones included, over all lives; records of events left out. */
@@ -123,7 +125,7 @@ export class Process {
     const informers = new Informers({ client: link, clock, random, logger });
     const parts: Parts = { client: link, informers, clock, random, logger: this.#loggerOf(link) };
     const definitions = controllers.map((source) =>
-      this.#watched(typeof source === 'function' ? source(parts) : source),
+      this.#watched(typeof source === 'function' ? source(parts) : source, link),
     );
     this.kinds = definitions.map((definition) => definition.for);
     runControllers(definitions, { ...parts, metrics: this.#metrics(link) });
@@ -191,9 +193,9 @@ export class Process {
   /** Hundreds of looks at one object in one second are a loop, however little each costs. */
   #lookedAt(what: string): void {
     const second = Math.floor(this.#options.clock.now() / 1000);
-    if (this.#looks.second !== second) this.#looks = { second, of: new Map() };
-    const looks = (this.#looks.of.get(what) ?? 0) + 1;
-    this.#looks.of.set(what, looks);
+    if (this.#burstOfLooks.second !== second) this.#burstOfLooks = { second, of: new Map() };
+    const looks = (this.#burstOfLooks.of.get(what) ?? 0) + 1;
+    this.#burstOfLooks.of.set(what, looks);
     if (looks <= LOOKS_A_SECOND || !this.#running) return;
     this.hotLoop = `${looks} reconciles of ${what} within one second`;
     this.crash();
@@ -205,17 +207,21 @@ export class Process {
   }
 
   /** The same controller, whose every evaluation is seen. */
-  #watched(definition: ControllerDefinition): ControllerDefinition {
+  #watched(definition: ControllerDefinition, link: Link): ControllerDefinition {
     const { trace, clock, name: actor } = this.#options;
     const { name, observe } = definition;
     return {
       ...definition,
       observe: (view, client) => {
-        this.reconciles++;
         const key = joinKey(view.key);
-        this.#lookedAt(`${name} ${key}`);
+        const what = `${name} ${key}`;
+        if (!link.isCut) this.#lookedAt(what);
+        // What is dead decides nothing any more: a loop that waits for nobody would go on for ever.
+        if (link.isCut) return new Promise(() => {});
+        this.reconciles++;
+        this.looks.set(what, (this.looks.get(what) ?? 0) + 1);
         const error = view.failure?.error;
-        if (error && !(error instanceof StatusError)) this.thrown.push(`${name} ${key}: ${error.message}`);
+        if (error && !(error instanceof StatusError)) this.thrown.push(`${what}: ${error.message}`);
         if (trace.isKept)
           trace.add({
             type: 'reconcile',

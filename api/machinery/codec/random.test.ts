@@ -94,8 +94,9 @@ function randomValue(choose: Choices, schema: Schema): Json {
   );
 }
 
+/** A quantity of nothing is written as one of zero. */
 const isEmpty = (value: Json): boolean =>
-  typeof value === 'object' && value !== null ? Object.keys(value).length === 0 : !value;
+  typeof value === 'object' && value !== null ? Object.keys(value).length === 0 : !value || value === '0';
 
 /** Zeros and what has nothing in it left out, all the way up: Go writes some of them and leaves out others. */
 function withoutEmpties(value: Json): Json {
@@ -133,7 +134,8 @@ describe('any object of any kind', () => {
           const typed = decodeTyped<KubeObject>(schemaFor(type)!, back).value as unknown as Json;
           expect(withoutEmpties(typed)).toEqual(withoutEmpties(object as unknown as Json));
         }),
-        { numRuns: 12 },
+        // With the counterexample that was found, every time.
+        { numRuns: 12, examples: [[3]] },
       );
     },
   );

@@ -54,6 +54,9 @@ export const causes = {
   invalid: (where: Where, value: unknown, detail = ''): StatusCause =>
     made('FieldValueInvalid', where, `Invalid value: ${quoted(value)}`, detail),
 
+  /** Where the value would say nothing that `detail` does not. */
+  invalidHere: (where: Where, detail: string): StatusCause => made('FieldValueInvalid', where, 'Invalid value', detail),
+
   typeInvalid: (where: Where, value: unknown, detail = ''): StatusCause =>
     made('FieldValueTypeInvalid', where, `Invalid value: ${quoted(value)}`, detail),
 

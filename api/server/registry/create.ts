@@ -6,6 +6,7 @@ import { mutate, validate } from './admit.js';
 import { type Registry, type RequestContext, resourceName, storeKey, type Target, withMetadata } from './context.js';
 import { metadataForCreate } from './metadata.js';
 import { generateName } from './names.js';
+import { judgedByNewest } from './newest.js';
 import { trackUpdate } from './ownership.js';
 import type { ServedKind } from './served-kind.js';
 import { validateMetadata } from './validate-metadata.js';
@@ -31,6 +32,17 @@ export async function createObject(
 ): Promise<KubeObject> {
   if (!kind.verbs.includes('create')) throw methodNotAllowed(resourceName(kind), 'create');
   if (given.metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+  return judgedByNewest(registry.store, () => createNext(registry, context, kind, namespace, given, options));
+}
+
+async function createNext(
+  registry: Registry,
+  context: RequestContext,
+  kind: ServedKind,
+  namespace: string,
+  given: KubeObject,
+  options: CreateOptions,
+): Promise<KubeObject> {
   const placed = placeInNamespace(kind, namespace, given);
   const base = placed.metadata.name ? undefined : placed.metadata.generateName;
   for (let attempt = 1; ; attempt++) {
@@ -97,6 +109,7 @@ async function createNamed(
     const commit = await registry.store.commit([
       { type: 'put', key, object: kind.storage.toStorage(object), expect: 0 },
       ...together,
+      ...(reservation?.together ?? []),
     ]);
     stored = true;
     const written = commit.entries[0]!.object;

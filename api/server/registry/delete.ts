@@ -3,6 +3,7 @@ import { conflict, isReason, type KubeObject, notFound, type Status, timestamp }
 import { ConflictError } from '@trimtab/store';
 import { admit } from './admit.js';
 import { type Registry, type RequestContext, resourceName, storeKey, type Target, withMetadata } from './context.js';
+import { judgedByNewest } from './newest.js';
 import { listObjects } from './read.js';
 import type { ServedKind } from './served-kind.js';
 
@@ -25,11 +26,20 @@ export interface DeleteResult {
  * Deletes at once, or marks for deletion where finalizers, the propagation policy or a grace period hold it up. A grace
  * period already running can only be shortened.
  */
-export async function deleteObject(
+export function deleteObject(
   registry: Registry,
   context: RequestContext,
   target: Target,
   options: DeleteRequest = {},
+): Promise<DeleteResult> {
+  return judgedByNewest(registry.store, () => deleteNext(registry, context, target, options));
+}
+
+async function deleteNext(
+  registry: Registry,
+  context: RequestContext,
+  target: Target,
+  options: DeleteRequest,
 ): Promise<DeleteResult> {
   const { kind, namespace, name } = target;
   const key = storeKey(kind, namespace, name);

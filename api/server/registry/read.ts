@@ -3,6 +3,7 @@ import { badRequest, expired, type KubeObject, notFound } from '@trimtab/machine
 import { CompactedError, type Entry, type Scope, type Snapshot } from '@trimtab/store';
 import { type Registry, resourceName, storeKey, type Target } from './context.js';
 import { decodeContinue, encodeContinue } from './continue-token.js';
+import { untilNewest } from './newest.js';
 import { exactSnapshot, parseResourceVersion, validateListOptions, waitForRevision } from './revisions.js';
 import { type Selection, selectionOf } from './selection.js';
 import type { ServedKind } from './served-kind.js';
@@ -27,6 +28,7 @@ export async function getObject(
 ): Promise<KubeObject> {
   const wanted = parseResourceVersion(options.resourceVersion);
   if (wanted) await waitForRevision(registry.store, registry.clock, wanted);
+  else if (wanted === undefined) await untilNewest(registry.store);
   const entry = (snapshot ?? registry.store.snapshot()).get(storeKey(target.kind, target.namespace, target.name));
   if (!entry) throw notFound(resourceName(target.kind), target.name);
   await target.kind.storage.prepare?.([entry.object], 'served');
@@ -127,6 +129,8 @@ async function startOf(
       throw badRequest('specifying resource version is not allowed when using continue');
     const token = decodeContinue(options.continue);
     if (token.revision < 0) return { snapshot: store.snapshot(), after: token.after };
+    // The page before may have been another server's.
+    await waitForRevision(store, clock, token.revision);
     try {
       return { snapshot: store.snapshot(token.revision), after: token.after };
     } catch (error) {
@@ -138,6 +142,7 @@ async function startOf(
     }
   }
   const wanted = parseResourceVersion(options.resourceVersion);
+  if (wanted === undefined) await untilNewest(store);
   if (!wanted) return { snapshot: store.snapshot() };
   await waitForRevision(store, clock, wanted);
   const exact = options.resourceVersionMatch === 'Exact' || (limited && options.resourceVersionMatch === undefined);

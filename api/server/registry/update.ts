@@ -7,6 +7,7 @@ import { mutate, validate } from './admit.js';
 import { type Registry, type RequestContext, resourceName, storeKey, type Target } from './context.js';
 import { createObject, placeInNamespace, typed } from './create.js';
 import { checkUpdatePreconditions, metadataForUpdate, withGeneration } from './metadata.js';
+import { judgedByNewest } from './newest.js';
 import { trackUpdate } from './ownership.js';
 import type { ServedKind } from './served-kind.js';
 import { resetForSubresource } from './subresource-reset.js';
@@ -31,12 +32,22 @@ export interface UpdateResult {
  * gives the one wanted; where that names a resourceVersion, being slower is the caller's Conflict. Writing what is there
  * already changes nothing: no revision, no event.
  */
-export async function updateObject(
+export function updateObject(
   registry: Registry,
   context: RequestContext,
   target: Target,
   compute: (old: KubeObject | undefined) => KubeObject | Promise<KubeObject>,
   options: UpdateOptions = {},
+): Promise<UpdateResult> {
+  return judgedByNewest(registry.store, () => updateNext(registry, context, target, compute, options));
+}
+
+async function updateNext(
+  registry: Registry,
+  context: RequestContext,
+  target: Target,
+  compute: (old: KubeObject | undefined) => KubeObject | Promise<KubeObject>,
+  options: UpdateOptions,
 ): Promise<UpdateResult> {
   const { kind, namespace, name } = target;
   const key = storeKey(kind, namespace, name);
@@ -127,7 +138,7 @@ async function updateOnce(
       options,
     });
     if (dryRun) return object;
-    const together = [...(options.together?.(old) ?? []), ...admitted];
+    const together = [...(options.together?.(old) ?? []), ...admitted, ...(reservation?.together ?? [])];
     const key = storeKey(kind, namespace, name);
     if (ignoreManagedTimes(old, object) === old && together.length === 0) {
       await untilDurable(registry.store, key, revision);

@@ -3,6 +3,7 @@ import { expired, internalError, type KubeObject, StatusError } from '@trimtab/m
 import { CompactedError, type Snapshot, type StoreEvent } from '@trimtab/store';
 import { filter, type Observable, type Subscription } from 'rxjs';
 import { type Registry, withMetadata } from './context.js';
+import { untilNewest } from './newest.js';
 import { convertible, scopeOf, selectedEntries } from './read.js';
 import { parseResourceVersion, tooOld, validateListOptions, waitForRevision } from './revisions.js';
 import { type Selection, selectionOf } from './selection.js';
@@ -45,6 +46,7 @@ export async function watchObjects(
   const selection = selectionOf(kind, namespace, options);
   const wanted = parseResourceVersion(options.resourceVersion);
   if (wanted) await waitForRevision(store, clock, wanted);
+  else if (wanted === undefined && store.shared) await untilNewest(store);
   // An index hears of a commit with everybody else: from inside somebody's event it may not have heard yet.
   else await undefined;
   const initial = options.sendInitialEvents ?? !wanted;

@@ -181,6 +181,26 @@ export function inRange(value: number | undefined, low: number, high: number, at
     out.push(causes.invalid(at, value, `must be between ${low} and ${high}, inclusive`));
 }
 
+/** `example.com/path`, as names of who is responsible are written. */
+export function domainPrefixedPath(given: string | undefined, at: string, out: Causes): void {
+  const value = given ?? '';
+  if (!required(value, at, out)) return;
+  const slash = value.indexOf('/');
+  if (slash < 1 || slash === value.length - 1) {
+    out.push(causes.invalid(at, value, 'must be a domain-prefixed path (such as "acme.io/foo")'));
+    return;
+  }
+  dnsSubdomain(value.slice(0, slash), at, out);
+  if (!/^[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/.test(value.slice(slash + 1)))
+    out.push(
+      causes.invalid(
+        at,
+        value.slice(slash + 1),
+        "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')",
+      ),
+    );
+}
+
 /** Labels and annotations of metadata that is not an object's own: of templates. */
 export function templateMetadata(
   metadata:

@@ -7,6 +7,7 @@ import * as configuration from './configuration.js';
 import { compileDefaults } from './defaults.js';
 import * as device from './device-kinds.js';
 import * as flow from './flow-kinds.js';
+import * as jobs from './job-kinds.js';
 import { kindDefaults } from './kind-defaults.js';
 import * as network from './network-kinds.js';
 import { podStrategy } from './pod.js';
@@ -46,8 +47,8 @@ export function createBuiltinStrategies(options: StrategyOptions = {}): Readonly
   add('apps/replicasets', workloads.replicaSet);
   add('apps/statefulsets', workloads.statefulSet);
   add('apps/daemonsets', workloads.daemonSet);
-  add('batch/jobs', workloads.job);
-  add('batch/cronjobs', workloads.cronJob);
+  add('batch/jobs', jobs.job);
+  add('batch/cronjobs', jobs.cronJob);
   add('autoscaling/horizontalpodautoscalers', horizontalPodAutoscaler);
   add('policy/poddisruptionbudgets', application.podDisruptionBudget);
   add('networking.k8s.io/ingresses', network.ingress);

@@ -97,3 +97,27 @@ export const templateWarnings = (object: Templated): readonly string[] => [
   ...nameWarnings(object),
   ...podWarnings(object.spec?.template?.spec, 'spec.template.spec'),
 ];
+
+/** Of a Job, whose indexed pods carry its name and index for a host name. */
+export const jobWarnings = (
+  object: Templated & {
+    readonly spec?: {
+      readonly completionMode?: string;
+      readonly completions?: number;
+      readonly parallelism?: number;
+      readonly backoffLimitPerIndex?: number;
+    };
+  },
+): readonly string[] => {
+  const { completionMode, completions = 0, parallelism = 0, backoffLimitPerIndex } = object.spec ?? {};
+  const many =
+    completions > 100_000 && parallelism > 10_000 && completionMode === 'Indexed' && backoffLimitPerIndex === undefined;
+  return [
+    ...templateWarnings(object),
+    ...(many
+      ? [
+          'In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail',
+        ]
+      : []),
+  ];
+};

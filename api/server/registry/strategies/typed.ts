@@ -1,5 +1,5 @@
 import type { KubeObject, StatusCause } from '@trimtab/machinery';
-import type { Strategy } from '../../contracts.js';
+import type { Reservation, Strategy } from '../../contracts.js';
 import type { Causes } from './checks.js';
 
 /** What a kind says of itself, with its own type; {@link strategyFor} makes the registry's strategy of it. */
@@ -12,7 +12,7 @@ export interface KindRules<T extends KubeObject> {
   /** What may not change; not asked for writes to `/status`. */
   readonly validateChange?: (object: T, old: T, out: Causes, subresource: string) => void;
   readonly warnings?: (object: T) => readonly string[];
-  readonly reserve?: (object: T, old?: T) => { readonly object: T; finish(stored: boolean): void };
+  readonly reserve?: (object: T, old?: T) => Reservation & { readonly object: T };
 }
 
 /**

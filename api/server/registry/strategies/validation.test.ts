@@ -57,15 +57,18 @@ describe('validation speaks as Kubernetes does', () => {
       }),
       [
         'spec.replicas: Invalid value: -1: must be greater than or equal to 0',
-        'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"',
         'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
+        'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"',
       ],
     ],
     [
       'apps',
       'deployments',
       make({ spec: { template: { metadata: { labels }, spec: podSpec } } }),
-      ['spec.selector: Required value'],
+      [
+        'spec.selector: Required value',
+        'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
+      ],
     ],
     [
       'apps',
@@ -134,8 +137,8 @@ describe('validation speaks as Kubernetes does', () => {
       }),
       [
         'spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode',
+        'spec.podFailurePolicy.rules[0].onExitCodes.values[0]: Invalid value: 0: must not be 0 for the In operator',
         'spec.template.spec.restartPolicy: Invalid value: "OnFailure": only "Never" is supported when podFailurePolicy is specified',
-        'spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: 0: must not be 0 for the In operator',
       ],
     ],
     [

@@ -156,6 +156,8 @@ export interface Strategy {
 
 export interface Reservation {
   readonly object: KubeObject;
+  /** What must be stored together with it, where other servers take from the same. */
+  readonly together?: readonly Operation[];
   finish(stored: boolean): void;
 }
 

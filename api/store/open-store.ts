@@ -94,6 +94,10 @@ class RevisionStore implements Store {
     return this.view.state.revision;
   }
 
+  get shared(): boolean {
+    return this.engine.next === undefined;
+  }
+
   get compacted(): number {
     return this.view.compacted;
   }

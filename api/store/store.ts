@@ -33,6 +33,8 @@ export interface Store {
   text?(object: KubeObject): string | undefined;
   /** Forgets history before `revision`; the current state stays. */
   compact(revision: number): Promise<void>;
+  /** Whether others write to it as well, so that what is seen here may be behind {@link Store.latest}. */
+  readonly shared?: boolean;
   /** A revision that is at least as new as everything any writer had acknowledged when this was called, and is visible here. */
   latest(): Promise<number>;
   /** The newest revision whose commit was no later than `time` (Unix milliseconds); undefined when that is not retained. */

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Client } from '@trimtab/client';
 import { type Clock, type Logger, type Random, silentLogger } from '@trimtab/machinery';
-import type { Store } from '@trimtab/store';
+import type { Operation, Store } from '@trimtab/store';
 import { admissionStrategies, builtinAdmission } from '../admission/index.js';
 import { keepPolicyStatus } from '../admission/policies/policy-status.js';
 import type { Follow } from '../admission/quota-ledger.js';
@@ -117,6 +117,13 @@ export const componentUsers = {
   node: (name: string): UserInfo => ({ name: `system:node:${name}`, groups: [nodesGroup, 'system:authenticated'] }),
 } as const;
 
+/** Changed by every write that takes an address or a port, and expected as it was when it began to. */
+function serviceFence(store: Store): Operation {
+  const key = { resource: 'trimtab.dev/ranges', namespace: '', name: 'services' };
+  const metadata = { name: key.name };
+  return { type: 'put', key, object: { metadata }, expect: store.snapshot().get(key)?.revision ?? 0 };
+}
+
 /**
  * Authentication, authorization, admission, reviews, tokens and strategies, joined over one store and current with it: an
  * acknowledged write of a role counts for the next request.
@@ -126,7 +133,12 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
   const reader = storeReader(store);
   const rbac = new RbacIndex();
   const references = new NodeReferences();
-  const services = new ServiceAllocator({ serviceCIDR: options.serviceCIDR, nodePorts: options.nodePorts, random });
+  const services = new ServiceAllocator({
+    serviceCIDR: options.serviceCIDR,
+    nodePorts: options.nodePorts,
+    random,
+    ...(options.sharedStore && { fence: () => serviceFence(store) }),
+  });
   const flow = new FlowControl({ clock, seats: options.seats ?? 600 });
   const stops = [
     () => flow.close(),

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { causes, internalError, invalid, type Random, type Service, type StatusError } from '@trimtab/machinery';
+import type { Operation } from '@trimtab/store';
 import type { ObjectChange } from '../../authorization/store-feed.js';
 import { addressBytes } from '../../certificates/names.js';
 
@@ -9,6 +10,11 @@ export interface ServiceAllocatorOptions {
   /** Both included; default 30000 to 32767. */
   readonly nodePorts?: { readonly from: number; readonly to: number };
   readonly random: Random;
+  /**
+   * Where other servers take from the same ranges: what a write that takes anything new must be stored with, made when it begins to
+   * take. It fails where somebody has taken something that is not known here yet.
+   */
+  readonly fence?: () => Operation;
 }
 
 type Take = (claim: string) => boolean;
@@ -19,6 +25,8 @@ export interface ServiceAllocation {
   address(wanted: string | undefined): string;
   /** The wanted node port, or a free one; `at` names the field in errors. */
   port(protocol: string, wanted: number | undefined, at: string): number;
+  /** What the write must be stored with. */
+  together(): readonly Operation[];
   /** Gives back what this write has taken and the Service did not have before; when the write came to nothing. */
   release(): void;
 }
@@ -32,6 +40,7 @@ export class ServiceAllocator {
   readonly #size: number;
   readonly #ports: { readonly from: number; readonly to: number };
   readonly #random: Random;
+  readonly #fence: (() => Operation) | undefined;
   /** `ip:10.96.0.1` or `TCP:30080` to the Service that has it. */
   readonly #taken = new Map<string, string>();
   readonly #byService = new Map<string, readonly string[]>();
@@ -46,6 +55,7 @@ export class ServiceAllocator {
     this.#size = 2 ** (32 - prefix);
     this.#ports = options.nodePorts ?? { from: 30000, to: 32767 };
     this.#random = options.random;
+    this.#fence = options.fence;
   }
 
   /** The address of the `kubernetes` Service: the first of the range. */
@@ -69,6 +79,7 @@ export class ServiceAllocator {
   /** Begins to take for one write of `service` (`namespace/name`). */
   allocate(service: string): ServiceAllocation {
     const mine: string[] = [];
+    const fence = this.#fence?.();
     const take = (claim: string): boolean => {
       const owner = this.#taken.get(claim);
       if (owner === undefined) mine.push(claim);
@@ -79,8 +90,13 @@ export class ServiceAllocator {
     return {
       address: (wanted) => this.#takeAddress(service, wanted, take),
       port: (protocol, wanted, at) => this.#takePort(service, protocol, wanted, at, take),
+      together: () => (fence === undefined || mine.length === 0 ? [] : [fence]),
       release: () => {
-        for (const claim of mine.splice(0)) this.#taken.delete(claim);
+        for (const claim of mine.splice(0)) {
+          this.#taken.delete(claim);
+          const owner = this.#owner(claim);
+          if (owner !== undefined) this.#taken.set(claim, owner);
+        }
       },
     };
   }
@@ -129,6 +145,13 @@ export class ServiceAllocator {
     if (claims.length === 0) this.#byService.delete(service);
     else this.#byService.set(service, claims);
     for (const claim of claims) if (!this.#taken.has(claim)) this.#taken.set(claim, service);
+  }
+
+  /** The stored Service that has it: with several servers, one of another server's, while we meant to give it away. */
+  #owner(claim: string): string | undefined {
+    if (this.#fence === undefined) return undefined;
+    for (const [service, claims] of this.#byService) if (claims.includes(claim)) return service;
+    return undefined;
   }
 
   /** A free number in [from, to]: a random start, then the next free one. */

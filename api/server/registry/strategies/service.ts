@@ -39,7 +39,8 @@ function reserve(allocator: ServiceAllocator, service: Service): Reservation & {
     if (!stored) allocation.release();
   };
   try {
-    return { object: { ...service, spec: allocate(allocation, spec) }, finish };
+    const object = { ...service, spec: allocate(allocation, spec) };
+    return { object, together: allocation.together(), finish };
   } catch (error) {
     allocation.release();
     throw error;

@@ -3,14 +3,16 @@ import { type ControllerMetrics, runControllers } from '@trimtab/framework';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
 import { bootstrapSigner, tokenCleaner } from './cluster/bootstrap-token/controllers.js';
 import { certificateController } from './cluster/certificates/controller.js';
+import { EventTtl } from './cluster/event-ttl/event-ttl.js';
 import { GarbageCollector } from './cluster/garbage-collector/garbage-collector.js';
 import type { Identities } from './cluster/identities.js';
 import { namespaceController } from './cluster/namespace/controller.js';
 import { nodeLifecycleController } from './cluster/node-lifecycle/controller.js';
+import { podGarbageCollector } from './cluster/pod-gc/controller.js';
 import { rootCaPublisher } from './cluster/root-ca/controller.js';
 import { serviceAccountController } from './cluster/serviceaccount/controller.js';
 import { tokenSecretController } from './cluster/serviceaccount/token-controller.js';
-import { endpointSliceController, endpointsController } from './network/index.js';
+import { endpointSliceController, endpointSliceMirroringController, endpointsController } from './network/index.js';
 import { Scheduler } from './scheduler/scheduler.js';
 import { storageControllers } from './storage/index.js';
 import { horizontalPodAutoscalerController, type MetricsReader, workloadControllers } from './workloads/index.js';
@@ -27,6 +29,10 @@ export interface ControllersOptions {
   readonly metrics?: ControllerMetrics;
   /** Reads the metrics APIs, which are served by others. Absent: HorizontalPodAutoscalers do nothing. */
   readonly metricsReader?: MetricsReader;
+  /** How long events stay after they were last seen; default an hour, 0 for ever. */
+  readonly eventTtlMs?: number;
+  /** Pods that have ended and may stay; default 12,500, 0 all of them. */
+  readonly terminatedPodThreshold?: number;
 }
 
 export interface Controllers {
@@ -44,6 +50,7 @@ export async function startControllers(options: ControllersOptions): Promise<Con
     ...(options.metricsReader ? [horizontalPodAutoscalerController(options.metricsReader)] : []),
     endpointSliceController,
     endpointsController,
+    endpointSliceMirroringController,
     ...storageControllers,
     serviceAccountController,
     rootCaPublisher(options.caCertificate),
@@ -53,10 +60,15 @@ export async function startControllers(options: ControllersOptions): Promise<Con
       ? [certificateController(options.identities), tokenSecretController(options.identities, options.caCertificate)]
       : []),
     nodeLifecycleController({ startedAt: clock.now() }),
+    podGarbageCollector(options),
     namespaceController({ informers }),
   ];
   const running = runControllers(definitions, parts);
-  const loops = [new Scheduler(parts), new GarbageCollector(parts)];
+  const loops = [
+    new Scheduler(parts),
+    new GarbageCollector(parts),
+    new EventTtl({ ...parts, eventTtlMs: options.eventTtlMs }),
+  ];
   informers.start();
   await Promise.all(loops.map((loop) => loop.start()));
   return {

@@ -73,6 +73,10 @@ export async function startCluster(
       caCertificate: plane.pki.caCertificate,
       identities: identitiesOf(plane),
       metricsReader: (path) => aggregated.read(path),
+      ...(options.eventTtl === undefined ? {} : { eventTtlMs: options.eventTtl * 60_000 }),
+      ...(options.terminatedPodGcThreshold === undefined
+        ? {}
+        : { terminatedPodThreshold: options.terminatedPodGcThreshold }),
     });
     const { informers } = controllers;
     new DefinitionController({ ...ambient, client: plane.client(componentUsers.apiServer), informers }).start();

@@ -18,6 +18,9 @@ export interface RawUpOptions extends Partial<RawSecurityOptions>, RawStoreOptio
   readonly dnsDomain: string;
   readonly node: boolean;
   readonly simulatedNodes: number;
+  /** In minutes. */
+  readonly eventTtl?: number;
+  readonly terminatedPodGcThreshold?: number;
   readonly chart?: string;
   readonly set: readonly string[];
   readonly logLevel: string;

@@ -9,11 +9,12 @@ import {
   requeueAfter,
 } from '@trimtab/framework';
 import { type NodeCondition, Nodes, type Pod, Pods, timestamp } from '@trimtab/machinery';
+import { failAndRemove, markDisrupted } from '../pod-gc/disrupted.js';
 import { type NodeFacts, TOLD } from './facts.js';
 
 /** Pods of a node that does not exist can never end by themselves. */
-export const removeStranded = (pods: readonly Pod[]): readonly Effect[] =>
-  concurrently(pods.map((pod) => remove(Pods, pod, { gracePeriodSeconds: 0 })));
+export const removeStranded = (pods: readonly Pod[], now: number): readonly Effect[] =>
+  pods.flatMap((pod) => failAndRemove(pod, 'PodGC: node no longer exists', now));
 
 export const markUnknown = ({ node, now }: NodeFacts): readonly Effect[] =>
   changeStatus(Nodes, node, (draft) => {
@@ -60,8 +61,13 @@ export const taint = ({ node, taints = [] }: NodeFacts): readonly Effect[] =>
     else delete draft.spec.taints;
   });
 
-export const evict = ({ due }: NodeFacts): readonly Effect[] =>
-  concurrently(
+export const evict = ({ due, now }: NodeFacts): readonly Effect[] => [
+  ...concurrently(
+    due.flatMap((pod) =>
+      markDisrupted(pod, 'DeletionByTaintManager', 'Taint manager: deleting due to NoExecute taint', now),
+    ),
+  ),
+  ...concurrently(
     due.map((pod) =>
       remove(Pods, pod, {
         announce: {
@@ -73,7 +79,8 @@ export const evict = ({ due }: NodeFacts): readonly Effect[] =>
         },
       }),
     ),
-  );
+  ),
+];
 
 export const lookAgain = ({ nextInMs }: NodeFacts): readonly Effect[] =>
   nextInMs === undefined ? [] : [requeueAfter(nextInMs)];

@@ -9,6 +9,7 @@ interface Context {
   readonly facts: NodeFacts | undefined;
   /** Pods of a node that is certain not to exist. */
   readonly stranded: readonly Pod[];
+  readonly now: number;
 }
 
 const given =
@@ -33,7 +34,7 @@ export const nodeMachine = (listening: Listening) =>
       tainted: given((facts) => facts.tainted),
     },
     actions: {
-      removeStranded: ({ context }) => removeStranded(context.stranded),
+      removeStranded: ({ context }) => removeStranded(context.stranded, context.now),
       markUnknown: given(markUnknown),
       markPodsNotReady: given(markPodsNotReady),
       tellSilence: given(tellSilence),
@@ -46,6 +47,7 @@ export const nodeMachine = (listening: Listening) =>
     context: ({ input: { view, observed } }) => ({
       facts: nodeFacts(view, listening),
       stranded: view.object === undefined && observed === 'absent' ? view.byIndex(Pods, 'node', view.key.name) : [],
+      now: view.now,
     }),
     initial: 'deciding',
     states: {

@@ -88,9 +88,9 @@ test('its states are shown; a new life finds it in each of them, and an idle hou
   expect(await again()).toEqual(['tainted', []]);
   await w.pass(50_000);
   expect(await staying()).toEqual([]);
-  expect(life.writes).toEqual(['delete pods patient']);
+  expect(life.writes).toEqual(['patch pods/status patient', 'delete pods patient']);
   await w.pass(3_600_000);
-  expect(life.writes).toHaveLength(1);
+  expect(life.writes).toHaveLength(2);
   await beat();
   await tell('True');
   await w.pass();

@@ -1,9 +1,23 @@
 export { type ApplyContext, serverSideApply } from './apply/apply.js';
-export { decodeFieldSet, encodeFieldSet, type FieldSet, type FieldsV1, pathsOf } from './apply/field-set.js';
+export { changedFields, compareObjects, ignoringFields } from './apply/compare.js';
+export {
+  decodeFieldSet,
+  encodeFieldSet,
+  type FieldSet,
+  type FieldsV1,
+  fieldSetOf,
+  intersectSets,
+  isEmptySet,
+  pathsOf,
+  unionSets,
+} from './apply/field-set.js';
+export { fieldsOf } from './apply/fields-of.js';
 export { lastAppliedAnnotation } from './apply/last-applied.js';
 export { managerFromUserAgent, withManagedFields } from './apply/managers.js';
-export { mergeApplied } from './apply/merge.js';
+export { mergeApplied, removeFields } from './apply/merge.js';
 export type { WriteContext } from './apply/ownership.js';
+export { formatFieldsPath } from './apply/path-element.js';
+export { childSchema, itemElement, shapeOf } from './apply/shape.js';
 export { ignoreManagedTimes, trackUpdate } from './apply/update.js';
 export * from './cel/index.js';
 export * from './clock.js';

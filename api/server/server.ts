@@ -13,6 +13,10 @@ import type {
   UserInfo,
 } from './contracts.js';
 import type { FlowControl } from './flowcontrol/flow-control.js';
+import { Branches, type RunningBranch } from './history/branches.js';
+import type { MakeRules, Rules } from './history/carry-out.js';
+import { BRANCHES, branchOf, MountedExchange } from './history/mount.js';
+import type { HistoryParts } from './history/room.js';
 import { Discovery } from './http/discovery.js';
 import { ObjectEncoder } from './http/encoding.js';
 import { handle } from './http/handle.js';
@@ -56,8 +60,35 @@ export interface ApiServerOptions {
   readonly flow?: FlowControl;
   readonly audit?: Auditor;
   readonly aggregator?: Aggregator;
+  /** Absent: no branches, and nothing can be undone. */
+  readonly branching?: Branching;
   /** Names of what is not ready yet, for `/readyz`; none unless said otherwise. */
   readonly notReady?: () => readonly string[];
+}
+
+/** How this API is made again over another store, and what lives on it there. */
+export interface Branching {
+  /** The rules of writes; asked for trials, so it is to be quick. */
+  readonly rules: MakeRules;
+  /** Everything that answers a branch's requests. */
+  realm(store: Store): Realm;
+  /** Starts controllers and simulated nodes; the branch answers meanwhile. */
+  inhabit(branch: BranchAccess): Promise<Inhabitants>;
+}
+
+export type Realm = Rules & Pick<ApiServerOptions, 'authenticator' | 'rawHandlers' | 'flow'>;
+
+/** A branch for the parts of a cluster that live on it. */
+export interface BranchAccess {
+  readonly name: string;
+  client(user: UserInfo, fieldManager?: string): Client;
+  /** The revision it began with. */
+  readonly since: number;
+}
+
+export interface Inhabitants {
+  readonly nodeStreams: NodeStreamsLookup;
+  stop(): Promise<void>;
 }
 
 export interface ApiServer {
@@ -118,10 +149,14 @@ function* objectCounts({ kinds, store }: Registry): Generator<readonly [string, 
 /** Long enough for the cluster's other parts to start first. */
 const metricsDelay = 2000;
 
-/** Resolves once requests are answered. Rejects with an error naming the port when it cannot be had. */
-export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const registry = createRegistry(options);
-  const { authenticator, authorizer, clock, logger } = options;
+/** Everything of a server but its door: what answers requests, and what ends that. */
+interface Serving {
+  readonly parts: HttpParts;
+  close(): void;
+}
+
+function serving(options: Omit<ApiServerOptions, 'tls' | 'port'>, registry: Registry, history: HistoryParts): Serving {
+  const { authenticator, authorizer, clock } = options;
   const seats = new Seats(options.maxExecuting ?? 128, clock);
   const closing = new AbortController();
   setMaxListeners(0, closing.signal);
@@ -138,6 +173,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     flow: options.flow,
     audit: options.audit,
     aggregator: options.aggregator,
+    history,
     metrics: new Metrics(
       seats,
       () => options.store.revision,
@@ -149,14 +185,38 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     closing: closing.signal,
     notReady: options.notReady ?? (() => []),
   };
+  return { parts, close: () => closing.abort() };
+}
+
+/** Resolves once requests are answered. Rejects with an error naming the port when it cannot be had. */
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const registry = createRegistry(options);
+  const { authorizer, clock, logger, branching } = options;
+  const mounted = new Map<string, HttpParts>();
+  const branches =
+    branching && new Branches(registry, (name, store, written) => startBranch(options, mounted, name, store, written));
+  const { parts, close } = serving(options, registry, {
+    ...(branching ? { makeRules: branching.rules } : {}),
+    ...(branches ? { branches } : {}),
+  });
   const bind = options.bind ?? '127.0.0.1';
   const unexpected = (error: unknown) => logger.error({ err: error }, 'an answer could not be given');
   const listener = await listen({
     bind,
     port: options.port,
     tls: options.tls,
-    handle: (exchange) => void handle(parts, exchange).catch(unexpected),
-    upgrade: (request, peer, socket, head) => void handleUpgrade(parts, request, peer, socket, head).catch(unexpected),
+    handle: (exchange) => {
+      const branch = branchOf(exchange.url);
+      const below = branch && mounted.get(branch.name);
+      const answered = below ? handle(below, new MountedExchange(exchange, branch.rest)) : handle(parts, exchange);
+      void answered.catch(unexpected);
+    },
+    upgrade: (request, peer, socket, head) => {
+      const branch = branchOf(request.url ?? '/');
+      const below = branch && mounted.get(branch.name);
+      if (below) request.url = branch.rest;
+      void handleUpgrade(below ?? parts, request, peer, socket, head).catch(unexpected);
+    },
     onError: (error) => logger.debug({ err: error }, 'connection error'),
   });
   const cancelMetrics = clock.after(metricsDelay, () => void parts.metrics.load());
@@ -167,10 +227,67 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     kinds: registry.kinds,
     localClient: (user, fieldManager) => localClientOf(registry, authorizer, user, fieldManager),
     renewCertificate: (pair) => listener.renew(pair),
-    close: () => {
+    close: async () => {
       cancelMetrics();
-      closing.abort();
-      return listener.close().finally(() => options.audit?.sink.close());
+      close();
+      await branches?.close();
+      await listener.close().finally(() => options.audit?.sink.close());
     },
+  };
+}
+
+/** An API of its own over a branch's store, below the branch's path, by rules made anew over that store. */
+async function startBranch(
+  options: ApiServerOptions,
+  mounted: Map<string, HttpParts>,
+  name: string,
+  store: Store,
+  written: Store,
+): Promise<RunningBranch> {
+  const { clock, random, logger } = options;
+  const rules = options.branching!.realm(store);
+  const own = { ...rules, store, clock, random, logger };
+  const inside = createRegistry(own);
+  const outside: Registry = { ...inside, store: written };
+  let nodeStreams: NodeStreamsLookup = () => undefined;
+  const { parts, close } = serving(
+    { ...own, nodeStreams: (node) => nodeStreams(node), audit: options.audit },
+    outside,
+    {},
+  );
+  const documents = prefixed(parts.documents, `${BRANCHES}${name}`);
+  mounted.set(name, { ...parts, documents });
+  const inhabitants = options.branching!.inhabit({
+    name,
+    client: (user, fieldManager) => localClientOf(inside, rules.authorizer, user, fieldManager),
+    since: store.revision,
+  });
+  inhabitants.then(
+    (living) => {
+      nodeStreams = living.nodeStreams;
+    },
+    (error: unknown) => logger.error({ err: error, branch: name }, 'a branch could not be brought to life'),
+  );
+  return {
+    registry: outside,
+    async stop() {
+      mounted.delete(name);
+      close();
+      await inhabitants.then(
+        (living) => living.stop(),
+        () => {},
+      );
+      rules.close();
+    },
+  };
+}
+
+/** Documents that name paths of this server name them below the prefix. */
+function prefixed(documents: Documents, prefix: string): Documents {
+  return (path, accept, query) => {
+    const document = documents(path, accept, query);
+    if (!document || path.replace(/\/$/, '') !== '/openapi/v3') return document;
+    const body = document.body.toString('utf8').replaceAll('"serverRelativeURL":"/', `"serverRelativeURL":"${prefix}/`);
+    return { ...document, body: Buffer.from(body) };
   };
 }

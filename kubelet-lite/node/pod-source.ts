@@ -32,10 +32,14 @@ export function podsOf(informer: Informer<Pod>): PodSource {
 export class SharedPodSource {
   readonly #informer: Informer<Pod>;
   readonly #handlers = new Map<string, PodHandler>();
+  readonly #isLeft: (pod: Pod) => boolean;
 
-  constructor(informer: Informer<Pod>) {
+  /** Pods that are `settled` are handed to nobody until they are to go. */
+  constructor(informer: Informer<Pod>, settled: (pod: Pod) => boolean = () => false) {
     this.#informer = informer;
+    this.#isLeft = (pod) => !pod.metadata.deletionTimestamp && settled(pod);
     informer.addHandler((change) => {
+      if (this.#isLeft(change.object)) return;
       const handler = this.#handlers.get(change.object.spec.nodeName ?? '');
       if (change.type === 'deleted') handler?.removed(change.object);
       else handler?.seen(change.object);
@@ -47,7 +51,7 @@ export class SharedPodSource {
       whenSynced: () => this.#informer.whenSynced(),
       listen: (handler) => {
         this.#handlers.set(name, handler);
-        for (const pod of this.#informer.byIndex('node', name)) handler.seen(pod);
+        for (const pod of this.#informer.byIndex('node', name)) if (!this.#isLeft(pod)) handler.seen(pod);
         return () => void this.#handlers.delete(name);
       },
     };

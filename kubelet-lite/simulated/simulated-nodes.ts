@@ -4,7 +4,7 @@ import { silentRecorder } from '../node/event-recorder.js';
 import type { MachineInfo } from '../node/machine-info.js';
 import { SharedPodSource } from '../node/pod-source.js';
 import { type NodeOptions, type RunningNode, startNode } from '../node/start-node.js';
-import { PODS } from '../pod/api.js';
+import { PODS, type Pod } from '../pod/api.js';
 import { LOCAL_VOLUMES_DIR } from '../volumes/claim-volumes.js';
 import { LocalVolumeRemover } from '../volumes/local-volume-remover.js';
 import { EndingRuntime } from './ending-runtime.js';
@@ -22,6 +22,10 @@ export interface SimulatedNodesOptions
     'client' | 'clock' | 'random' | 'logger' | 'version' | 'restartBackOff' | 'pullBackOff' | 'labels'
   > {
   readonly count: number;
+  /** Called so, in place of `count` and `prefix`; nodes that are there already become simulated ones. */
+  readonly nodeNames?: readonly string[];
+  /** Pods whose status stays as it is, until they are to go: nothing is started for them. */
+  readonly settled?: (pod: Pod) => boolean;
   /** Nodes are named `<prefix>-<0…count-1>`; default `simulated`. */
   readonly prefix?: string;
   readonly maxPods?: number;
@@ -44,9 +48,9 @@ const REGISTER_AT_ONCE = 32;
  * events are written. Resolves when all are registered.
  */
 export async function startSimulatedNodes(options: SimulatedNodesOptions): Promise<SimulatedNodes> {
-  const { client, clock, random, logger, count, prefix = 'simulated' } = options;
+  const { client, clock, random, logger, prefix = 'simulated' } = options;
   const informers = new Informers({ client, clock, random, logger });
-  const shared = new SharedPodSource(informers.get(PODS));
+  const shared = new SharedPodSource(informers.get(PODS), options.settled);
   informers.start();
   const machine: MachineInfo = {
     cpus: options.cpus ?? 32,
@@ -60,7 +64,7 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
     systemUUID: '',
   };
   const network = new SimulatedNetwork();
-  const names = Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
+  const names = options.nodeNames ?? Array.from({ length: options.count }, (_, i) => `${prefix}-${i}`);
   const known = new Set(names);
   const remover = new LocalVolumeRemover({
     client,
@@ -94,7 +98,7 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
       { ...parts, pods: shared.forNode(nodeName) },
     );
   const nodes: RunningNode[] = [];
-  for (let from = 0; from < count; from += REGISTER_AT_ONCE) {
+  for (let from = 0; from < names.length; from += REGISTER_AT_ONCE) {
     const batch = names.slice(from, from + REGISTER_AT_ONCE);
     nodes.push(...(await Promise.all(batch.map((name, i) => start(name, from + i)))));
   }

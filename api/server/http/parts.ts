@@ -3,6 +3,7 @@ import type { Aggregator } from '../aggregation/aggregator.js';
 import type { Auditor, AuditRecord } from '../audit/auditor.js';
 import type { Authenticator, Authorizer, RawHandler, UserInfo } from '../contracts.js';
 import type { FlowControl } from '../flowcontrol/flow-control.js';
+import type { HistoryParts } from '../history/room.js';
 import type { Registry, RequestContext } from '../registry/context.js';
 import type { Warnings } from './answer.js';
 import type { ObjectEncoder } from './encoding.js';
@@ -24,6 +25,8 @@ export interface HttpParts {
   readonly audit?: Auditor;
   /** Absent: this server answers everything itself. */
   readonly aggregator?: Aggregator;
+  /** How plans are carried out, and the branches there are. */
+  readonly history: HistoryParts;
   readonly metrics: Metrics;
   readonly nodeStreams: NodeStreamsLookup;
   readonly rawHandlers: Readonly<Record<string, RawHandler>>;

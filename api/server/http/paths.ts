@@ -1,3 +1,4 @@
+import { serveHistory } from '../history/room.js';
 import { commonHeaders, sendBytes } from './answer.js';
 import { pathNotFound } from './answers.js';
 import { header } from './exchange.js';
@@ -33,6 +34,8 @@ export async function servePath(parts: HttpParts, call: Call): Promise<void> {
     exchange.respond(200, { ...headers, 'content-type': 'application/json' }, body);
     return;
   }
+  const past = serveHistory(parts, call);
+  if (past) return past;
   if (info.path === '/metrics') {
     const { contentType, body } = await parts.metrics.text();
     return sendBytes(exchange, 200, { ...headers, 'content-type': contentType }, Buffer.from(body));

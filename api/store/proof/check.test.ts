@@ -128,6 +128,19 @@ describe('planted in the writes and reads,', () => {
   });
 });
 
+test('the first to be refused in a new life may be told of what the last life left', () => {
+  const history = { ...flawless(), since: 7, reads: [], watches: [] };
+  const first = {
+    id: 'first',
+    start: 100,
+    end: 101,
+    request: { expects: [['p/b', 0]], changes: [['p/b', 'x']] },
+  } as const;
+  const told = (actual: number) => [{ ...first, answer: { conflict: { key: 'p/b', actual } } }];
+  expect(rules({ ...history, transactions: told(3) })).toEqual([]);
+  expect(rules({ ...history, transactions: told(2) })).toEqual(['conflict']);
+});
+
 describe('planted in a watch,', () => {
   const swap = (n: WatchNotice[], i: number, j: number) => {
     [n[i], n[j]] = [n[j]!, n[i]!];

@@ -120,7 +120,8 @@ function* checkTransactions(
   for (const { id, start, end, answer, request } of transactions) {
     if (answer === undefined || !('conflict' in answer)) continue;
     const { key, actual } = answer.conflict;
-    const low = clock.known(start);
+    // What was there before this history began is known to everyone in it.
+    const low = Math.max(since, clock.known(start));
     const high = ends.reduce((most, e) => (e.start <= end! ? Math.max(most, e.revision) : most), low);
     const expected = request.expects.find(([name]) => name === key)?.[1];
     if (expected === actual || !model.wasAt(key, actual, low, high))

@@ -77,6 +77,13 @@ describe('the door', () => {
     squatter.close();
   });
 
+  test('what Kubernetes calls deprecated is answered with a warning', async () => {
+    const warning = async (path: string) => (await api.request('GET', path)).headers.warning;
+    expect(await warning('/api/v1/componentstatuses')).toBe('299 - "v1 ComponentStatus is deprecated in v1.19+"');
+    expect(await warning('/api/v1/endpoints')).toMatch(/v1 Endpoints is deprecated in v1\.33\+; use discovery/);
+    expect(await warning('/api/v1/pods')).toBeUndefined();
+  });
+
   test('every answer has an audit id; what is not there is 404, what cannot be done 405, 406 or 415', async () => {
     const found = await api.request('GET', maps);
     expect(found.headers['audit-id']).toMatch(/^[0-9a-f-]{36}$/);
@@ -85,6 +92,7 @@ describe('the door', () => {
       'the server could not find the requested resource',
     );
     expect((await api.request('POST', '/api/v1/configmaps', { body: map('a') })).status).toBe(405);
+    expect((await api.request('GET', '/api/v1/configmaps/a')).status).toBe(404);
     expect((await api.request('GET', maps, { headers: { accept: 'text/html' } })).status).toBe(406);
     const odd = await api.request('PATCH', `${maps}/a`, { body: {}, headers: { 'content-type': 'text/csv' } });
     expect(odd.status).toBe(415);

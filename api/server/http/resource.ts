@@ -38,8 +38,11 @@ export async function serveResource(parts: HttpParts, call: Call): Promise<void>
   if (path.subresource !== '') return serveSubresource(parts, call, target);
   const { verb } = call.info;
   if (!(kind.verbs as readonly string[]).includes(verb)) throw methodNotAllowed(resourceName(kind), verb);
-  if (kind.namespaced && path.namespace === '' && !['list', 'watch'].includes(verb))
+  if (kind.namespaced && path.namespace === '' && !['list', 'watch'].includes(verb)) {
+    // All namespaces together have a collection that can be read, and no single objects.
+    if (ofOne.has(verb) && path.name !== '') throw pathNotFound();
     throw methodNotAllowed(resourceName(kind), verb);
+  }
   if (ofOne.has(verb) ? path.name === '' : verb === 'create' && path.name !== '')
     throw methodNotAllowed(resourceName(kind), verb);
 

@@ -1,4 +1,5 @@
 import {
+  apiVersionOf,
   builtinResources,
   decodeTyped,
   fieldLabels,
@@ -47,6 +48,12 @@ const withGeneration = new Set([
   'resource.k8s.io/resourceslices',
   'scheduling.k8s.io/priorityclasses',
 ]);
+
+/** Of kinds whose every use is answered with a warning, as Kubernetes words it. */
+const deprecations: Readonly<Record<string, string>> = {
+  'v1/ComponentStatus': 'v1 ComponentStatus is deprecated in v1.19+',
+  'v1/Endpoints': 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+};
 
 const scale: ScalePaths = {
   specReplicas: 'spec.replicas',
@@ -112,6 +119,7 @@ function servedKind(info: ResourceInfo, parts: BuiltinParts): ServedKind {
   const { type, storage } = info;
   const stored = `${storage.group}/${storage.resource}`;
   const schemaOfKind = schemaFor(type);
+  const deprecation = deprecations[`${apiVersionOf(type)}/${type.kind}`];
   if (!schemaOfKind) throw new Error(`the schema table has no ${type.group}/${type.version} ${type.kind}`);
   return {
     ...type,
@@ -132,6 +140,7 @@ function servedKind(info: ResourceInfo, parts: BuiltinParts): ServedKind {
     fieldLabels: fieldLabels(type.group, type.resource),
     custom: false,
     generation: withGeneration.has(stored),
+    ...(deprecation ? { deprecation } : {}),
   };
 }
 

@@ -1,0 +1,348 @@
+import type { Cell } from './cell.js';
+
+/** Versions from 1.31 on say this of what lies in no namespace, where one is given. */
+const outside = /^$|^Warning: deleting cluster-scoped resources, not scoped to the provided namespace$/m;
+
+const patch = (command: string, body: object): string => `${command} -p '${JSON.stringify(body)}'`;
+
+/** Applying, in all its ways. */
+export const APPLYING: readonly Cell[] = [
+  { command: 'apply -f $DIR/two.yaml', out: 'configmap/two created' },
+  { command: 'apply -f $DIR/two.yaml', out: 'configmap/two unchanged' },
+  {
+    command: 'apply -f $DIR/one.yaml',
+    out: 'configmap/one configured',
+    err: /missing the kubectl\.kubernetes\.io\/last-applied-configuration annotation/,
+  },
+  { command: 'diff -f $DIR/one-changed.yaml', code: 1, out: /^-\s+a: "1"\n\+\s+a: "2"$/m },
+  { command: 'apply -f $DIR/one-changed.yaml --dry-run=client', out: 'configmap/one configured (dry run)' },
+  { command: 'apply -f $DIR/one-changed.yaml --dry-run=server', out: 'configmap/one configured (server dry run)' },
+  { command: 'get configmap one -o jsonpath={.data.a}', out: '1' },
+  { command: 'apply -f $DIR/one-changed.yaml', out: 'configmap/one configured' },
+  { command: 'diff -f $DIR/one-changed.yaml', out: '' },
+  { command: 'apply view-last-applied configmap/one', out: /^ {2}a: "2"$/m },
+  { command: 'apply set-last-applied -f $DIR/one-changed.yaml', out: 'configmap/one configured' },
+  { command: 'apply -f $DIR/two.yaml -o yaml', out: /^kind: ConfigMap$/m },
+  {
+    command: 'apply -f $DIR/typo.yaml',
+    code: 1,
+    err: /strict decoding error: unknown field "dta"|unknown field "dta"/,
+  },
+  { command: 'apply -f $DIR/invalid.yaml', code: 1, err: /The Pod "invalid" is invalid/ },
+  { command: 'apply --server-side -f $DIR/pod.yaml', out: 'pod/lone serverside-applied' },
+  { command: 'apply --server-side -f $DIR/pod.yaml', out: 'pod/lone serverside-applied' },
+  {
+    command: 'apply --server-side --dry-run=server -f $DIR/pod.yaml',
+    out: 'pod/lone serverside-applied (server dry run)',
+  },
+  {
+    command: 'apply --server-side --field-manager=other -f $DIR/one.yaml',
+    code: 1,
+    err: /Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using v1: \.data\.a/,
+  },
+  {
+    command: 'apply --server-side --field-manager=other --force-conflicts -f $DIR/one.yaml',
+    out: 'configmap/one serverside-applied',
+  },
+  { command: 'diff --server-side -f $DIR/pod.yaml', out: '' },
+  { command: 'kustomize $DIR/kustomize', out: [/name: k-base/, /name: k-generated-\w{10}/] },
+  { command: 'apply -k $DIR/kustomize', out: /^configmap\/k-base created\nconfigmap\/k-generated-\w{10} created\n$/ },
+  { command: 'get -k $DIR/kustomize -o name', out: /^configmap\/k-base\n/ },
+  { command: 'delete -k $DIR/kustomize', out: /^configmap "k-base" deleted\n/ },
+  { command: 'apply -f $DIR/three.yaml', out: 'configmap/three created' },
+  {
+    command: 'apply --prune -l app=kept --prune-allowlist=core/v1/ConfigMap -f $DIR/two.yaml',
+    out: 'configmap/two unchanged\nconfigmap/three pruned',
+  },
+  {
+    command: 'apply --prune -l app=kept -f $DIR/two.yaml',
+    out: /^configmap\/two unchanged\n$/,
+    err: /^$|[Dd]eprecated/,
+  },
+  {
+    command: 'auth reconcile -f $DIR/rbac.yaml',
+    out: /role\.rbac\.authorization\.k8s\.io\/reconciled reconciled[\s\S]*rolebinding\.rbac\.authorization\.k8s\.io\/reconciled reconciled/,
+  },
+  { command: 'auth reconcile -f $DIR/rbac.yaml', out: /role\.rbac\.authorization\.k8s\.io\/reconciled/ },
+  { command: 'replace -f $DIR/two.yaml', out: 'configmap/two replaced' },
+  {
+    command: 'replace -f $DIR/four.yaml',
+    code: 1,
+    err: /Error from server \(NotFound\): error when replacing "\S+four\.yaml": configmaps "four" not found/,
+  },
+  {
+    command: 'replace --force -f $DIR/pod.yaml --grace-period=0',
+    out: /pod "lone"( force)? deleted[\s\S]*pod\/lone replaced/,
+    err: /^$|Warning: Immediate deletion does not wait/,
+  },
+];
+
+/** Changing one thing of one object. */
+export const CHANGING: readonly Cell[] = [
+  { command: 'label pods -l app=web tier=front', out: /^pod\/web-\S+ labeled\n/ },
+  { command: 'label deployment web tier=front', out: 'deployment.apps/web labeled' },
+  {
+    command: 'label deployment web tier=back',
+    code: 1,
+    err: /'tier' already has a value \(front\), and --overwrite is false/,
+  },
+  { command: 'label deployment web tier=back --overwrite', out: 'deployment.apps/web labeled' },
+  { command: 'label deployment web tier-', out: 'deployment.apps/web unlabeled' },
+  { command: "label deployment web 'a b=c'", code: 1, err: /invalid label|name part must consist of/ },
+  { command: "annotate deployment web 'note=well done'", out: /^deployment\.apps\/web annotated?\n$/ },
+  { command: 'annotate deployment web note-', out: /^deployment\.apps\/web annotated?\n$/ },
+  {
+    command: patch('patch deployment web', {
+      spec: { template: { spec: { containers: [{ name: 'app', tty: true }] } } },
+    }),
+    out: 'deployment.apps/web patched',
+  },
+  {
+    command: patch('patch configmap settings', { data: { colour: 'blue' } }),
+    out: 'configmap/settings patched (no change)',
+  },
+  {
+    command: patch('patch deployment web --type=json', [{ op: 'add', path: '/metadata/labels/json', value: 'yes' }]),
+    out: 'deployment.apps/web patched',
+  },
+  {
+    command: patch('patch deployment web --type=merge', { metadata: { labels: { merge: 'yes', json: null } } }),
+    out: 'deployment.apps/web patched',
+  },
+  {
+    command: patch('patch deployment web --subresource=scale --type=merge', { spec: { replicas: 2 } }),
+    out: /web patched/,
+  },
+  {
+    command: patch('patch deployment web --type=json', [{ op: 'test', path: '/spec/replicas', value: 99 }]),
+    code: 1,
+    err: /The request is invalid: : testing value \/spec\/replicas failed: test failed/,
+  },
+  {
+    command: patch('patch deployment web', { spec: { selector: { matchLabels: { app: 'other' } } } }),
+    code: 1,
+    err: /spec\.selector: Invalid value: [\s\S]*field is immutable/,
+  },
+  {
+    command: 'get deploy web -o jsonpath={.metadata.labels.merge}{.spec.template.spec.containers[0].tty}',
+    out: 'yestrue',
+  },
+  {
+    command: 'edit configmap settings',
+    env: { EDITOR: 'sed -i s/colour:.*/colour:\\ green/' },
+    out: 'configmap/settings edited',
+  },
+  { command: 'get configmap settings -o jsonpath={.data.colour}', out: 'green' },
+  { command: 'edit configmap settings', env: { EDITOR: 'true' }, err: /Edit cancelled, no changes made/ },
+  { command: 'set image deployment/web app=example.com/app:2', out: 'deployment.apps/web image updated' },
+  { command: 'rollout status deployment/web --timeout=30s', out: /successfully rolled out/ },
+  { command: 'set env deployment/web COLOUR=blue', out: 'deployment.apps/web env updated' },
+  { command: 'set env deployment/web --list', out: /^COLOUR=blue$/m },
+  {
+    command: 'set env deployment/web --from=configmap/settings --prefix=S_',
+    out: 'deployment.apps/web env updated',
+    err: /^(Warning: key \w+ transferred to \w+\n)+$/,
+  },
+  {
+    command: 'set resources deployment/web --requests=cpu=10m --limits=memory=64Mi',
+    out: 'deployment.apps/web resource requirements updated',
+  },
+  { command: 'set serviceaccount deployment/web robot', out: 'deployment.apps/web serviceaccount updated' },
+  { command: 'set selector service inside app=web', out: 'service/inside selector updated' },
+  {
+    command: 'set subject rolebinding robot-reads --user=jane',
+    out: 'rolebinding.rbac.authorization.k8s.io/robot-reads subjects updated',
+  },
+  { command: 'scale deployment/web --replicas=3', out: 'deployment.apps/web scaled' },
+  {
+    command: 'scale deployment/web --replicas=1 --current-replicas=9',
+    code: 1,
+    err: /Expected replicas to be 9, was 3/,
+  },
+  { command: 'scale statefulset/set --replicas=1', out: 'statefulset.apps/set scaled' },
+  { command: 'rollout status deployment/web --timeout=30s', out: /successfully rolled out/ },
+  { command: 'rollout history deployment/web', out: [/^REVISION\s+CHANGE-CAUSE$/m, /^2\s+<none>$/m] },
+  { command: 'rollout history deployment/web --revision=1', out: /Pod Template:[\s\S]*example\.com\/app:1/ },
+  { command: 'rollout undo deployment/web --to-revision=1', out: 'deployment.apps/web rolled back' },
+  { command: 'rollout status deployment/web --timeout=30s', out: /successfully rolled out/ },
+  { command: 'get deploy web -o jsonpath={.spec.template.spec.containers[0].image}', out: 'example.com/app:1' },
+  {
+    command: 'rollout undo deployment/web --to-revision=99',
+    code: 1,
+    err: 'error: unable to find specified revision 99 in history',
+  },
+  { command: 'rollout pause deployment/web', out: 'deployment.apps/web paused' },
+  { command: 'rollout pause deployment/web', code: 1, err: 'error: deployments.apps "web" is already paused' },
+  { command: 'rollout resume deployment/web', out: 'deployment.apps/web resumed' },
+  { command: 'rollout restart deployment/web', out: 'deployment.apps/web restarted' },
+  { command: 'rollout restart statefulset/set', out: 'statefulset.apps/set restarted' },
+  { command: 'rollout history statefulset/set', out: /^REVISION\s+CHANGE-CAUSE$/m },
+  { command: 'rollout status statefulset/set --timeout=30s', out: /roll out complete/ },
+  { command: 'rollout status deployment/web --timeout=30s', out: /successfully rolled out/ },
+  {
+    command: 'autoscale deployment/web --min=1 --max=3 --cpu-percent=80',
+    out: 'horizontalpodautoscaler.autoscaling/web autoscaled',
+  },
+  { command: 'get hpa', out: /^web\s+Deployment\/web\s+.*\/80%\s+1\s+3/m },
+  { command: 'describe hpa web', out: /^Reference:\s+Deployment\/web$/m },
+  { command: 'expose deployment web --port=80 --target-port=8080 --name=exposed', out: 'service/exposed exposed' },
+  { command: 'describe svc exposed', out: /^Endpoints:\s+100\.\d+\.\d+\.\d+:8080/m, eventually: true },
+  { command: 'expose pod lone-run --port=80 --type=NodePort', out: 'service/lone-run exposed' },
+];
+
+/** Custom kinds, certificates, nodes, the streams of pods that run nothing, and the end. */
+export const ENDING: readonly Cell[] = [
+  {
+    command: 'apply -f $DIR/crd.yaml',
+    out: /^customresourcedefinition\.apiextensions\.k8s\.io\/gadgets\.\S+ created\n$/,
+  },
+  { command: 'wait crd/gadgets.$NS.example.com --for=condition=Established --timeout=10s', out: /condition met/ },
+  { command: 'apply -f $DIR/gadget.yaml', out: 'gadget.$NS.example.com/first created', eventually: true },
+  { command: 'apply -f $DIR/gadget.yaml', out: 'gadget.$NS.example.com/first unchanged' },
+  {
+    command: 'apply -f $DIR/gadget-wrong.yaml',
+    code: 1,
+    err: /spec\.size: Invalid value: "string"|spec\.size.*must be of type integer|invalid type for \S+\.Gadget\.spec\.size/,
+  },
+  { command: 'get gadgets.$NS.example.com', out: [/^NAME\s+SIZE\n/, /^first\s+3\n/m] },
+  { command: 'get gd$NS first -o jsonpath={.spec.colour}', out: 'grey' },
+  { command: 'scale gadgets.$NS.example.com/first --replicas=5', out: 'gadget.$NS.example.com/first scaled' },
+  {
+    command: patch('patch gadgets.$NS.example.com first', { spec: { size: 1 } }),
+    code: 1,
+    err: /application\/strategic-merge-patch\+json is not supported by \S*\.example\.com\/v1, Kind=Gadget|the body of the request was in an unknown format/,
+  },
+  {
+    command: patch('patch gadgets.$NS.example.com first --type=merge', { spec: { size: 0 } }),
+    code: 1,
+    err: /spec\.size: Invalid value: 0: spec\.size in body should be greater than or equal to 1/,
+  },
+  {
+    command: patch('patch gadgets.$NS.example.com first --type=merge --subresource=status', { status: { size: 5 } }),
+    out: /first patched/,
+  },
+  {
+    command: 'explain gadgets.spec.size --api-version=$NS.example.com/v1',
+    out: [/^KIND:\s+Gadget$/m, /How big it is\./],
+    eventually: true,
+  },
+  {
+    command: 'explain gadgets --recursive --api-version=$NS.example.com/v1',
+    out: [/A gadget is a thing of some size\./, /colour\s+<string>/],
+  },
+  { command: 'describe gadgets.$NS.example.com first', out: /^ {2}Size:\s+5$/m },
+  { command: 'describe crd gadgets.$NS.example.com', out: /^ {4}Kind:\s+Gadget$/m },
+  {
+    command: 'api-resources --api-group=$NS.example.com',
+    out: /^gadgets\s+gd\S+\s+\S+\.example\.com\/v1\s+true\s+Gadget$/m,
+  },
+  {
+    command: 'delete crd gadgets.$NS.example.com',
+    out: /^customresourcedefinition\.apiextensions\.k8s\.io "gadgets\.\S+" deleted\n$/,
+    err: outside,
+  },
+  { command: 'create -f $DIR/jane.yaml', out: 'certificatesigningrequest.certificates.k8s.io/jane-$NS created' },
+  { command: 'get csr jane-$NS', out: /kubernetes\.io\/kube-apiserver-client\s+kubernetes-admin\s+<none>\s+Pending/ },
+  { command: 'certificate approve jane-$NS', out: 'certificatesigningrequest.certificates.k8s.io/jane-$NS approved' },
+  { command: 'get csr jane-$NS', out: /Approved,Issued/, eventually: true },
+  { command: 'describe csr jane-$NS', out: /Common Name:\s+jane/ },
+  { command: 'create -f $DIR/joe.yaml', out: 'certificatesigningrequest.certificates.k8s.io/joe-$NS created' },
+  { command: 'certificate deny joe-$NS', out: 'certificatesigningrequest.certificates.k8s.io/joe-$NS denied' },
+  { command: 'get csr joe-$NS', out: /Denied/ },
+  {
+    command: 'certificate approve nobody',
+    code: 1,
+    err: /certificatesigningrequests\.certificates\.k8s\.io "nobody" not found/,
+  },
+  { command: 'cordon $NODE', out: 'node/$NODE cordoned' },
+  { command: 'cordon $NODE', out: 'node/$NODE already cordoned' },
+  { command: 'get node $NODE', out: /Ready,SchedulingDisabled/ },
+  { command: 'uncordon $NODE', out: 'node/$NODE uncordoned' },
+  { command: 'taint nodes $NODE $NS=x:PreferNoSchedule', out: 'node/$NODE tainted' },
+  { command: 'taint nodes $NODE $NS=x:Sometimes', code: 1, err: /invalid taint effect/ },
+  { command: 'taint nodes $NODE $NS-', out: 'node/$NODE untainted' },
+  { command: `run evictee --image=i --overrides='{"spec":{"nodeName":"$NODE"}}'`, out: 'pod/evictee created' },
+  { command: 'wait pod/evictee --for=condition=Ready --timeout=20s', out: 'pod/evictee condition met' },
+  {
+    command: 'drain $NODE --pod-selector=run=evictee',
+    code: 1,
+    err: /cannot delete .*Pods.*declare no controller.* \(use --force to override\): \S+\/evictee/,
+  },
+  {
+    command: 'drain $NODE --pod-selector=run=evictee --force --grace-period=0 --timeout=20s',
+    out: /node\/\S+ already cordoned[\s\S]*pod\/evictee evicted|evicting pod/,
+    err: /Warning: deleting Pods that declare no controller/,
+  },
+  { command: 'get pod evictee', code: 1, err: 'Error from server (NotFound): pods "evictee" not found' },
+  { command: 'uncordon $NODE', out: 'node/$NODE uncordoned' },
+  { command: 'logs lone-run', code: 1, err: /Error from server \(BadRequest\): node "simulated-\d" is simulated/ },
+  { command: 'exec lone-run -- ls', code: 1, err: /node "simulated-\d" is simulated/ },
+  { command: 'exec nobody -- ls', code: 1, err: 'Error from server (NotFound): pods "nobody" not found' },
+  { command: 'logs lone-run -c nobody', code: 1, err: /container nobody is not valid for pod lone-run/ },
+  { command: 'port-forward pod/lone-run :80', until: /Forwarding from 127\.0\.0\.1:\d+ -> 80/ },
+  { command: 'debug lone-run --image=example.com/tools:1 -c look', err: /^$|deprecated/ },
+  { command: 'get pod lone-run -o jsonpath={.spec.ephemeralContainers[0].name}', out: 'look' },
+  {
+    command: 'debug node/$NODE --image=example.com/tools:1',
+    out: /Creating debugging pod node-debugger-\S+ with container debugger on node \S+\./,
+    err: /^$|deprecated/,
+  },
+  {
+    command: 'wait pod/lone-run --for=condition=Nothing --timeout=1s',
+    code: 1,
+    err: /timed out waiting for the condition on pods\/lone-run/,
+  },
+  {
+    command: 'wait pod/lone-run --for=jsonpath={.status.phase}=Running --timeout=10s',
+    out: 'pod/lone-run condition met',
+  },
+  {
+    command: 'wait deployment -l app=web --for=condition=Available --timeout=20s',
+    out: 'deployment.apps/web condition met',
+  },
+  {
+    command: 'wait configmap/settings --for=create --timeout=5s',
+    out: 'configmap/settings condition met',
+    only: (minor) => minor >= 31,
+  },
+  { command: 'wait pod/nobody --for=condition=Ready --timeout=1s', code: 1, err: /pods "nobody" not found/ },
+  {
+    command: 'wait pod/lone-run --for=delete --timeout=20s',
+    until: /pod\/lone-run condition met/,
+    meanwhile: 'delete pod lone-run --wait=false',
+  },
+  { command: 'delete pod nobody', code: 1, err: 'Error from server (NotFound): pods "nobody" not found' },
+  { command: 'delete pod nobody --ignore-not-found', out: '' },
+  { command: 'delete configmap files environment', out: 'configmap "files" deleted\nconfigmap "environment" deleted' },
+  { command: 'delete configmap settings --dry-run=server', out: 'configmap "settings" deleted (server dry run)' },
+  { command: 'delete -f $DIR/two.yaml', out: 'configmap "two" deleted' },
+  { command: 'delete pod lone --now', out: 'pod "lone" deleted' },
+  { command: 'delete deployment web --cascade=orphan', out: 'deployment.apps "web" deleted' },
+  { command: 'get rs -l app=web -o name', out: /^replicaset\.apps\/web-/ },
+  { command: 'delete rs -l app=web --cascade=foreground --timeout=30s', out: /^replicaset\.apps "web-\w+" deleted\n/ },
+  { command: 'get pods -l app=web', err: /No resources found/, eventually: true },
+  { command: 'delete sts set --cascade=background --wait=false', out: 'statefulset.apps "set" deleted' },
+  { command: 'delete jobs --all', out: /^job\.batch "by-hand" deleted\njob\.batch "once" deleted\n$/ },
+  {
+    command: 'delete svc,ingress --all',
+    out: [/^service "inside" deleted$/m, /^ingress\.networking\.k8s\.io "in" deleted$/m],
+  },
+  {
+    command: 'delete pods --field-selector=status.phase=Running --grace-period=0 --force',
+    err: /Warning: Immediate deletion does not wait|No resources found/,
+  },
+  { command: 'delete pvc claim --timeout=20s', out: 'persistentvolumeclaim "claim" deleted' },
+  { command: 'get pv volume-$NS', out: /Released/, eventually: true },
+  {
+    command:
+      'delete pv/volume-$NS sc/slow-$NS priorityclass/high-$NS csr/jane-$NS csr/joe-$NS clusterrole/reads-$NS clusterrolebinding/reads-$NS',
+    out: /^persistentvolume "volume-/,
+    err: outside,
+  },
+  { command: 'delete namespace $NS-more --timeout=30s', out: 'namespace "$NS-more" deleted', err: outside },
+  {
+    command: 'delete namespace default',
+    code: 1,
+    err: /Error from server \(Forbidden\): namespaces "default" is forbidden: this namespace may not be deleted/,
+  },
+];

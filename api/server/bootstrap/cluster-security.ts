@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { Client } from '@trimtab/client';
-import { type Clock, type Logger, type Random, silentLogger } from '@trimtab/machinery';
+import { type Clock, type Logger, type Random, silentLogger, timestamp } from '@trimtab/machinery';
 import type { Operation, Store } from '@trimtab/store';
 import { admissionStrategies, builtinAdmission } from '../admission/index.js';
 import { keepPolicyStatus } from '../admission/policies/policy-status.js';
@@ -42,6 +42,7 @@ import type {
 } from '../contracts.js';
 import { keepDangling } from '../flowcontrol/dangling.js';
 import { FlowControl, flowResources } from '../flowcontrol/flow-control.js';
+import { ipAddresses, keepServiceAddresses } from '../registry/service-addresses.js';
 import { createBuiltinStrategies } from '../registry/strategies/index.js';
 import { ServiceAllocator } from '../registry/strategies/service-allocator.js';
 import type { ClosableWebhookCaller, WebhookCaller } from '../webhook/caller.js';
@@ -145,7 +146,7 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
     followStore(store, rbacResources, (change) => rbac.apply(change)),
     followStore(store, ['/pods'], (change) => references.apply(change)),
     followStore(store, flowResources, (change) => flow.apply(change)),
-    followStore(store, ['/services'], (change) => services.apply(change)),
+    followStore(store, ['/services', ipAddresses], (change) => services.apply(change)),
   ];
 
   const follow: Follow = (resource, apply) => {
@@ -243,6 +244,9 @@ export function createClusterSecurity(options: ClusterSecurityOptions): ClusterS
         keepQuotaStatus({ reader, follow, client, clock, logger }),
         keepDangling({ reader, follow, client, now: () => clock.now(), logger }),
         keepPolicyStatus({ reader, follow, client, logger }),
+        keepServiceAddresses({ reader, follow, client, logger, serviceCIDR: options.serviceCIDR }, () =>
+          timestamp(clock.now()),
+        ),
       );
     },
     close: () => {

@@ -65,10 +65,14 @@ function contextOf(kind: ServedKind, { manager, now, subresource }: Writer): Wri
   };
 }
 
+// Each made once: what is worked out from them is kept with them.
 const none: readonly (readonly string[])[] = [];
+const status: typeof none = [['status']];
+const spec: typeof none = [['spec']];
+const specAndMetadata: typeof none = [['spec'], ['metadata']];
 
 function resetFields(kind: ServedKind, subresource: string): readonly (readonly string[])[] {
-  if (subresource === 'status') return kind.custom ? [['spec'], ['metadata']] : [['spec']];
-  if (subresource === '' && kind.subresources.status) return [['status']];
+  if (subresource === 'status') return kind.custom ? specAndMetadata : spec;
+  if (subresource === '' && kind.subresources.status) return status;
   return none;
 }

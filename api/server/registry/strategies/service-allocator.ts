@@ -3,6 +3,7 @@ import { causes, internalError, invalid, type Random, type Service, type StatusE
 import type { Operation } from '@trimtab/store';
 import type { ObjectChange } from '../../authorization/store-feed.js';
 import { addressBytes } from '../../certificates/names.js';
+import { addressesOf, ipAddresses, isManagedAddress } from '../service-addresses.js';
 
 export interface ServiceAllocatorOptions {
   /** One IPv4 range, `10.96.0.0/12`. */
@@ -63,8 +64,13 @@ export class ServiceAllocator {
     return toAddress(this.#base + 1);
   }
 
-  /** Hears of a stored, changed or deleted Service (resource `/services`). */
+  /** Hears of stored, changed and deleted Services and of IPAddresses, of which somebody's own take theirs as well. */
   apply({ resource, key, object }: ObjectChange): void {
+    if (resource === ipAddresses) {
+      const own = object && !isManagedAddress(object);
+      this.#hold(`${ipAddresses}${key}`, own ? [`ip:${object.metadata.name}`] : []);
+      return;
+    }
     if (resource !== '/services') return;
     this.#hold(key, object ? claimsOf(object as Service) : []);
   }
@@ -166,13 +172,11 @@ export class ServiceAllocator {
   }
 }
 
-function claimsOf({ spec }: Service): readonly string[] {
-  const ips = (spec?.clusterIPs ?? (spec?.clusterIP ? [spec.clusterIP] : [])).filter(
-    (ip) => ip !== 'None' && ip !== '',
-  );
+function claimsOf(service: Service): readonly string[] {
+  const { spec } = service;
   const ports = (spec?.ports ?? []).filter((p) => p.nodePort).map((p) => `${p.protocol ?? 'TCP'}:${p.nodePort}`);
   const health = spec?.healthCheckNodePort ? [`TCP:${spec.healthCheckNodePort}`] : [];
-  return [...ips.map((ip) => `ip:${ip}`), ...ports, ...health];
+  return [...addressesOf(service).map((ip) => `ip:${ip}`), ...ports, ...health];
 }
 
 const wrong = (service: string, at: string, value: unknown, why: string): StatusError =>

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { CliError, fail } from './errors.js';
 import { defaultDataDir } from './paths.js';
 import { securityFlags } from './up/security-flags.js';
+import { storageFlags } from './up/storage-flags.js';
 import { VERSION } from './version.js';
 
 /**
@@ -75,7 +76,7 @@ function up(root: Command): void {
     .option('--set <key=value>', 'value for the chart, repeatable', collect, [])
     .addOption(level())
     .addOption(new Option('--output <format>', 'what stdout carries').choices(['text', 'json']).default('text'));
-  securityFlags(command).action(async (options) => (await import('./up/up.js')).up(options));
+  securityFlags(storageFlags(command)).action(async (options) => (await import('./up/up.js')).up(options));
 }
 
 function down(root: Command): void {

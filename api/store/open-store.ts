@@ -35,13 +35,15 @@ export interface StoreOptions {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly retention?: Retention;
+  /** Nothing more will come of the engine (see {@link Follower.ended}); what is seen stays as it is. Only a new store helps. */
+  readonly ended?: (error: Error) => void;
   /** Encryption at rest; without, objects are stored as their JSON. */
   readonly codec?: ValueCodec;
 }
 
 /** Opens the store on an engine and reads back everything it holds. Rejects with StoreFailedError on damage. */
-export async function openStore({ engine, clock, retention, codec = plainCodec }: StoreOptions): Promise<Store> {
-  return loaded(engine, clock, codec, new View(codec, retention));
+export async function openStore({ engine, clock, retention, codec = plainCodec, ended }: StoreOptions): Promise<Store> {
+  return loaded(engine, clock, codec, new View(codec, retention), ended);
 }
 
 /**
@@ -56,8 +58,14 @@ export function forkStore(
   return loaded(overlayEngine(from.revision), clock, plainCodec, view);
 }
 
-async function loaded(engine: Engine, clock: Clock, codec: ValueCodec, view: View): Promise<Store> {
-  const store = new RevisionStore(engine, clock, codec, view);
+async function loaded(
+  engine: Engine,
+  clock: Clock,
+  codec: ValueCodec,
+  view: View,
+  ended?: (error: Error) => void,
+): Promise<Store> {
+  const store = new RevisionStore(engine, clock, codec, view, ended);
   try {
     await store.load();
   } catch (error) {
@@ -86,6 +94,7 @@ class RevisionStore implements Store {
     readonly clock: Clock,
     readonly codec: ValueCodec,
     readonly view: View,
+    readonly ended: (error: Error) => void = () => {},
   ) {
     this.#accepted = view.state;
   }
@@ -120,6 +129,7 @@ class RevisionStore implements Store {
       ended: (error) => {
         this.#failure = error;
         this.view.end(error);
+        this.ended(error);
       },
     };
     await this.view.load(await this.engine.open(follower), this.clock.now());

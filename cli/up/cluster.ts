@@ -1,6 +1,6 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Informers } from '@trimtab/client';
+import { type Client, Informers } from '@trimtab/client';
 import type { Controllers } from '@trimtab/controllers';
 import { DefinitionController } from '@trimtab/crd';
 import type { SimulatedNodes } from '@trimtab/kubelet-lite';
@@ -11,6 +11,7 @@ import { CliError } from '../errors.js';
 import { allOf } from './all-of.js';
 import { type Ambient, type ControlPlane, localAddresses, startControlPlane } from './control-plane.js';
 import { identitiesOf } from './identities.js';
+import type { Leading } from './lead.js';
 import { AggregatedReader } from './metrics-reader.js';
 import type { LocalNode } from './node.js';
 import type { UpOptions } from './options.js';
@@ -41,6 +42,8 @@ export async function startCluster(
   let local: LocalNode | undefined;
   let simulated: SimulatedNodes | undefined;
   let controllers: Controllers | undefined;
+  let leading: Leading | undefined;
+  let own: Informers | undefined;
   let starting = true;
   keepClusterFile(options.paths, options);
   const plane = await startControlPlane(options, ambient, {
@@ -57,28 +60,42 @@ export async function startCluster(
     allOf(
       () => local?.shutDown(),
       () => simulated?.stop(),
+      () => leading?.stop(),
       () => controllers?.stop(),
+      () => own?.stop(),
       async () => aggregated.close(),
       () => plane.close(),
     );
   try {
     await writeKubeconfig(options, plane);
     reached('api', { server: plane.server.url });
-    const client = plane.client(componentUsers.controllerManager);
     // Loaded now, not before: the API has answered meanwhile.
     const { startControllers } = await import('@trimtab/controllers');
-    controllers = await startControllers({
-      ...ambient,
-      client,
-      caCertificate: plane.pki.caCertificate,
-      identities: identitiesOf(plane),
-      metricsReader: (path) => aggregated.read(path),
-      ...(options.eventTtl === undefined ? {} : { eventTtlMs: options.eventTtl * 60_000 }),
-      ...(options.terminatedPodGcThreshold === undefined
-        ? {}
-        : { terminatedPodThreshold: options.terminatedPodGcThreshold }),
-    });
-    const { informers } = controllers;
+    const begin = (fenced: (client: Client) => Client): Promise<Controllers> =>
+      startControllers({
+        ...ambient,
+        client: fenced(plane.client(componentUsers.controllerManager)),
+        caCertificate: plane.pki.caCertificate,
+        identities: identitiesOf(plane),
+        metricsReader: (path) => aggregated.read(path),
+        ...(options.eventTtl === undefined ? {} : { eventTtlMs: options.eventTtl * 60_000 }),
+        ...(options.terminatedPodGcThreshold === undefined
+          ? {}
+          : { terminatedPodThreshold: options.terminatedPodGcThreshold }),
+      });
+    if (options.election === undefined) controllers = await begin((client) => client);
+    else {
+      own = new Informers({ ...ambient, client: plane.client(componentUsers.controllerManager) });
+      own.start();
+      leading = (await import('./lead.js')).lead({
+        ...ambient,
+        client: plane.client(componentUsers.apiServer),
+        identity: `${options.nodeName}_${Buffer.from(ambient.random.bytes(8)).toString('hex')}`,
+        times: options.election,
+        begin,
+      });
+    }
+    const informers = controllers?.informers ?? own!;
     new DefinitionController({ ...ambient, client: plane.client(componentUsers.apiServer), informers }).start();
     reached('controllers', {});
     // Loaded only where pods are run: it brings the kubelet, the network and the native core's client.

@@ -1,13 +1,15 @@
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import type { LeaseTimes } from '@trimtab/framework';
 import { CliError } from '../errors.js';
 import { type Paths, pathsOf } from '../paths.js';
 import { type RawSecurityOptions, readSecurity, type SecurityOptions } from './security-options.js';
+import { type EtcdStorage, type RawStorageOptions, readStorage } from './storage.js';
 import type { RawStoreOptions } from './store-options.js';
 
 /** `up`'s options as the command line gives them. */
-export interface RawUpOptions extends Partial<RawSecurityOptions>, RawStoreOptions {
+export interface RawUpOptions extends Partial<RawSecurityOptions>, RawStoreOptions, RawStorageOptions {
   readonly dataDir: string;
   readonly port: number;
   readonly bind: string;
@@ -21,6 +23,12 @@ export interface RawUpOptions extends Partial<RawSecurityOptions>, RawStoreOptio
   /** In minutes. */
   readonly eventTtl?: number;
   readonly terminatedPodGcThreshold?: number;
+  readonly pkiDir?: string;
+  readonly leaderElect?: 'true' | 'false';
+  /** Seconds. */
+  readonly leaderElectLeaseDuration?: number;
+  readonly leaderElectRenewDeadline?: number;
+  readonly leaderElectRetryPeriod?: number;
   readonly chart?: string;
   readonly set: readonly string[];
   readonly logLevel: string;
@@ -32,6 +40,10 @@ export interface UpOptions
   extends Omit<RawUpOptions, 'kubeconfig' | 'nodeName' | keyof RawSecurityOptions>,
     SecurityOptions {
   readonly paths: Paths;
+  /** Absent: the embedded store. */
+  readonly etcd: EtcdStorage | undefined;
+  /** Absent: this process runs controllers and scheduler in any case. */
+  readonly election: LeaseTimes | undefined;
   readonly kubeconfig: string;
   readonly nodeName: string;
   /** The first address of the service range: the API server's own Service. */
@@ -46,7 +58,9 @@ const DOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*
 
 /** Throws CliError naming the option. */
 export function checkOptions(raw: RawUpOptions, isRoot: boolean): UpOptions {
-  const paths = pathsOf(resolve(raw.dataDir));
+  const kept = pathsOf(resolve(raw.dataDir));
+  const paths = raw.pkiDir === undefined ? kept : { ...kept, pki: resolve(raw.pkiDir) };
+  const etcd = readStorage(raw);
   const nodeName = (raw.nodeName ?? hostname()).toLowerCase();
   if (!DOMAIN.test(nodeName) || nodeName.length > 253)
     throw new CliError(`--node-name ${nodeName}: lower-case letters, digits, '-' and '.' make a node's name`);
@@ -71,12 +85,32 @@ export function checkOptions(raw: RawUpOptions, isRoot: boolean): UpOptions {
     ...raw,
     ...readSecurity(raw),
     paths,
+    etcd,
+    election: electionOf(raw, etcd !== undefined),
     kubeconfig: raw.kubeconfig === undefined ? paths.kubeconfig : resolve(raw.kubeconfig),
     nodeName,
     kubernetesIP: formatAddress(service.base + 1),
     dnsIP: formatAddress(service.base + 10),
     podGateway: formatAddress(pods.base + 1),
   };
+}
+
+function electionOf(raw: RawUpOptions, shared: boolean): LeaseTimes | undefined {
+  if (raw.leaderElect === 'true' && !shared)
+    throw new CliError('--leader-elect true: there is nobody else to elect; several servers need --storage etcd://…');
+  if (raw.leaderElect === 'false' || !shared) return undefined;
+  const {
+    leaderElectLeaseDuration: duration = 8,
+    leaderElectRenewDeadline: renew = 6,
+    leaderElectRetryPeriod: retry = 1,
+  } = raw;
+  if (duration <= renew)
+    throw new CliError(`--leader-elect-renew-deadline ${renew}s must be less than the lease’s ${duration}s`);
+  if (renew <= 1.2 * retry)
+    throw new CliError(
+      `--leader-elect-retry-period ${retry}s must be less than a good part of the renew deadline’s ${renew}s`,
+    );
+  return { durationMs: duration * 1000, renewMs: renew * 1000, retryMs: retry * 1000 };
 }
 
 function parseCidr(option: string, text: string): { base: number; bits: number } {

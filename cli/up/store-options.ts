@@ -1,8 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Clock, parseYaml, type Random } from '@trimtab/machinery';
-import { embeddedEngine, encryptingCodec, openStore, parseEncryptionConfiguration, type Store } from '@trimtab/store';
+import { type Clock, type Logger, parseYaml, type Random } from '@trimtab/machinery';
+import {
+  embeddedEngine,
+  encryptingCodec,
+  etcdEngine,
+  openStore,
+  parseEncryptionConfiguration,
+  type Store,
+} from '@trimtab/store';
 import { CliError } from '../errors.js';
+import type { EtcdStorage } from './storage.js';
 
 /** What the command line says of the store. */
 export interface RawStoreOptions {
@@ -18,14 +26,23 @@ export interface RawStoreOptions {
 /** Opens the cluster's store; with `encryptionRewrite`, everything in it is encrypted by the first key when this resolves. */
 export async function openClusterStore(
   directory: string,
-  options: RawStoreOptions,
-  { clock, random }: { readonly clock: Clock; readonly random: Random },
+  options: RawStoreOptions & { readonly etcd?: EtcdStorage | undefined },
+  { clock, random, logger }: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
 ): Promise<Store> {
   const { historyCommits = 50_000, historySize = 64, historyAge = 10, encryptionProviderConfig: file } = options;
   const codec = file === undefined ? undefined : encryptingCodec(readConfiguration(file), random);
   const store = await openStore({
-    engine: await embeddedEngine(directory),
+    engine:
+      options.etcd === undefined
+        ? await embeddedEngine(directory)
+        : await etcdEngine({ ...options.etcd, clock, random, history: Math.min(historyCommits, 10_000) }),
     clock,
+    // What is in memory cannot be mended; a new process reads it anew.
+    ended: (error) => {
+      logger.error({ err: error }, 'the store is gone: stopping, to be started again');
+      process.exitCode = 1;
+      process.kill(process.pid, 'SIGTERM');
+    },
     retention: { commits: historyCommits, bytes: historySize * 1024 * 1024, ageMs: historyAge * 60_000 },
     ...(codec && { codec }),
   });

@@ -33,7 +33,7 @@ export async function up(raw: RawUpOptions): Promise<void> {
     await cluster.stop();
     output.event('stopped', {}, 'stopped; data stays in '.concat(options.paths.data));
   }
-  process.exit(0);
+  process.exit(process.exitCode ?? 0);
 }
 
 async function install(options: UpOptions, output: Output, cluster: Cluster, signal: AbortSignal): Promise<void> {

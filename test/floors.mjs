@@ -59,6 +59,8 @@ for (const file of files) {
         problems.push(`${file}: reaches into another room: ${from}`);
       continue;
     }
+    if (from.startsWith('@kubernetes/client-node') && room !== 'test')
+      problems.push(`${file}: the official client is for tests that need a foreign one: ${from}`);
     const [scope, name] = from.split('/');
     const packageName = scope.startsWith('@') ? `${scope}/${name}` : scope;
     const target = NAMES.get(packageName);

@@ -1,4 +1,5 @@
 export * from './contracts.js';
+export { type Writer, writerOf } from './history/writer.js';
 export type { TlsOptions } from './http/listen.js';
 export { versionInfo } from './http/version.js';
 export { type BuiltinParts, builtinKinds } from './registry/builtin-kinds.js';

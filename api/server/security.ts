@@ -1,4 +1,5 @@
 export * from './admission/index.js';
+export { namespaceLifecycle } from './admission/namespace-lifecycle.js';
 export { quotaUsage } from './admission/quota-usage.js';
 export { tokenMountPath } from './admission/service-account.js';
 export { Aggregator, type LocalVersions } from './aggregation/aggregator.js';

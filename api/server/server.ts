@@ -72,11 +72,12 @@ export interface Branching {
   readonly rules: MakeRules;
   /** Everything that answers a branch's requests. */
   realm(store: Store): Realm;
+}
+
+export interface Realm extends Rules, Pick<ApiServerOptions, 'authenticator' | 'rawHandlers' | 'flow'> {
   /** Starts controllers and simulated nodes; the branch answers meanwhile. */
   inhabit(branch: BranchAccess): Promise<Inhabitants>;
 }
-
-export type Realm = Rules & Pick<ApiServerOptions, 'authenticator' | 'rawHandlers' | 'flow'>;
 
 /** A branch for the parts of a cluster that live on it. */
 export interface BranchAccess {
@@ -257,7 +258,7 @@ async function startBranch(
   );
   const documents = prefixed(parts.documents, `${BRANCHES}${name}`);
   mounted.set(name, { ...parts, documents });
-  const inhabitants = options.branching!.inhabit({
+  const inhabitants = rules.inhabit({
     name,
     client: (user, fieldManager) => localClientOf(inside, rules.authorizer, user, fieldManager),
     since: store.revision,

@@ -1,13 +1,13 @@
 import { networkInterfaces } from 'node:os';
 import type { Client, NodeStreamsLookup } from '@trimtab/client';
-import { customKindSource, definitionStrategy } from '@trimtab/crd';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
 import {
   type ApiServer,
   Auditor,
+  type Branching,
   bootstrapCluster,
-  builtinKinds,
   type ClusterSecurity,
+  type ClusterSecurityOptions,
   componentUsers,
   createApiServer,
   createClusterSecurity,
@@ -20,8 +20,10 @@ import {
 } from '@trimtab/server';
 import type { Store } from '@trimtab/store';
 import { CliError } from '../errors.js';
+import { branchingOf, kindsOver } from '../history/branching.js';
 import { portHolder } from '../port-holder.js';
 import { allOf } from './all-of.js';
+import { joinCluster } from './join.js';
 import type { UpOptions } from './options.js';
 import { openClusterStore } from './store-options.js';
 
@@ -74,19 +76,25 @@ export async function startControlPlane(options: UpOptions, ambient: Ambient, ho
         clock,
       });
     let pki = identities();
-    security = createClusterSecurity({
-      store,
-      clock,
-      random,
-      logger: ambient.logger,
-      serviceAccountKey: pki.serviceAccountKey,
-      serviceCIDR: options.serviceCidr,
-      issuer: `https://kubernetes.default.svc.${options.dnsDomain}`,
-      requestHeader: options.requestHeader,
-      frontProxy: () => pki.frontProxy,
-      ...options.security,
-    });
-    server = await serve(options, ambient, hooks, { store, pki, security }).catch(explainListening(options));
+    if (options.etcd) await joinCluster(store, options, pki);
+    const secure = (over: Store, frontProxy?: ClusterSecurityOptions['frontProxy']): ClusterSecurity =>
+      createClusterSecurity({
+        store: over,
+        clock,
+        random,
+        logger: ambient.logger,
+        serviceAccountKey: pki.serviceAccountKey,
+        serviceCIDR: options.serviceCidr,
+        issuer: `https://kubernetes.default.svc.${options.dnsDomain}`,
+        requestHeader: options.requestHeader,
+        ...(frontProxy ? { frontProxy } : {}),
+        ...options.security,
+        sharedStore: over.shared ?? false,
+      });
+    security = secure(store, () => pki.frontProxy);
+    // Other servers behind this one answer for themselves, and know of no branch.
+    const branching = branchingOf({ ...ambient, secure: (over) => secure(over), pki: () => pki });
+    server = await serve(options, ambient, hooks, { store, pki, security, branching }).catch(explainListening(options));
     const served = server;
     const client = (user: UserInfo): Client => served.localClient(user);
     await bootstrapCluster({ client: client(componentUsers.apiServer), reader: security.reader });
@@ -129,18 +137,20 @@ function serve(
   options: UpOptions,
   ambient: Ambient,
   hooks: Hooks,
-  parts: { readonly store: Store; readonly pki: Pki; readonly security: ClusterSecurity },
+  parts: {
+    readonly store: Store;
+    readonly pki: Pki;
+    readonly security: ClusterSecurity;
+    readonly branching: Branching;
+  },
 ): Promise<ApiServer> {
-  const { store, pki, security } = parts;
-  const strategies = {
-    ...security.strategies,
-    'apiextensions.k8s.io/customresourcedefinitions': definitionStrategy,
-  };
+  const { store, pki, security, branching } = parts;
   return createApiServer({
     ...ambient,
     ...hooks,
     store,
-    kinds: [builtinKinds({ strategies }), customKindSource(store, security.webhooks)],
+    branching,
+    kinds: kindsOver(store, security),
     authenticator: security.authenticator,
     authorizer: security.authorizer,
     admission: security.admission,

@@ -6,6 +6,7 @@ import type { Commit, Operation, Store } from '@trimtab/store';
  */
 export function recordedStore(store: Store, record: (operations: readonly Operation[], commit: Commit) => void): Store {
   return {
+    ...(store.shared === undefined ? {} : { shared: store.shared }),
     get revision() {
       return store.revision;
     },

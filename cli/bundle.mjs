@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { sharedShapes } from './shared-shapes.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const require = createRequire(import.meta.url);
@@ -44,7 +45,7 @@ await build({
     rxjs: join(dirname(require.resolve('rxjs/package.json')), 'dist/esm/index.js'),
   },
   sourcemap: 'linked',
-  supported: { 'dynamic-import': false },
+  supported: { 'dynamic-import': false, 'object-rest-spread': false },
   define: {
     'import.meta': '__importMeta',
     // Native code for an encoding that the store does not use.
@@ -60,7 +61,7 @@ await build({
 });
 // ASCII is read far quicker; what is left over stands in comments and regular expressions.
 const escaped = (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-writeFileSync(bundle, readFileSync(bundle, 'utf8').replace(/[^\0-\x7f]/g, escaped));
+writeFileSync(bundle, sharedShapes(readFileSync(bundle, 'utf8')).replace(/[^\0-\x7f]/g, escaped));
 await warmUp().catch((error) => console.error(`trimtab will start a little slower: ${error.message}`));
 
 /** Runs a cluster without pods for a moment; when it ends, what was compiled for it is kept. */

@@ -1,8 +1,8 @@
 import { PerformanceObserver, constants, monitorEventLoopDelay } from 'node:perf_hooks';
 import { writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
+import { createRequire } from 'node:module';
 import { getHeapStatistics, writeHeapSnapshot } from 'node:v8';
-import { run } from '../../cli/dist/main.js';
 
 /**
  * `trimtab up` as it is, API over HTTPS, controllers, scheduler and simulated nodes in one process, which tells over the channel
@@ -61,4 +61,7 @@ process.on('message', async ({ id, command, argument }) => {
   process.send({ id, value: await commands[command](argument) });
 });
 process.on('disconnect', () => process.exit(0));
+const { run } = process.env.TRIMTAB_BENCH_MODULES
+  ? await import('../../cli/dist/main.js')
+  : createRequire(import.meta.url)('../../cli/dist/bundle/main.cjs');
 await run(['node', 'trimtab', 'up', ...process.argv.slice(2), '--output', 'json']);

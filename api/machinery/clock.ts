@@ -21,8 +21,13 @@ export interface Random {
 
 /** RFC 3339 with second precision, as `metadata.creationTimestamp` wants it. */
 export function timestamp(ms: number): string {
-  return new Date(Math.floor(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+  const second = Math.floor(ms / 1000);
+  // Many are asked for within a second, and making one costs as much as deciding where its object lies.
+  if (second !== lately.second) lately = { second, text: new Date(second * 1000).toISOString().replace('.000Z', 'Z') };
+  return lately.text;
 }
+
+let lately = { second: Number.NaN, text: '' };
 
 /** RFC 3339 with microseconds, as Lease and Event (`MicroTime`) want it. */
 export function microTimestamp(ms: number): string {

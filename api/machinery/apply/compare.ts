@@ -1,10 +1,11 @@
 import { equalJson, isRecord, type JsonRecord } from '../patch/structure.js';
 import { canonicalQuantity, isQuantity } from '../quantity/quantity.js';
 import type { Schema } from '../schema/schema.js';
+import { type FieldPlan, planOf } from './field-plan.js';
 import { emptyFieldSet, type FieldSet, FieldSetBuilder, isEmptySet, unionSets, withoutPrefixes } from './field-set.js';
 import { fieldElement } from './path-element.js';
 import { childSchema, isHollow, itemElement, presentField, shapeOf } from './shape.js';
-import { memberSet } from './shared-set.js';
+import { Gathering } from './shared-set.js';
 
 /** What changed between two objects, by field. No field is in more than one of the sets. */
 export interface Comparison {
@@ -47,8 +48,8 @@ class Walk {
 
   compare(before: unknown, after: unknown, schema: Schema | undefined): void {
     if (before === after) return;
-    if (before === undefined) this.added.insertSet(this.#path, allOf(after, schema));
-    else if (after === undefined) this.removed.insertSet(this.#path, allOf(before, schema));
+    if (before === undefined) this.added.insertSet(this.#path, allOf(after, planOf(schema)));
+    else if (after === undefined) this.removed.insertSet(this.#path, allOf(before, planOf(schema)));
     else this.#compareBoth(before, after, schema);
   }
 
@@ -110,25 +111,42 @@ class Walk {
   }
 }
 
+/** Beyond this many, looking whether an element is among those before takes too long. */
+const MANY = 32;
+
 /** Every field of a value that has no counterpart, itself included. */
-function allOf(value: unknown, schema: Schema | undefined): FieldSet {
-  const elements: string[] = [];
-  const below: FieldSet[] = [];
-  const shape = isHollow(value) ? 'leaf' : shapeOf(schema, value);
-  if (shape === 'map') {
-    for (const field of Object.keys(value as JsonRecord)) {
-      const child = presentField(schema, value as JsonRecord, field);
-      if (child === undefined) continue;
-      elements.push(fieldElement(field));
-      below.push(allOf(child, childSchema(schema, field)));
-    }
-  } else if (shape === 'list') {
-    for (const [element, items] of grouped(value as readonly unknown[], schema!)) {
+export function allOf(value: unknown, plan: FieldPlan): FieldSet {
+  let all = Gathering.none;
+  if (Array.isArray(value)) {
+    if (plan.list === 'leaf' || value.length === 0) return all.set;
+    if (value.length > MANY) return allOfMany(value, plan.schema!);
+    const items = plan.items();
+    const elements: string[] = [];
+    for (const item of value) {
+      const element = plan.element(item);
+      if (element === undefined) continue;
+      if (elements.includes(element)) return allOfMany(value, plan.schema!);
       elements.push(element);
-      below.push(items.length > 1 ? memberSet([], []) : allOf(items[0], schema!.items));
+      all = all.with(element, allOf(item, items));
+    }
+  } else if (isRecord(value) && plan.map === 'map') {
+    for (const field of Object.keys(value)) {
+      const child = value[field];
+      const present = child === undefined ? presentField(plan.schema, value, field) : child;
+      if (present === undefined) continue;
+      const step = plan.field(field);
+      all = all.with(step.element, allOf(present, step.plan));
     }
   }
-  return memberSet(elements, below);
+  return all.set;
+}
+
+/** Of a list in which elements may stand more than once. */
+function allOfMany(items: readonly unknown[], schema: Schema): FieldSet {
+  let all = Gathering.none;
+  for (const [element, group] of grouped(items, schema))
+    all = all.with(element, group.length > 1 ? Gathering.none.set : allOf(group[0], planOf(schema.items)));
+  return all.set;
 }
 
 const record = (value: unknown): JsonRecord | undefined => (isRecord(value) ? value : undefined);

@@ -154,11 +154,15 @@ const POSITION = 'i'.charCodeAt(0);
 
 const decoded = new WeakMap<object, FieldSet>();
 
-/** The FieldsV1 form: `{}` is a member, `.` marks a member that has children. Shared sets give shared parts of it. */
-export function encodeFieldSet(set: FieldSet): FieldsV1 {
+/**
+ * The FieldsV1 form: `{}` is a member, `.` marks a member that has children. Shared sets give shared parts of it; the
+ * whole is said to be one where `kept`.
+ */
+export function encodeFieldSet(set: FieldSet, kept = false): FieldsV1 {
   const fields = encodeChildren(set, false);
   // What is a member itself is not said at the root, so that set would be read back as another.
   if (!set.member) decoded.set(fields, set);
+  if (kept) sharedFields.add(fields);
   return fields;
 }
 

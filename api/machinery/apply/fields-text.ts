@@ -9,12 +9,12 @@ const texts = new WeakMap<FieldsV1, string>();
  * which is then written once and not for each of them: it is two fifths of a pod.
  */
 export function fieldsText(fields: FieldsV1, depth = DEPTH): string {
+  if (isSharedFields(fields)) return sharedText(fields);
   let text = '{';
   for (const element of Object.keys(fields)) {
     const below = fields[element]!;
-    const value = isSharedFields(below)
-      ? sharedText(below)
-      : depth > 0 && typeof below === 'object' && below !== null && !Array.isArray(below)
+    const value =
+      (depth > 0 || isSharedFields(below)) && typeof below === 'object' && below !== null && !Array.isArray(below)
         ? fieldsText(below, depth - 1)
         : JSON.stringify(below);
     if (value !== undefined) text += `${text.length > 1 ? ',' : ''}${JSON.stringify(element)}:${value}`;

@@ -41,11 +41,19 @@ export interface WriteContext {
 /** The fields the endpoint does not write. */
 export function resetSet(context: Pick<WriteContext, 'subresource' | 'resetFields'>): FieldSet {
   const { resetFields } = context;
-  if (resetFields) return fieldSetOf(...resetFields.map((path) => path.map((field) => `f:${field}`)));
+  if (resetFields) {
+    let set = resetSets.get(resetFields);
+    if (!set) {
+      set = fieldSetOf(...resetFields.map((path) => path.map((field) => `f:${field}`)));
+      resetSets.set(resetFields, set);
+    }
+    return set;
+  }
   if (!context.subresource) return fieldSetOfStatus;
   return context.subresource === 'status' ? fieldSetOfSpec : emptyFieldSet;
 }
 
+const resetSets = new WeakMap<object, FieldSet>();
 const fieldSetOfStatus = fieldSetOf(['f:status']);
 const fieldSetOfSpec = fieldSetOf(['f:spec']);
 

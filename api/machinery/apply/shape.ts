@@ -46,7 +46,7 @@ const isOpaque = (schema: Schema | undefined): boolean =>
  * The fields that tell a list's elements apart: some for a keyed list, none for a set, undefined for an atomic one. Built-in
  * lists without a list type follow their merge strategy.
  */
-function listKeys(schema: Schema): readonly string[] | undefined {
+export function listKeys(schema: Schema): readonly string[] | undefined {
   if (schema.listType === 'map') return schema.listMapKeys ?? [];
   if (schema.listType === 'set') return [];
   if (schema.listType === undefined && schema.patchStrategy?.includes('merge')) {

@@ -40,6 +40,48 @@ describe('field sets', () => {
     expect(owned({ 'a\n0\nf:b': '1' })).toEqual({ 'f:data': { '.': {}, 'f:a\n0\nf:b': {} } });
   });
 
+  test('lists are told apart by the keys of their elements, long ones and repeated elements too', () => {
+    const schema = schemaFor({ group: '', version: 'v1', kind: 'Pod' })!;
+    const owned = (...containers: readonly object[]) => {
+      const object = { metadata: { name: 'p' }, spec: { containers } } as KubeObject;
+      const { managedFields } = trackUpdate(undefined, object, {
+        schema,
+        manager: 'm',
+        apiVersion: 'v1',
+        now: 0,
+      }).metadata;
+      return (managedFields![0]!.fieldsV1 as Record<string, Record<string, object>>)['f:spec']!['f:containers'];
+    };
+    const ports = (...numbers: readonly number[]) => ({
+      name: 'a',
+      ports: numbers.map((containerPort) => ({ containerPort })),
+    });
+    const port = (n: number, protocol: string) => `k:{"containerPort":${n},"protocol":"${protocol}"}`;
+    expect(owned(ports(80, 81))).toEqual({
+      '.': {},
+      'k:{"name":"a"}': {
+        '.': {},
+        'f:name': {},
+        'f:ports': {
+          '.': {},
+          [port(80, 'TCP')]: { '.': {}, 'f:containerPort': {} },
+          [port(81, 'TCP')]: { '.': {}, 'f:containerPort': {} },
+        },
+      },
+    });
+    const numbers = Array.from({ length: 200 }, (_, i) => i + 1);
+    const many = owned(ports(...numbers)) as Record<string, Record<string, object>>;
+    expect(Object.keys(many['k:{"name":"a"}']!['f:ports']!)).toHaveLength(201);
+    expect(owned({ name: 'a', ports: [{ containerPort: 80, protocol: 'UDP' }] })).toHaveProperty([
+      'k:{"name":"a"}',
+      'f:ports',
+      port(80, 'UDP'),
+      'f:protocol',
+    ]);
+    // An element that stands twice is owned as one, without its fields.
+    expect(owned({ name: 'a' }, { name: 'a', image: 'x' })).toEqual({ '.': {}, 'k:{"name":"a"}': {} });
+  });
+
   test('a client is named by its user agent', () => {
     expect(managerFromUserAgent('kubectl/v1.33.0 (linux/amd64)')).toBe('kubectl');
     expect(managerFromUserAgent(undefined)).toBe('unknown');

@@ -1,7 +1,9 @@
 import type { KubeObject, ManagedFieldsEntry } from '../object.js';
 import { equalJson } from '../patch/structure.js';
-import { changedFields } from './compare.js';
-import { isEmptySet, unionSets, withoutPrefixes } from './field-set.js';
+import type { Schema } from '../schema/schema.js';
+import { allOf, changedFields } from './compare.js';
+import { planOf } from './field-plan.js';
+import { encodeFieldSet, type FieldSet, type FieldsV1, isEmptySet, unionSets, withoutPrefixes } from './field-set.js';
 import {
   capUpdateManagers,
   decodeManagers,
@@ -14,6 +16,7 @@ import {
   withManagedFields,
 } from './managers.js';
 import { disownChanged, resetSet, type WriteContext } from './ownership.js';
+import { isShared } from './shared-set.js';
 
 /**
  * The object to store for a create, update or patch, with managed fields that say who set what: the writer owns every field
@@ -24,6 +27,7 @@ import { disownChanged, resetSet, type WriteContext } from './ownership.js';
  */
 export function trackUpdate<T extends KubeObject>(live: T | undefined, next: T, context: WriteContext): T {
   const managers = managersOf(live, next, context);
+  if (!live && managers.size === 0) return withManagedFields(next, entriesOfNew(next, context));
   const before = withManagedFields(live ?? ({ metadata: {} } as KubeObject), undefined);
   const after = withManagedFields(next, undefined);
   if (managers.size === 0 && live) return after;
@@ -31,6 +35,42 @@ export function trackUpdate<T extends KubeObject>(live: T | undefined, next: T, 
   const entries = encodeManagers(updated);
   const old = live?.metadata.managedFields;
   return withManagedFields(next, old && sameEntries(old, entries) ? old : entries);
+}
+
+/** What a new object's creator comes to own depends on which fields there are alone, which are the same in what is made alike. */
+interface Owned {
+  readonly schema: Schema;
+  readonly reset: FieldSet;
+  readonly fields: FieldsV1 | undefined;
+}
+
+const ownedOfNew = new WeakMap<FieldSet, Owned>();
+const nothing = { metadata: {} } as KubeObject;
+
+function entriesOfNew(next: KubeObject, context: WriteContext): readonly ManagedFieldsEntry[] {
+  const all = allOf(next, planOf(context.schema));
+  const reset = resetSet(context);
+  let owned = ownedOfNew.get(all);
+  if (owned?.schema !== context.schema || owned.reset !== reset) {
+    const { comparison } = disownChanged(nothing, withManagedFields(next, undefined), new Map(), '', context);
+    const set = ownable(withoutPrefixes(changedFields(comparison), reset));
+    const shared = isShared(all);
+    owned = { schema: context.schema, reset, fields: isEmptySet(set) ? undefined : encodeFieldSet(set, shared) };
+    if (shared) ownedOfNew.set(all, owned);
+  }
+  if (!owned.fields) return [];
+  const { manager, subresource, apiVersion } = context;
+  return [
+    {
+      manager: manager || 'unknown',
+      operation: 'Update',
+      apiVersion,
+      time: managedTime(context.now),
+      fieldsType: 'FieldsV1',
+      fieldsV1: owned.fields,
+      ...(subresource ? { subresource } : {}),
+    },
+  ];
 }
 
 const sameEntries = (a: readonly ManagedFieldsEntry[], b: readonly ManagedFieldsEntry[]): boolean =>

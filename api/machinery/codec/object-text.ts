@@ -22,10 +22,23 @@ function textOf(object: KubeObject, untyped: boolean): string {
       name === 'metadata' && hasManagedFields(value)
         ? metadataText(value)
         : (JSON.stringify(value) as string | undefined);
-    if (written !== undefined) text += `${text.length > 1 ? ',' : ''}${JSON.stringify(name)}:${written}`;
+    if (written !== undefined) text += `${text.length > 1 ? ',' : ''}${quoted(name)}:${written}`;
   }
   return `${text}}`;
 }
+
+/** The names of an object's own fields are few, and always the same. */
+function quoted(name: string): string {
+  let text = names.get(name);
+  if (text === undefined) {
+    text = JSON.stringify(name);
+    if (names.size < MOST_NAMES) names.set(name, text);
+  }
+  return text;
+}
+
+const names = new Map<string, string>();
+const MOST_NAMES = 256;
 
 function hasManagedFields(value: unknown): value is ObjectMeta {
   return Array.isArray((value as ObjectMeta | undefined)?.managedFields);
@@ -50,7 +63,7 @@ function entryText(entry: ManagedFieldsEntry): string {
       name === 'fieldsV1' && typeof value === 'object' && value !== null && !Array.isArray(value)
         ? fieldsText(value as FieldsV1)
         : (JSON.stringify(value) as string | undefined);
-    if (written !== undefined) text += `${text.length > 1 ? ',' : ''}${JSON.stringify(name)}:${written}`;
+    if (written !== undefined) text += `${text.length > 1 ? ',' : ''}${quoted(name)}:${written}`;
   }
   return `${text}}`;
 }

@@ -4,8 +4,8 @@ import {
   type ControllerRevision,
   causes,
   equalJson,
-  type KubeObject,
   type Lease,
+  type LeaseCandidate,
   type Namespace,
   type Node,
   type PodTemplate,
@@ -14,6 +14,7 @@ import {
   type RoleBinding,
   type RuntimeClass,
 } from '@trimtab/machinery';
+import { labelValueProblems } from '../names.js';
 import {
   type Causes,
   cidr,
@@ -25,10 +26,10 @@ import {
   nonNegative,
   oneOf,
   optionalOneOf,
+  pathSegment,
   positive,
   qualifiedName,
   required,
-  unique,
 } from './checks.js';
 import { validateResources } from './container-validation.js';
 import { validatePodTemplate } from './pod-validation.js';
@@ -58,28 +59,30 @@ export const node: KindRules<Node> = {
   validate({ spec }, out) {
     for (const [i, taint] of (spec?.taints ?? []).entries()) {
       const at = `spec.taints[${i}]`;
-      if (required(taint.key, `${at}.key`, out)) qualifiedName(taint.key, `${at}.key`, out);
+      qualifiedName(taint.key, `${at}.key`, out);
+      const problems = labelValueProblems(taint.value ?? '');
+      if (problems.length > 0) out.push(causes.invalid(`${at}.value`, taint.value, problems.join(';')));
       oneOf(taint.effect, ['NoExecute', 'NoSchedule', 'PreferNoSchedule'], `${at}.effect`, out);
+      const twin = (spec?.taints ?? []).findIndex((t) => t.key === taint.key && t.effect === taint.effect);
+      if (twin < i)
+        out.push({
+          ...causes.duplicate(at, taint),
+          message: `Duplicate value: ${JSON.stringify(taint)}: taints must be unique by key and effect pair`,
+        });
     }
-    unique(
-      spec?.taints,
-      ({ key, effect }) => ({ key, effect }),
-      (i) => `spec.taints[${i}]`,
-      out,
-    );
-    for (const [i, range] of (spec?.podCIDRs ?? []).entries()) cidr(range, `spec.podCIDRs[${i}]`, out);
+    const ranges = spec?.podCIDRs ?? [];
+    for (const [i, range] of ranges.entries()) cidr(range, `spec.podCIDRs[${i}]`, out);
+    const families = new Set(ranges.map((range) => range.includes(':')));
+    if (ranges.length > 1 && families.size !== ranges.length)
+      out.push(causes.invalid('spec.podCIDRs', ranges, 'may specify no more than one CIDR for each IP family'));
   },
   validateChange(now, old, out) {
-    for (const field of ['providerID', 'podCIDRs'] as const)
-      if (old.spec?.[field] !== undefined && !equalJson(now.spec?.[field], old.spec[field]))
-        out.push(
-          causes.forbidden(
-            `spec.${field}`,
-            field === 'podCIDRs'
-              ? 'node updates may not change podCIDR except from "" to valid'
-              : 'node updates may not change providerID except from "" to valid',
-          ),
-        );
+    const fixed = (field: 'podCIDRs' | 'providerID', shown: string) => {
+      if (old.spec?.[field]?.length && !equalJson(now.spec?.[field], old.spec[field]))
+        out.push(causes.forbidden(`spec.${field}`, `node updates may not change ${shown} except from "" to valid`));
+    };
+    fixed('podCIDRs', 'podCIDR');
+    fixed('providerID', 'providerID');
   },
 };
 
@@ -144,11 +147,12 @@ export function binding(roleKinds: readonly string[]): KindRules<RoleBinding> {
     validate({ roleRef, subjects }, out) {
       optionalOneOf(roleRef.apiGroup, [rbacGroup], 'roleRef.apiGroup', out);
       oneOf(roleRef.kind, roleKinds, 'roleRef.kind', out);
-      required(roleRef.name, 'roleRef.name', out);
+      if (required(roleRef.name, 'roleRef.name', out)) pathSegment(roleRef.name, 'roleRef.name', out);
       for (const [i, subject] of (subjects ?? []).entries()) {
         const at = `subjects[${i}]`;
-        required(subject.name, `${at}.name`, out);
+        const named = required(subject.name, `${at}.name`, out);
         if (subject.kind === 'ServiceAccount') {
+          if (named) dnsSubdomain(subject.name, `${at}.name`, out);
           if (subject.apiGroup) out.push(causes.notSupported(`${at}.apiGroup`, subject.apiGroup, ['']));
           required(subject.namespace, `${at}.namespace`, out);
         } else if (subject.kind === 'User' || subject.kind === 'Group') {
@@ -236,26 +240,38 @@ export const apiService: KindRules<APIService> = {
   },
 };
 
+/** A Lease, of which coordinated leader election names who should have it next (KEP-4355). */
 export const lease: KindRules<Lease> = {
   validate({ spec }, out) {
     positive(spec?.leaseDurationSeconds, 'spec.leaseDurationSeconds', out);
-    if (spec?.leaseTransitions !== undefined && spec.leaseTransitions < 0)
-      out.push(causes.invalid('spec.leaseTransitions', spec.leaseTransitions, 'must be greater than or equal to 0'));
+    nonNegative(spec?.leaseTransitions, 'spec.leaseTransitions', out);
     if (spec?.holderIdentity === '') out.push(causes.invalid('spec.holderIdentity', '', 'must not be empty'));
+    if (spec?.strategy) electionStrategy(spec.strategy, 'spec.strategy', out);
+    if (spec?.preferredHolder && !spec.strategy)
+      out.push(causes.forbidden('spec.preferredHolder', 'may only be specified if `strategy` is defined'));
   },
 };
 
-interface Reference {
-  readonly namespace?: string;
+function electionStrategy(strategy: string, at: string, out: Causes): void {
+  if (!strategy.includes('/')) oneOf(strategy, ['OldestEmulationVersion'], at, out);
+  else qualifiedName(strategy, at, out);
 }
 
-/** Core events name what they are about in `involvedObject`, those of `events.k8s.io` in `regarding`. */
-export const event: KindRules<KubeObject & { readonly involvedObject?: Reference; readonly regarding?: Reference }> = {
-  validate({ metadata, involvedObject, regarding }, out) {
-    const about = (involvedObject ?? regarding)?.namespace ?? '';
-    const at = regarding && !involvedObject ? 'regarding.namespace' : 'involvedObject.namespace';
-    const allowed = about === '' ? ['default', 'kube-system'] : [about];
-    if (!allowed.includes(metadata.namespace ?? ''))
-      out.push(causes.invalid(at, about, 'does not match event.namespace'));
+/** One who could have a Lease (KEP-4355). */
+export const leaseCandidate: KindRules<LeaseCandidate> = {
+  validate({ spec }, out) {
+    required(spec?.leaseName, 'spec.leaseName', out);
+    if (required(spec?.strategy, 'spec.strategy', out)) electionStrategy(spec?.strategy ?? '', 'spec.strategy', out);
+    const version = /^\d+\.\d+(\.\d+)?([-+].*)?$/;
+    const binary = spec?.binaryVersion;
+    if (required(binary, 'spec.binaryVersion', out) && !version.test(binary ?? ''))
+      out.push(causes.invalid('spec.binaryVersion', binary, 'must be a semantic version'));
+    const emulated = spec?.emulationVersion;
+    if (emulated && !version.test(emulated))
+      out.push(causes.invalid('spec.emulationVersion', emulated, 'must be a semantic version'));
+    else if (spec?.strategy === 'OldestEmulationVersion')
+      required(emulated, 'spec.emulationVersion', out, "must be specified when `strategy` is 'OldestEmulationVersion'");
   },
+  validateChange: (now, old, out) =>
+    void immutable(now.spec?.leaseName, old.spec?.leaseName, equalJson, 'spec.leaseName', out),
 };

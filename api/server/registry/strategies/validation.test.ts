@@ -101,7 +101,7 @@ describe('validation speaks as Kubernetes does', () => {
       'limitranges',
       make({ spec: { limits: [{ type: 'Container', max: { cpu: '1' }, default: { cpu: '2' } }] } }),
       [
-        'spec.limits[0].defaultRequest[cpu]: Invalid value: "2": defaultRequest value 2 is greater than max value 1',
+        'spec.limits[0].defaultRequest[cpu]: Invalid value: "2": default request value 2 is greater than max value 1',
         'spec.limits[0].default[cpu]: Invalid value: "2": default value 2 is greater than max value 1',
       ],
     ],
@@ -205,7 +205,7 @@ describe('validation speaks as Kubernetes does', () => {
       expect(judge(about(field, 'shop', 'shop'))).toEqual([]);
       expect(judge(about(field, '', 'default'))).toEqual([]);
       expect(judge(about(field, 'shop', 'other'))).toEqual([
-        `${field}.namespace: Invalid value: "shop": does not match event.namespace`,
+        'involvedObject.namespace: Invalid value: "shop": does not match event.namespace',
       ]);
     }
   });

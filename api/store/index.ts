@@ -6,6 +6,7 @@ export {
   type EngineHealth,
   type Follower,
   StoreFailedError,
+  UnknownOutcomeError,
 } from './engine/engine.js';
 export { type EtcdOptions, etcdEngine } from './engine/etcd/index.js';
 export { DirectoryInUseError, directoryHolder } from './engine/lock.js';

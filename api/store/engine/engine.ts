@@ -117,6 +117,11 @@ export class StoreFailedError extends Error {
   override name = 'StoreFailedError';
 }
 
+/** Asked, and never answered: it may have happened, or not, and only a look will tell. */
+export class UnknownOutcomeError extends StoreFailedError {
+  override name = 'UnknownOutcomeError';
+}
+
 export function textOf(value: Value): string {
   return typeof value === 'string'
     ? value

@@ -8,6 +8,7 @@ import {
   type Opened,
   StoreFailedError,
   type Transaction,
+  UnknownOutcomeError,
 } from '../engine.js';
 import { batchesOfState, type Step } from './batches.js';
 import { Compactor } from './compactor.js';
@@ -172,8 +173,13 @@ export class EtcdEngine implements Engine {
           await this.#asked(this.#session.found(outcome.session, fence, deadline));
           continue;
         }
-        await this.#feed!.reached(outcome.type === 'done' ? outcome.revision : outcome.newest, deadline);
-        if (outcome.type === 'failed') throw outcome.error;
+        if (outcome.type === 'failed') {
+          await this.#feed!.reached(outcome.newest, deadline);
+          throw outcome.error;
+        }
+        await this.#feed!.reached(outcome.revision, deadline).catch((cause: unknown) => {
+          throw unknownOutcome(cause);
+        });
         return outcome.revision;
       }
     } finally {
@@ -194,9 +200,13 @@ export class EtcdEngine implements Engine {
     if (type === 'full' || type === 'refused') throw told;
     this.#connection.leave(error.endpoint);
     if (type === 'unknown') {
-      const { revision } = await this.#asked(this.#session.renew(fence, deadline));
-      // The session is under the prefix, so its revision is told, and all before it.
-      await this.#feed!.reached(revision, deadline);
+      try {
+        const { revision } = await this.#asked(this.#session.renew(fence, deadline));
+        // The session is under the prefix, so its revision is told, and all before it.
+        await this.#feed!.reached(revision, deadline);
+      } catch (cause) {
+        throw unknownOutcome(cause);
+      }
       const seen = this.#marks.get(id);
       if (seen !== undefined) return seen;
     }
@@ -317,3 +327,6 @@ export class EtcdEngine implements Engine {
     return this.#clock.now() + PATIENCE_MS;
   }
 }
+
+const unknownOutcome = (cause: unknown): UnknownOutcomeError =>
+  new UnknownOutcomeError(`${(cause as Error).message}; whether it was written is not known`, { cause });

@@ -1,7 +1,8 @@
 import type { Node, Pod, Selector } from '@trimtab/machinery';
+import { isTerminal } from '../workloads/pods.js';
 import type { NamespaceLabels } from './affinity-term.js';
 import { NodeInfo } from './node-info.js';
-import { isTerminal, type PodInfo, podInfo } from './pod-info.js';
+import { type PodInfo, podInfo } from './pod-info.js';
 import type { StorageView } from './volumes.js';
 
 /** What rules ask about that is neither a node nor a pod. */

@@ -32,8 +32,6 @@ export interface HostPort {
   readonly port: number;
 }
 
-export const isTerminal = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
-
 const NO_TERMS: AffinityTerms = { affinity: [], antiAffinity: [], preferredAffinity: [], preferredAntiAffinity: [] };
 
 export function podInfo(pod: Pod): PodInfo {

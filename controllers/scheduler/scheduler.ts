@@ -13,10 +13,11 @@ import {
   Pods,
   type Random,
 } from '@trimtab/machinery';
+import { isTerminal } from '../workloads/pods.js';
 import { Binder } from './binder.js';
 import { Picture } from './picture.js';
 import type { WakeReason } from './plugins/plugin.js';
-import { isTerminal, type PodInfo, podInfo, verdictKey } from './pod-info.js';
+import { type PodInfo, podInfo, verdictKey } from './pod-info.js';
 import { preempt } from './preempt.js';
 import { PROFILES, type Profile } from './profile.js';
 import { SchedulingQueue } from './queue.js';

@@ -13,7 +13,7 @@ import {
   SELECTED_NODE,
 } from '../storage/names.js';
 import { matchesTopology } from '../storage/topology.js';
-import { isTerminal } from './pod-info.js';
+import { isTerminal } from '../workloads/pods.js';
 
 /** Claims, volumes and classes as filters see them: with what has been promised and is not yet written. */
 export interface StorageView {

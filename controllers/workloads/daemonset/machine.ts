@@ -1,7 +1,7 @@
-import { isDeleting, type View } from '@trimtab/framework';
+import type { View } from '@trimtab/framework';
 import type { DaemonSet } from '@trimtab/machinery';
 import { setup } from 'xstate';
-import { workloadSelector } from '../claims.js';
+import { type Given, given, OPENING, OPENING_STATES, openingGuards } from '../opening.js';
 import {
   claimPods,
   claimRevisions,
@@ -17,45 +17,36 @@ import {
 } from './effects.js';
 import { type DaemonSetFacts, daemonSetFacts } from './facts.js';
 
-interface Context {
-  readonly facts: DaemonSetFacts | undefined;
-}
-
-const given =
-  <R>(decide: (facts: DaemonSetFacts) => R) =>
-  ({ context }: { readonly context: Context }): R =>
-    decide(context.facts!);
+const of = given<DaemonSetFacts>();
 
 /**
  * Where a DaemonSet stands. The template is on record before a pod is of it; every eligible node has its pod before any
  * is replaced. The status is told first, so that it shows although what follows fails.
  */
 export const daemonSetMachine = setup({
-  types: { context: {} as Context, input: {} as { readonly view: View<DaemonSet> } },
+  types: { context: {} as Given<DaemonSetFacts>, input: {} as { readonly view: View<DaemonSet> } },
   guards: {
-    gone: ({ context }) => context.facts === undefined,
-    selectsAll: given(({ daemonSet }) => workloadSelector(daemonSet.spec?.selector).nothing === true),
-    deleting: given(({ daemonSet }) => isDeleting(daemonSet)),
-    collides: given(({ history }) => history.collides),
-    unrecorded: given(({ history }) => history.current === undefined),
-    misplaced: given(
+    ...openingGuards(({ daemonSet }: DaemonSetFacts) => daemonSet),
+    collides: of(({ history }) => history.collides),
+    unrecorded: of(({ history }) => history.current === undefined),
+    misplaced: of(
       ({ placement: { nodes, surplus, failed, succeeded } }) =>
         nodes.length + surplus.length + failed.length + succeeded.length > 0,
     ),
-    outdated: given(({ rollout }) => rollout.remove.length + rollout.surgeOn.length > 0),
-    unavailable: given(({ status }) => (status.numberUnavailable ?? 0) > 0),
+    outdated: of(({ rollout }) => rollout.remove.length + rollout.surgeOn.length > 0),
+    unavailable: of(({ status }) => (status.numberUnavailable ?? 0) > 0),
   },
   actions: {
-    refuse: given(refuseSelectingAll),
-    claim: given((facts) => [...claimPods(facts), ...claimRevisions(facts)]),
-    countCollision: given(countCollision),
-    record: given(record),
-    renumber: given(renumber),
-    place: given(place),
-    roll: given(roll),
-    forget: given(forget),
-    report: given(report),
-    lookAgain: given(lookAgain),
+    refuse: of(refuseSelectingAll),
+    claim: of((facts) => [...claimPods(facts), ...claimRevisions(facts)]),
+    countCollision: of(countCollision),
+    record: of(record),
+    renumber: of(renumber),
+    place: of(place),
+    roll: of(roll),
+    forget: of(forget),
+    report: of(report),
+    lookAgain: of(lookAgain),
   },
 }).createMachine({
   id: 'daemonset',
@@ -64,9 +55,7 @@ export const daemonSetMachine = setup({
   states: {
     deciding: {
       always: [
-        { guard: 'gone', target: 'gone' },
-        { guard: 'selectsAll', target: 'refused' },
-        { guard: 'deleting', target: 'deleting' },
+        ...OPENING,
         { guard: 'collides', target: 'colliding' },
         { guard: 'unrecorded', target: 'recording' },
         { guard: 'misplaced', target: 'placing' },
@@ -75,8 +64,7 @@ export const daemonSetMachine = setup({
         { target: 'available' },
       ],
     },
-    gone: {},
-    refused: { entry: 'refuse' },
+    ...OPENING_STATES,
     deleting: { entry: 'report' },
     colliding: { entry: 'countCollision' },
     recording: { entry: ['claim', 'record'] },

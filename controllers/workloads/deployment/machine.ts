@@ -1,7 +1,7 @@
-import { isDeleting, type View } from '@trimtab/framework';
+import type { View } from '@trimtab/framework';
 import type { Deployment } from '@trimtab/machinery';
 import { setup } from 'xstate';
-import { workloadSelector } from '../claims.js';
+import { type Given, given, OPENING, OPENING_STATES, openingGuards } from '../opening.js';
 import {
   claimReplicaSets,
   countCollision,
@@ -20,54 +20,45 @@ import { sizeOf } from './sizes.js';
 import { isComplete } from './status.js';
 import { isRolling } from './strategy.js';
 
-interface Context {
-  readonly facts: DeploymentFacts | undefined;
-}
-
-const given =
-  <R>(decide: (facts: DeploymentFacts) => R) =>
-  ({ context }: { readonly context: Context }): R =>
-    decide(context.facts!);
+const of = given<DeploymentFacts>();
 
 /**
  * Where a rollout stands. One step an evaluation, in Kubernetes' order: make room for the new template, then take from the
  * old; every step changes a ReplicaSet, whose change leads to the next.
  */
 export const deploymentMachine = setup({
-  types: { context: {} as Context, input: {} as { readonly view: View<Deployment> } },
+  types: { context: {} as Given<DeploymentFacts>, input: {} as { readonly view: View<Deployment> } },
   guards: {
-    gone: ({ context }) => context.facts === undefined,
-    selectsAll: given(({ deployment }) => workloadSelector(deployment.spec?.selector).nothing === true),
-    deleting: given(({ deployment }) => isDeleting(deployment)),
-    paused: given(({ deployment }) => deployment.spec?.paused === true),
-    resizedByUser: given(({ resizedByUser }) => resizedByUser),
-    recreates: given(({ deployment }) => !isRolling(deployment)),
-    collides: given(({ collides }) => collides),
-    creationFailed: given(({ creationFailure }) => creationFailure !== undefined),
-    unmade: given(({ current }) => current === undefined),
-    canGrow: given(({ current, currentSize }) => sizeOf(current) !== currentSize),
-    canShrink: given(({ shrinking }) => shrinking.length > 0),
-    oldRemains: given(({ oldPodsRun }) => oldPodsRun),
-    complete: given(({ deployment }) => isComplete(deployment, deployment.status)),
-    stalled: given(
+    ...openingGuards(({ deployment }: DeploymentFacts) => deployment),
+    paused: of(({ deployment }) => deployment.spec?.paused === true),
+    resizedByUser: of(({ resizedByUser }) => resizedByUser),
+    recreates: of(({ deployment }) => !isRolling(deployment)),
+    collides: of(({ collides }) => collides),
+    creationFailed: of(({ creationFailure }) => creationFailure !== undefined),
+    unmade: of(({ current }) => current === undefined),
+    canGrow: of(({ current, currentSize }) => sizeOf(current) !== currentSize),
+    canShrink: of(({ shrinking }) => shrinking.length > 0),
+    oldRemains: of(({ oldPodsRun }) => oldPodsRun),
+    complete: of(({ deployment }) => isComplete(deployment, deployment.status)),
+    stalled: of(
       ({ deployment }) =>
         deployment.status?.conditions?.some((condition) => condition.reason === 'ProgressDeadlineExceeded') === true,
     ),
   },
   actions: {
-    refuse: given(refuseSelectingAll),
-    claim: given(claimReplicaSets),
-    countCollision: given(countCollision),
-    create: given(createCurrent),
-    noteRevision: given(noteRevision),
-    revise: given(revise),
-    grow: given(growCurrent),
-    shrink: given(shrinkOthers),
-    keepProportions: given(keepProportions),
-    forgetOld: given(forgetOld),
-    report: given((facts) => report(facts, { plain: false, creating: false })),
-    reportCreating: given((facts) => report(facts, { plain: false, creating: true })),
-    reportPlainly: given((facts) => report(facts, { plain: true, creating: false })),
+    refuse: of(refuseSelectingAll),
+    claim: of(claimReplicaSets),
+    countCollision: of(countCollision),
+    create: of(createCurrent),
+    noteRevision: of(noteRevision),
+    revise: of(revise),
+    grow: of(growCurrent),
+    shrink: of(shrinkOthers),
+    keepProportions: of(keepProportions),
+    forgetOld: of(forgetOld),
+    report: of((facts) => report(facts, { plain: false, creating: false })),
+    reportCreating: of((facts) => report(facts, { plain: false, creating: true })),
+    reportPlainly: of((facts) => report(facts, { plain: true, creating: false })),
   },
 }).createMachine({
   id: 'deployment',
@@ -76,17 +67,14 @@ export const deploymentMachine = setup({
   states: {
     deciding: {
       always: [
-        { guard: 'gone', target: 'gone' },
-        { guard: 'selectsAll', target: 'refused' },
-        { guard: 'deleting', target: 'deleting' },
+        ...OPENING,
         { guard: 'paused', target: 'paused' },
         { guard: 'resizedByUser', target: 'resizing' },
         { guard: 'recreates', target: 'recreating' },
         { target: 'rolling' },
       ],
     },
-    gone: {},
-    refused: { entry: 'refuse' },
+    ...OPENING_STATES,
     deleting: { entry: 'reportPlainly' },
     paused: { entry: ['claim', 'keepProportions', 'forgetOld', 'reportPlainly'] },
     resizing: { entry: ['claim', 'keepProportions', 'reportPlainly'] },

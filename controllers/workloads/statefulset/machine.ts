@@ -1,7 +1,7 @@
-import { isDeleting, type View } from '@trimtab/framework';
+import type { View } from '@trimtab/framework';
 import type { StatefulSet } from '@trimtab/machinery';
 import { setup } from 'xstate';
-import { workloadSelector } from '../claims.js';
+import { type Given, given, OPENING, OPENING_STATES, openingGuards } from '../opening.js';
 import {
   claimPods,
   claimRevisions,
@@ -21,48 +21,39 @@ import {
 } from './effects.js';
 import { type StatefulSetFacts, statefulSetFacts } from './facts.js';
 
-interface Context {
-  readonly facts: StatefulSetFacts | undefined;
-}
-
-const given =
-  <R>(decide: (facts: StatefulSetFacts) => R) =>
-  ({ context }: { readonly context: Context }): R =>
-    decide(context.facts!);
+const of = given<StatefulSetFacts>();
 
 /**
  * Where a StatefulSet stands. The template is on record before a pod is of it; every place is taken before pods go, and
  * surplus pods are gone before any is replaced. The status is told first, so that it shows although what follows fails.
  */
 export const statefulSetMachine = setup({
-  types: { context: {} as Context, input: {} as { readonly view: View<StatefulSet> } },
+  types: { context: {} as Given<StatefulSetFacts>, input: {} as { readonly view: View<StatefulSet> } },
   guards: {
-    gone: ({ context }) => context.facts === undefined,
-    selectsAll: given(({ set }) => workloadSelector(set.spec?.selector).nothing === true),
-    deleting: given(({ set }) => isDeleting(set)),
-    collides: given(({ history }) => history.collides),
-    unrecorded: given(({ history }) => history.current === undefined),
-    incomplete: given(({ step }) => step.make.length > 0),
-    ended: given(({ step }) => step.recreate.length > 0),
-    surplus: given(({ step }) => step.scaleDown.length > 0),
-    outdated: given(({ step }) => step.update.length > 0),
-    unavailable: given(({ set, status }) => (status.availableReplicas ?? 0) < (set.spec?.replicas ?? 1)),
+    ...openingGuards(({ set }: StatefulSetFacts) => set),
+    collides: of(({ history }) => history.collides),
+    unrecorded: of(({ history }) => history.current === undefined),
+    incomplete: of(({ step }) => step.make.length > 0),
+    ended: of(({ step }) => step.recreate.length > 0),
+    surplus: of(({ step }) => step.scaleDown.length > 0),
+    outdated: of(({ step }) => step.update.length > 0),
+    unavailable: of(({ set, status }) => (status.availableReplicas ?? 0) < (set.spec?.replicas ?? 1)),
   },
   actions: {
-    refuse: given(refuseSelectingAll),
-    claim: given((facts) => [...claimPods(facts), ...claimRevisions(facts)]),
-    countCollision: given(countCollision),
-    record: given(record),
-    renumber: given(renumber),
-    keepClaims: given(keepClaims),
-    createClaims: given(createClaims),
-    createPods: given(createPods),
-    recreate: given(recreate),
-    scaleDown: given(scaleDown),
-    update: given(update),
-    forget: given(forget),
-    report: given(report),
-    lookAgain: given(lookAgain),
+    refuse: of(refuseSelectingAll),
+    claim: of((facts) => [...claimPods(facts), ...claimRevisions(facts)]),
+    countCollision: of(countCollision),
+    record: of(record),
+    renumber: of(renumber),
+    keepClaims: of(keepClaims),
+    createClaims: of(createClaims),
+    createPods: of(createPods),
+    recreate: of(recreate),
+    scaleDown: of(scaleDown),
+    update: of(update),
+    forget: of(forget),
+    report: of(report),
+    lookAgain: of(lookAgain),
   },
 }).createMachine({
   id: 'statefulset',
@@ -71,9 +62,7 @@ export const statefulSetMachine = setup({
   states: {
     deciding: {
       always: [
-        { guard: 'gone', target: 'gone' },
-        { guard: 'selectsAll', target: 'refused' },
-        { guard: 'deleting', target: 'deleting' },
+        ...OPENING,
         { guard: 'collides', target: 'colliding' },
         { guard: 'unrecorded', target: 'recording' },
         { guard: 'ended', target: 'recreating' },
@@ -84,8 +73,7 @@ export const statefulSetMachine = setup({
         { target: 'available' },
       ],
     },
-    gone: {},
-    refused: { entry: 'refuse' },
+    ...OPENING_STATES,
     deleting: { entry: 'report' },
     colliding: { entry: 'countCollision' },
     recording: { entry: ['claim', 'record'] },

@@ -70,6 +70,7 @@ function up(root: Command): void {
     .option('--encryption-rewrite', 'at start, encrypt everything by the first key; forgets the past')
     .option('--no-node', 'API server and controllers only: no pods are run here')
     .option('--simulated-nodes <n>', 'nodes whose pods run nothing', count, 0)
+    .option('--simulated-lifecycle <file>', 'when their pods start, end and are ready, and which nodes fail')
     .option('--event-ttl <minutes>', 'how long events stay after they were last seen; 0 keeps them', count, 60)
     .option('--terminated-pod-gc-threshold <n>', 'pods that have ended and may stay; 0 keeps all', count, 12_500)
     .option('--chart <dir>', 'Helm chart to install once the cluster is ready')

@@ -12,5 +12,7 @@ export { stopPods } from './node/stop-pods.js';
 export { type NativeRuntime, nativeRuntime } from './runtime/native/index.js';
 export * from './runtime/oci.js';
 export * from './runtime/runtime.js';
+export type { Lifecycles } from './simulated/lifecycle.js';
+export { parseLifecycles } from './simulated/lifecycle-file.js';
 export { type SimulatedNodes, type SimulatedNodesOptions, startSimulatedNodes } from './simulated/simulated-nodes.js';
 export { SimulatedRuntime } from './simulated/simulated-runtime.js';

@@ -45,6 +45,9 @@ export async function startCluster(
   let leading: Leading | undefined;
   let own: Informers | undefined;
   let starting = true;
+  const { simulatedLifecycle: script } = options;
+  const lifecycles =
+    script === undefined ? undefined : (await import('./simulated-lifecycle.js')).readLifecycles(script);
   keepClusterFile(options.paths, options);
   const plane = await startControlPlane(options, ambient, {
     nodeStreams: (name) => (name === options.nodeName ? local?.streams : simulated?.streams(name)),
@@ -106,6 +109,7 @@ export async function startCluster(
         ...ambient,
         client: plane.client(componentUsers.apiServer),
         count: options.simulatedNodes,
+        ...(lifecycles ? { lifecycles } : {}),
       });
     const expected = [...(options.node ? [options.nodeName] : []), ...(simulated?.names ?? [])];
     await nodesReady(informers, expected, signal);
@@ -147,5 +151,10 @@ function nodesReady(informers: Informers, names: readonly string[], signal: Abor
   const nodes = informers.get(Nodes);
   const isReady = (node: Node | undefined): boolean =>
     node?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
-  return watchUntil([nodes], () => signal.aborted || names.every((name) => isReady(nodes.get({ name }))), signal);
+  let waiting = 0;
+  const ready = () => {
+    while (waiting < names.length && isReady(nodes.get({ name: names[waiting]! }))) waiting++;
+    return waiting === names.length;
+  };
+  return watchUntil([nodes], () => signal.aborted || ready(), signal);
 }

@@ -20,6 +20,7 @@ export interface RawUpOptions extends Partial<RawSecurityOptions>, RawStoreOptio
   readonly dnsDomain: string;
   readonly node: boolean;
   readonly simulatedNodes: number;
+  readonly simulatedLifecycle?: string;
   /** In minutes. */
   readonly eventTtl?: number;
   readonly terminatedPodGcThreshold?: number;

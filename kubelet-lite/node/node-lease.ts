@@ -14,6 +14,8 @@ export function keepLease(options: {
   readonly logger: Logger;
   readonly nodeName: string;
   readonly nodeUid: () => string | undefined;
+  /** Until the first renewal; default as between any two. */
+  readonly firstRenewMs?: number;
 }): () => void {
   const { client, clock, logger, nodeName } = options;
   let known = false;
@@ -60,10 +62,13 @@ export function keepLease(options: {
     }
   };
 
+  let first = options.firstRenewMs;
+
   const loop = async (): Promise<void> => {
-    let next = RENEW_MS;
+    let next = first ?? RENEW_MS;
     try {
       await renew();
+      first = undefined;
     } catch (error) {
       logger.warn({ node: nodeName, error: String(error) }, 'node lease not renewed');
       next = RETRY_MS;

@@ -47,6 +47,8 @@ export interface NodeParts {
   readonly files: ContainerFiles;
   readonly prober: Prober;
   readonly recorder: EventRecorder;
+  /** When the lease is renewed, where many nodes of one process are not to do so each for itself. */
+  readonly lease?: { readonly clock: Clock; readonly firstRenewMs: number };
 }
 
 export interface RunningNode {
@@ -90,7 +92,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   const pods = new PodManager(deps, parts.pods, () => ({ allocatable: nodeAllocatable(facts), labels }));
   const reporter = new NodeReporter({ ...options, recorder: parts.recorder, facts, labels });
   await Promise.all([reporter.register(), pods.start()]);
-  const stopLease = keepLease({ client, clock, logger, nodeName, nodeUid: () => reporter.uid });
+  const stopLease = keepLease({ client, clock, logger, nodeName, nodeUid: () => reporter.uid, ...parts.lease });
   return {
     pods,
     stop: async () => {

@@ -12,7 +12,8 @@ import { uidOf } from '../pod/api.js';
 import type { ProbeOutcome, Prober, ProbeTarget } from '../probes/prober.js';
 import type { SandboxConfig } from '../runtime/runtime.js';
 import type { VolumeManager } from '../volumes/volume-manager.js';
-import { endOf } from './ending-runtime.js';
+import { type Lifecycles, NO_LIFECYCLES } from './lifecycle.js';
+import { type ScriptedRuntime, scriptOf } from './scripted-runtime.js';
 
 /** Addresses from one /16 a process, handed out in turn and taken back on detach. */
 export class SimulatedNetwork implements PodNetwork {
@@ -83,10 +84,18 @@ export class SimulatedVolumes implements VolumeManager {
   onChange(): void {}
 }
 
-/** Probes and hooks succeed at once. */
+/** Hooks and probes succeed at once, but for a readiness probe of what is scripted not to be ready. */
 export class SimulatedProber implements Prober {
-  async probe(_probe: Probe, _target: ProbeTarget): Promise<ProbeOutcome> {
-    return { result: 'success', output: '' };
+  readonly #runtime: Pick<ScriptedRuntime, 'isReady'>;
+
+  constructor(runtime: Pick<ScriptedRuntime, 'isReady'> = { isReady: () => true }) {
+    this.#runtime = runtime;
+  }
+
+  async probe(probe: Probe, { container, containerId }: ProbeTarget): Promise<ProbeOutcome> {
+    if (probe !== container.readinessProbe || this.#runtime.isReady(containerId))
+      return { result: 'success', output: '' };
+    return { result: 'failure', output: 'scripted not to be ready' };
   }
   async hook(_handler: LifecycleHandler, _target: ProbeTarget, _budgetMs: number): Promise<ProbeOutcome> {
     return { result: 'success', output: '' };
@@ -95,6 +104,12 @@ export class SimulatedProber implements Prober {
 
 /** Describes containers to the simulated runtime without touching a file. */
 export class SimulatedFiles implements ContainerFiles {
+  readonly #lifecycles: Lifecycles;
+
+  constructor(lifecycles: Lifecycles = NO_LIFECYCLES) {
+    this.#lifecycles = lifecycles;
+  }
+
   async sandbox(pod: Pod): Promise<SandboxConfig> {
     return {
       id: uidOf(pod),
@@ -141,7 +156,7 @@ export class SimulatedFiles implements ContainerFiles {
           [ANNOTATION.attempt]: String(attempt),
           [ANNOTATION.image]: image.tags[0] ?? '',
           [ANNOTATION.imageID]: image.id,
-          ...endOf(pod, container),
+          ...scriptOf(pod, container.name, this.#lifecycles),
         },
       },
       release: async () => {},

@@ -21,8 +21,8 @@ test('many nodes in one process run the pods bound to them, over one watch of po
   const pods = (await client.list(PODS)).items;
   expect(pods.every((pod) => pod.status?.phase === 'Running')).toBe(true);
   expect(new Set(pods.map((pod) => pod.status?.podIP)).size).toBe(60);
-  // Of pods, and of volumes that are to go.
-  expect(client.watches).toBe(2);
+  // Of pods, of volumes that are to go, and of nodes that are to fail.
+  expect(client.watches).toBe(3);
   await client.delete(PODS, { namespace: 'default', name: 'p7' });
   await clock.advance(50);
   expect((await client.list(PODS)).items).toHaveLength(59);

@@ -1,13 +1,15 @@
 import { Informers, type NodeStreams } from '@trimtab/client';
-import { badRequest, PersistentVolumes } from '@trimtab/machinery';
+import { badRequest, Nodes, PersistentVolumes } from '@trimtab/machinery';
 import { silentRecorder } from '../node/event-recorder.js';
 import type { MachineInfo } from '../node/machine-info.js';
-import { SharedPodSource } from '../node/pod-source.js';
+import { type PodSource, SharedPodSource } from '../node/pod-source.js';
 import { type NodeOptions, type RunningNode, startNode } from '../node/start-node.js';
 import { PODS, type Pod } from '../pod/api.js';
 import { LOCAL_VOLUMES_DIR } from '../volumes/claim-volumes.js';
 import { LocalVolumeRemover } from '../volumes/local-volume-remover.js';
-import { EndingRuntime } from './ending-runtime.js';
+import { type Lifecycles, NO_LIFECYCLES, scripted } from './lifecycle.js';
+import { NodeFailures } from './node-failures.js';
+import { ScriptedRuntime } from './scripted-runtime.js';
 import {
   SimulatedFiles,
   SimulatedImages,
@@ -15,6 +17,7 @@ import {
   SimulatedProber,
   SimulatedVolumes,
 } from './simulated-node.js';
+import { tickClock } from './tick-clock.js';
 
 export interface SimulatedNodesOptions
   extends Pick<
@@ -31,6 +34,8 @@ export interface SimulatedNodesOptions
   readonly maxPods?: number;
   readonly cpus?: number;
   readonly memoryBytes?: number;
+  /** What pods and nodes are scripted to do beside what their annotations say. */
+  readonly lifecycles?: Lifecycles;
 }
 
 export interface SimulatedNodes {
@@ -42,6 +47,10 @@ export interface SimulatedNodes {
 
 /** Nodes registered at the same time: enough to be quick, few enough to leave the API server to others. */
 const REGISTER_AT_ONCE = 32;
+
+/** Leases are renewed this often, spread evenly over the time, those due within a tick together. */
+const LEASE_MS = 10_000;
+const LEASE_TICK_MS = 100;
 
 /**
  * Many nodes in one process: the same kubelet, over a runtime that runs nothing. One watch of all pods serves them all, and no
@@ -75,18 +84,22 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
     discard: async () => true,
   });
   remover.start();
+  const lifecycles = options.lifecycles ?? NO_LIFECYCLES;
+  const failures = new NodeFailures({ rules: lifecycles.nodes, clock, nodes: informers.get(Nodes) });
   const parts = {
     machine,
-    files: new SimulatedFiles(),
+    files: new SimulatedFiles(lifecycles),
     volumes: new SimulatedVolumes(),
-    prober: new SimulatedProber(),
     recorder: silentRecorder,
   };
-  const start = (nodeName: string, index: number): Promise<RunningNode> =>
-    startNode(
+  const leaseClock = tickClock(clock, LEASE_TICK_MS);
+  const start = (nodeName: string, index: number): Promise<RunningNode> => {
+    const runtime = new ScriptedRuntime(clock);
+    return startNode(
       {
         ...options,
-        runtime: new EndingRuntime(clock),
+        client: failures.clientOf(nodeName, client),
+        runtime,
         network,
         images: new SimulatedImages(),
         nodeName,
@@ -95,8 +108,14 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
         labels: { 'trimtab.io/simulated': 'true', ...options.labels },
         annotations: { [LOCAL_VOLUMES_DIR]: '/simulated/volumes' },
       },
-      { ...parts, pods: shared.forNode(nodeName) },
+      {
+        ...parts,
+        prober: new SimulatedProber(runtime),
+        pods: scriptedSource(shared.forNode(nodeName), lifecycles),
+        lease: { clock: leaseClock, firstRenewMs: ((index + 1) * LEASE_MS) / names.length },
+      },
     );
+  };
   const nodes: RunningNode[] = [];
   for (let from = 0; from < names.length; from += REGISTER_AT_ONCE) {
     const batch = names.slice(from, from + REGISTER_AT_ONCE);
@@ -107,9 +126,22 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
     streams: (nodeName) => (known.has(nodeName) ? refusing(nodeName) : undefined),
     stop: async () => {
       remover.stop();
+      failures.stop();
       await Promise.all(nodes.map((node) => node.stop()));
       informers.stop();
     },
+  };
+}
+
+/** Pods as the kubelet is to see them; most are as they are. */
+function scriptedSource(source: PodSource, lifecycles: Lifecycles): PodSource {
+  return {
+    whenSynced: () => source.whenSynced(),
+    listen: (handler) =>
+      source.listen({
+        seen: (pod) => handler.seen(scripted(pod, lifecycles)),
+        removed: (pod) => handler.removed(pod),
+      }),
   };
 }
 

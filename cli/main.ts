@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { CliError, fail } from './errors.js';
+import { historyCommands, readsPast } from './history/flags.js';
 import { defaultDataDir } from './paths.js';
 import { securityFlags } from './up/security-flags.js';
 import { storageFlags } from './up/storage-flags.js';
@@ -30,6 +31,9 @@ function program(): Command {
         ['trimtab apply -f app.yaml', 'make the cluster be what the file says'],
         ['trimtab get pods -w', 'see what runs, and what changes'],
         ['trimtab why pod/web', 'why it is pending: every node, and the smallest change that would place it'],
+        ['trimtab get pods --at 10:32', 'what there was then'],
+        ['trimtab undo', 'take back the last apply'],
+        ['trimtab branch create x', 'a copy of the whole state to try things on'],
         ['trimtab doctor', 'what this machine lacks, and how to mend it'],
       ),
     );
@@ -163,25 +167,28 @@ function operators(root: Command): void {
 
 /** Commands that talk to a cluster, for those without kubectl. */
 function objects(root: Command): void {
-  const command = (usage: string, description: string) =>
-    root
+  const talking = (parent: Command, usage: string, description: string) =>
+    parent
       .command(usage)
       .description(description)
       .option(
         '--kubeconfig <file>',
         'cluster to talk to (default: $KUBECONFIG, then the data directory, then ~/.kube/config)',
       )
+      .option('--context <name>', 'context of the kubeconfig (default: the current one)')
       .option('-n, --namespace <namespace>', 'namespace (default: that of the kubeconfig)');
+  const command = (usage: string, description: string) => talking(root, usage, description);
+  historyCommands(root, talking, examples, count);
   const lazily = () => import('./commands/objects.js');
   command('apply', 'create or change objects so that they are what files say (server-side apply)')
     .requiredOption('-f, --filename <file...>', 'YAML or JSON files or directories; - reads standard input')
     .option('--force-conflicts', 'take over fields that others own')
     .option('--dry-run', 'show what would happen, store nothing')
     .action(async (options) => (await lazily()).apply(options));
-  command('why', 'say why a pod waits for a node, or how it came to be what it is')
-    .argument('<pod/name>')
+  command('why', 'say why a pod waits for a node, and what writes made an object what it is')
+    .argument('<kind/name>')
     .action(async (reference, options) => (await lazily()).why(reference, options));
-  command('get', 'show objects')
+  readsPast(command('get', 'show objects'), count)
     .argument('<resource>', 'kind or kind/name; several kinds separated by commas')
     .argument('[name...]')
     .option('-A, --all-namespaces', 'all namespaces')
@@ -189,7 +196,7 @@ function objects(root: Command): void {
     .option('-o, --output <format>', 'wide, yaml, json or name')
     .option('-w, --watch', 'go on showing changes')
     .action(async (resource, names, options) => (await lazily()).get(resource, names, options));
-  command('describe', 'show objects in detail, with their events')
+  readsPast(command('describe', 'show objects in detail, with their events'), count)
     .argument('<resource>', 'kind or kind/name')
     .argument('[name...]')
     .action(async (resource, names, options) => (await lazily()).describe(resource, names, options));

@@ -51,6 +51,8 @@ export interface ReadOptions {
 export interface GetOptions extends ReadOptions {
   readonly subresource?: string;
   readonly resourceVersion?: string;
+  /** Of Trimtab's servers: as of a revision (`48213`), a time (`2026-11-21T10:32:00Z`) or a time ago (`5m`). */
+  readonly at?: string;
 }
 
 export interface ListOptions extends ReadOptions {

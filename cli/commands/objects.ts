@@ -1,3 +1,4 @@
+import type { ThenOptions } from '../history/ask.js';
 import { applyFiles } from '../objects/apply.js';
 import { deleteObjects } from '../objects/delete.js';
 import { describeObjects } from '../objects/describe.js';
@@ -12,15 +13,16 @@ import { defaultDataDir } from '../paths.js';
 /** The commands that talk to a cluster, each over a session that ends with it. */
 
 type Common = ConnectionOptions;
+type Reading = Common & ThenOptions;
 
 export const apply = (options: Common & Parameters<typeof applyFiles>[1]): Promise<void> =>
   run(options, (session) => applyFiles(session, options));
 
-export const get = (resource: string, names: readonly string[], options: Common & GetOptions): Promise<void> =>
-  run(options, (session) => getObjects(session, resource, names, options));
+export const get = (resource: string, names: readonly string[], options: Reading & GetOptions): Promise<void> =>
+  run(options, (session) => read(session, options, (then) => getObjects(then, resource, names, options)));
 
-export const describe = (resource: string, names: readonly string[], options: Common): Promise<void> =>
-  run(options, (session) => describeObjects(session, resource, names));
+export const describe = (resource: string, names: readonly string[], options: Reading): Promise<void> =>
+  run(options, (session) => read(session, options, (then) => describeObjects(then, resource, names)));
 
 export const remove = (
   resource: string | undefined,
@@ -47,8 +49,24 @@ export const why = (reference: string, options: Common): Promise<void> =>
   // The scheduler's rules come with it, which no other command needs.
   run(options, async (session) => (await import('../objects/why.js')).explainPod(session, reference));
 
+/** Of the present, or of the moment that the options name. */
+async function read(
+  session: Session,
+  options: ThenOptions,
+  work: (session: Session) => Promise<number>,
+): Promise<number> {
+  if (options.at === undefined && options.revision === undefined) return work(session);
+  const { thenOf } = await import('../history/ask.js');
+  const then = session.at((await thenOf(session, options))!);
+  try {
+    return await work(then);
+  } finally {
+    then.close();
+  }
+}
+
 /** Sets the exit code, and leaves nothing behind that would keep the process alive. */
-async function run(options: Common, work: (session: Session) => Promise<number>): Promise<void> {
+export async function run(options: Common, work: (session: Session) => Promise<number>): Promise<void> {
   // A reader that has seen enough, such as `head`, is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   let session: Session | undefined;

@@ -59,9 +59,9 @@ export const onlyThis = (key: ObjectKey): Scope => ({
 export type Tabulate = (objects: readonly KubeObject[]) => Table;
 
 /** Custom kinds bring their columns along in their definition; whoever may not read that sees name and age. */
-export async function tabulator({ client, clock }: Session, type: ResourceType): Promise<Tabulate> {
-  const columns = isBuiltin(type) ? undefined : await customColumns(client, type);
-  return (objects) => toTable(type, objects, { now: clock.now(), ...(columns ? { columns } : {}) });
+export async function tabulator(session: Session, type: ResourceType): Promise<Tabulate> {
+  const columns = isBuiltin(type) ? undefined : await customColumns(session.client, type);
+  return (objects) => toTable(type, objects, { now: session.now(), ...(columns ? { columns } : {}) });
 }
 
 const isBuiltin = (type: ResourceType): boolean =>

@@ -63,7 +63,7 @@ async function objectsOf(
 
 /** Fetches what surrounds the object and belongs to its description. */
 async function blockFor(session: Session, type: ResourceType, object: KubeObject): Promise<Block> {
-  const now = session.clock.now();
+  const now = session.now();
   const namespace = object.metadata.namespace ? { namespace: object.metadata.namespace } : {};
   const { name = '', uid } = object.metadata;
   const all = await orNone(listAll(session, Events, { ...namespace, fieldSelector: eventSelector(object) }));

@@ -1,5 +1,6 @@
 import type { KubeObject, ObjectKey, ResourceType } from '@trimtab/machinery';
 import { CliError } from '../errors.js';
+import type { Then } from '../history/past-client.js';
 import { kindText } from './catalogue.js';
 import { follow, listAll, onlyThis, type Scope, tabulator } from './collection.js';
 import { errorText } from './error-text.js';
@@ -133,6 +134,7 @@ async function watch(
   if (name !== undefined) await session.client.get(type, keyFor(session, type, name));
   else await session.client.list(type, { ...scopeOf(session, type, options), limit: 1 });
   const write = await watchPrinter(session, type, options);
+  if (session.past) return watchSince(session, type, options, name, session.past, write, signal);
   const scope = name === undefined ? scopeOf(session, type, options) : onlyThis(keyFor(session, type, name));
   const informer = follow(session, type, scope);
   return new Promise((resolve) => {
@@ -152,6 +154,39 @@ async function watch(
       initial = undefined;
     });
     informer.start();
+  });
+}
+
+/** What there was then, and every event since. */
+async function watchSince(
+  session: Session,
+  type: ResourceType,
+  options: GetOptions,
+  name: string | undefined,
+  then: Then,
+  write: (objects: readonly KubeObject[]) => void,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const scope = name === undefined ? scopeOf(session, type, options) : onlyThis(keyFor(session, type, name));
+  const initial = await listAll(session, type, scope);
+  if (initial.length > 0) write(initial);
+  return new Promise((resolve, reject) => {
+    let last = String(then.revision);
+    const start = (): void => {
+      const end = { error: reject, complete: () => void (signal?.aborted || start()) };
+      const subscription = session.client.watch(type, { ...scope, resourceVersion: last }).subscribe({
+        next: ({ object }) => {
+          last = object.metadata.resourceVersion ?? last;
+          write([object as KubeObject]);
+        },
+        ...end,
+      });
+      signal?.addEventListener('abort', () => {
+        subscription.unsubscribe();
+        resolve(0);
+      });
+    };
+    start();
   });
 }
 

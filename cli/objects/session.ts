@@ -5,6 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { type Connection, HttpClient, loadKubeconfig } from '@trimtab/client';
 import { type Clock, type Random, systemClock, systemRandom } from '@trimtab/machinery';
 import { CliError } from '../errors.js';
+import { PastClient, type Then } from '../history/past-client.js';
 import { pathsOf } from '../paths.js';
 import type { Catalogue } from './catalogue.js';
 import { discover } from './discovery.js';
@@ -13,6 +14,8 @@ import { discover } from './discovery.js';
 export interface ConnectionOptions {
   readonly kubeconfig?: string;
   readonly namespace?: string;
+  /** Of the kubeconfig; the current one where it is not given. */
+  readonly context?: string;
 }
 
 /** What a command sees of the process it runs in. */
@@ -35,9 +38,22 @@ export class Session {
     readonly namespaceOption?: string,
     readonly clock: Clock = systemClock,
     readonly random: Random = systemRandom,
+    /** Reads are of then; nothing can be written. */
+    readonly past?: Then,
   ) {
-    this.client = new HttpClient({ connection, clock, userAgent: 'trimtab' });
+    const options = { connection, clock, userAgent: 'trimtab' };
+    this.client = past ? new PastClient(options, past.revision) : new HttpClient(options);
     this.namespace = namespaceOption ?? connection.namespace ?? 'default';
+  }
+
+  /** Ages are counted from here. */
+  now(): number {
+    return this.past?.time ?? this.clock.now();
+  }
+
+  /** The same cluster as of a moment of its past. */
+  at(then: Then): Session {
+    return new Session(this.connection, this.io, this.namespaceOption, this.clock, this.random, then);
   }
 
   /** What the server has; asked once, unless `again`. */
@@ -96,7 +112,10 @@ export async function openSession(
   surroundings: Omit<Surroundings, 'home'>,
 ): Promise<Session> {
   const file = kubeconfigFile(options.kubeconfig, { ...surroundings, home: homedir() });
-  const connection = await loadKubeconfig(file, { environment: surroundings.environment }).catch((error: unknown) => {
+  const connection = await loadKubeconfig(file, {
+    environment: surroundings.environment,
+    ...(options.context ? { context: options.context } : {}),
+  }).catch((error: unknown) => {
     throw new CliError((error as Error).message);
   });
   return new Session(connection, io, options.namespace);

@@ -1,5 +1,7 @@
 import { explain, Picture, PROFILES } from '@trimtab/controllers';
 import {
+  isReason,
+  type KubeObject,
   Namespaces,
   Nodes,
   PersistentVolumeClaims,
@@ -9,17 +11,34 @@ import {
   StorageClasses,
 } from '@trimtab/machinery';
 import { CliError } from '../errors.js';
+import { chainOf } from '../history/chain.js';
+import { keyFor } from './get.js';
+import { nameText } from './object-text.js';
 import type { Session } from './session.js';
+import { resourceFor } from './targets.js';
 import { memoryOf } from './why-status.js';
 
-/** Says in words why a pod is what it is: why it waits for a node, or how its containers came to their state. */
+/**
+ * Says in words why an object is what it is: of a pod, why it waits for a node, or how its containers came to their state; of
+ * everything, the writes that led there, as far as they are kept.
+ */
 export async function explainPod(session: Session, reference: string): Promise<number> {
-  const [kind, name] = reference.includes('/') ? reference.split('/', 2) : ['pod', reference];
-  if (!name || !['po', 'pod', 'pods'].includes(kind!))
-    throw new CliError(`cannot explain ${reference}: only pods can be explained; say trimtab why pod/NAME`);
-  const pod = await session.client.get(Pods, { namespace: session.namespace, name });
-  const lines = pod.spec?.nodeName ? memoryOf(pod) : await placementOf(session, pod);
-  session.say(...lines);
+  const [kind = '', name] = reference.includes('/') ? reference.split('/', 2) : ['pod', reference];
+  if (!name) throw new CliError(`cannot explain ${reference}: say trimtab why pod/NAME`);
+  const isPod = ['po', 'pod', 'pods'].includes(kind);
+  const type = isPod ? Pods : resourceFor(await session.catalogue(), kind).type;
+  const chain = await chainOf(session, type, name);
+  const object = await session.client.get<KubeObject>(type, keyFor(session, type, name)).catch((error: unknown) => {
+    // What is gone has its past all the same.
+    if (isReason(error, 'NotFound') && chain.length > 0) return undefined;
+    throw error;
+  });
+  if (!object) session.say(`${nameText(type, name)} is gone.`);
+  else if (isPod)
+    session.say(
+      ...((object as Pod).spec?.nodeName ? memoryOf(object as Pod) : await placementOf(session, object as Pod)),
+    );
+  session.say(...chain);
   return 0;
 }
 

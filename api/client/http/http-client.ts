@@ -47,6 +47,13 @@ export class HttpClient extends CallingClient {
     return call.verb === 'raw' ? textOf(await this.#answered(request)) : this.#json(request);
   }
 
+  /** Any request outside the resource tree, and the text of its answer; what is no success is thrown as its Status. */
+  async send(method: HttpRequest['method'], path: string, body?: object): Promise<string> {
+    const content = body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    const answer = await this.#answered({ method, path, ...content });
+    return textOf(answer);
+  }
+
   watch<T extends KubeObject>(type: ResourceType<T>, options: WatchOptions = {}): Observable<WatchEvent<T>> {
     const request = watchRequestOf(type as unknown as ResourceType, options);
     return new Observable((subscriber) => {

@@ -46,6 +46,7 @@ const bindings: Readonly<Record<string, { readonly role?: string; readonly subje
   'system:monitoring': { subjects: [group('system:monitoring')] },
   'system:discovery': { subjects: [group('system:authenticated')] },
   'system:basic-user': { subjects: [group('system:authenticated')] },
+  'trimtab:history': { subjects: [group('system:authenticated')] },
   'system:public-info-viewer': { subjects: [group('system:authenticated'), group('system:unauthenticated')] },
   'system:service-account-issuer-discovery': { subjects: [group('system:serviceaccounts')] },
   'system:kube-scheduler': { subjects: [user('system:kube-scheduler')] },

@@ -3,7 +3,7 @@ import { changesBetween, type Entry, type Snapshot, type Store, type StoreKey } 
 import type { Authorizer, UserInfo } from '../contracts.js';
 import type { KindTable } from '../registry/kind-table.js';
 import type { ServedKind } from '../registry/served-kind.js';
-import { type Writer, writerOf } from './writer.js';
+import { type Writer, writerOf, writersOf } from './writer.js';
 
 /** An object's place, and the words for it. */
 export interface ObjectPlace {
@@ -21,7 +21,10 @@ export interface ObjectChange extends ObjectPlace {
   /** Of the newest write that is part of it. */
   readonly revision: number;
   readonly time?: string;
+  /** Who made the newest write; absent where managed fields do not say, as for deletions. */
   readonly writer?: Writer;
+  /** Everybody who has written in between and is still seen in it. */
+  readonly writers: readonly Writer[];
   readonly before?: KubeObject;
   readonly after?: KubeObject;
 }
@@ -149,6 +152,7 @@ async function changeOf(
     revision,
     ...(time === undefined ? {} : { time: timestamp(time) }),
     ...(writer ? { writer } : {}),
+    writers: writersOf(was, is),
     ...(was ? { before: was } : {}),
     ...(is ? { after: is } : {}),
   };

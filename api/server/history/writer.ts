@@ -33,9 +33,21 @@ export function writerOf(
   const pool = fresh.length > 0 ? fresh : moved.length > 0 ? moved : entries;
   if (pool.length === 0) return undefined;
   const [only] = pool.length === 1 ? pool : ownersAmong(pool, before, after!, schema);
-  const { manager = '', operation = '', subresource } = only ?? pool[0]!;
-  return { manager, operation, ...(subresource ? { subresource } : {}) };
+  return writer(only ?? pool[0]!);
 }
+
+/** Everybody who has written between two states and is still seen in it. Pure. */
+export function writersOf(before: KubeObject | undefined, after: KubeObject | undefined): readonly Writer[] {
+  const earlier = before?.metadata.managedFields ?? [];
+  const moved = (after?.metadata.managedFields ?? []).filter((entry) => !earlier.some((was) => equalJson(was, entry)));
+  return moved.map(writer);
+}
+
+const writer = ({ manager = '', operation, subresource }: ManagedFieldsEntry): Writer => ({
+  manager,
+  operation: operation ?? '',
+  ...(subresource ? { subresource } : {}),
+});
 
 /** The newest first. */
 function ownersAmong(

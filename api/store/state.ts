@@ -78,6 +78,7 @@ export function snapshotOf(state: State): Snapshot {
   const snapshot: Snapshot = {
     revision: state.revision,
     get: (key) => find(state, key),
+    identity: (resource) => tree.get(state.resources, resource),
     *range(scope, after) {
       const { from, to } = interval(scope);
       // The key right after `after`; a place before the scope begins is no news.

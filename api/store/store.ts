@@ -107,6 +107,8 @@ export interface Snapshot {
   get(key: StoreKey): Entry | undefined;
   /** In key order (namespace, then name), from the first key after `after` where given. Lazy: pages cost what they hold. */
   range(scope: Scope, after?: { readonly namespace: string; readonly name: string }): Iterable<Entry>;
+  /** An object that stays the same one for as long as nothing of the resource changes; undefined where there is none to tell by. */
+  identity?(resource: string): object | undefined;
   /** How many entries the scope holds; O(log n) for a resource or namespace. */
   count(scope: Scope): number;
 }

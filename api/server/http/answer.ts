@@ -4,10 +4,11 @@ import { promisify } from 'node:util';
 import { constants, createGzip, gzip } from 'node:zlib';
 import { internalError, StatusError } from '@trimtab/machinery';
 import { type Exchange, header } from './exchange.js';
+import type { Slices } from './shared-slices.js';
 
 const gzipFrom = 128 * 1024;
 const compress = promisify(gzip);
-const gzipOptions = { level: constants.Z_BEST_SPEED };
+export const gzipOptions = { level: constants.Z_BEST_SPEED };
 
 /** The headers every answer carries. */
 export function commonHeaders(auditId: string, warnings: readonly string[]): OutgoingHttpHeaders {
@@ -74,7 +75,7 @@ export async function sendBytes(
     return;
   }
   const small = await compress(body, gzipOptions);
-  exchange.respond(status, { ...headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' }, small);
+  exchange.respond(status, { ...headers, ...asGzip }, small);
 }
 
 /** Sends a body that is made slice by slice; short ones go out whole. Ends early when the client leaves. */
@@ -98,15 +99,30 @@ export async function sendSlices(
     yield* slices;
   };
   const zipped = acceptsGzip(exchange);
-  const out = exchange.open(
-    status,
-    zipped ? { ...headers, 'content-encoding': 'gzip', vary: 'Accept-Encoding' } : headers,
-  );
+  const out = exchange.open(status, zipped ? { ...headers, ...asGzip } : headers);
   try {
     if (zipped) await pipeline(rest, createGzip(gzipOptions), out);
     else await pipeline(rest, out);
   } catch (error) {
     if (!exchange.signal.aborted) throw error;
+  }
+}
+
+const asGzip = { 'content-encoding': 'gzip', vary: 'Accept-Encoding' };
+
+/** Sends slices that are in their final form already. */
+export async function passSlices(
+  exchange: Exchange,
+  headers: OutgoingHttpHeaders,
+  slices: Slices,
+  zipped: boolean,
+): Promise<void> {
+  try {
+    await pipeline(slices, exchange.open(200, zipped ? { ...headers, ...asGzip } : headers));
+  } catch (error) {
+    if (!exchange.signal.aborted) throw error;
+  } finally {
+    await slices.return();
   }
 }
 

@@ -40,7 +40,10 @@ export async function takeTurn(parts: HttpParts, call: Call, long: boolean, maxW
     ticket?.release();
     throw error;
   }
+  let ended = false;
   return () => {
+    if (ended) return;
+    ended = true;
     parts.seats.release();
     ticket?.release();
   };
@@ -61,9 +64,7 @@ function countOf(parts: HttpParts, { group, version, resource, namespace }: Reso
   const kind = parts.registry.kinds.find(group, version, resource);
   if (!kind) return 0;
   const scope = { resource: kind.storage.resource, ...(namespace ? { namespace } : {}) };
-  let count = 0;
-  for (const _ of parts.registry.store.snapshot().range(scope)) if (++count >= enough) break;
-  return count;
+  return Math.min(enough, parts.registry.store.snapshot().count(scope));
 }
 
 export function beginAudit(auditor: Auditor, exchange: Exchange, info: RequestInfo, auditId: string): AuditRecord {

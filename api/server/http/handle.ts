@@ -41,9 +41,10 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
     }
     const call = await admitCaller(parts, exchange, info, auditId, warnings, audit);
     leave = await takeTurn(parts, call, long, maxWaitOf(info) * 250);
+    call.endTurn = leave;
     const work = passOn(parts, call) ?? (info.resource ? serveResource(parts, call) : servePath(parts, call));
     if (long) await work;
-    else await withDeadline(parts, info, work);
+    else await withDeadline(parts, exchange, info, work);
   } catch (error) {
     const status = statusOf(error);
     code = status.code;
@@ -141,12 +142,14 @@ function maxWaitOf(info: RequestInfo): number {
 }
 
 /** Answers 504 when the work takes longer than the client, or the server, is willing to wait. */
-function withDeadline(parts: HttpParts, info: RequestInfo, work: Promise<void>): Promise<void> {
+function withDeadline(parts: HttpParts, exchange: Exchange, info: RequestInfo, work: Promise<void>): Promise<void> {
   const limit = maxWaitOf(info);
   return new Promise((resolve, reject) => {
-    const cancel = parts.registry.clock.after(limit * 1000, () =>
-      reject(timeout(`request did not complete within requested timeout - context deadline exceeded`)),
-    );
+    const cancel = parts.registry.clock.after(limit * 1000, () => {
+      // An answer that is under way ends when its reader is done with it.
+      if (!exchange.answered)
+        reject(timeout(`request did not complete within requested timeout - context deadline exceeded`));
+    });
     work.then(resolve, reject).finally(cancel);
   });
 }

@@ -55,6 +55,8 @@ export interface Call {
   readonly user: UserInfo;
   readonly context: RequestContext;
   readonly auditId: string;
+  /** Gives the request's turn to the next before its answer is complete; for answers that are only sent from then on. */
+  endTurn?: () => void;
   readonly warnings: Warnings;
   readonly audit?: AuditRecord;
 }

@@ -11,12 +11,13 @@ import {
 import { timeShown } from '../history/read-at.js';
 import type { ListPage } from '../registry/read.js';
 import type { ServedKind } from '../registry/served-kind.js';
-import { commonHeaders, sendBytes, sendSlices } from './answer.js';
+import { acceptsGzip, commonHeaders, passSlices, sendBytes, sendSlices } from './answer.js';
 import { encodeArray, encodeList, encodeMessages } from './encoding.js';
 import { header } from './exchange.js';
 import { contentType, negotiate, type Representation } from './negotiation.js';
 import type { Call, HttpParts } from './parts.js';
 import { isTrue } from './request-info.js';
+import { sharedSlices, zipped } from './shared-slices.js';
 import { type IncludeObject, partialMetadata, tableOf } from './table.js';
 
 /** The form this call's answer is to have; 406 when none that can be given was asked for. */
@@ -84,6 +85,9 @@ function encodeValue(value: object, r: Representation): Buffer {
   return Buffer.from(`${r.pretty ? JSON.stringify(value, null, 2) : JSON.stringify(value)}\n`);
 }
 
+/** Lists from this many objects on are made once for all who ask at the same time. */
+const sharedFrom = 200;
+
 export function sendList(
   parts: HttpParts,
   call: Call,
@@ -93,7 +97,23 @@ export function sendList(
 ): Promise<void> {
   const { items, ...metadata } = page;
   const headers = { ...commonHeaders(call.auditId, call.warnings.texts), 'content-type': contentType(r) };
-  const send = (slices: AsyncGenerator<Buffer>) => sendSlices(call.exchange, 200, headers, slices);
+  const send = (make: () => AsyncGenerator<Buffer>) => {
+    const zip = acceptsGzip(call.exchange);
+    const form = JSON.stringify([
+      headers['content-type'],
+      kind.version,
+      metadata,
+      zip,
+      r.as === 'Table' && tableForm(),
+    ]);
+    const slices = items.length >= sharedFrom && sharedSlices(items, form, () => (zip ? zipped(make()) : make()));
+    if (!slices) return sendSlices(call.exchange, 200, headers, make());
+    // What is left to do is sending, at the pace of whoever reads.
+    call.endTurn?.();
+    return passSlices(call.exchange, headers, slices, zip);
+  };
+  // Ages are told by the second.
+  const tableForm = () => [includeObject(call), Math.floor(parts.registry.clock.now() / 1000)];
   const sendValue = (value: object) => sendBytes(call.exchange, 200, headers, encodeValue(value, r));
   const flat = r.format === 'json' && !r.pretty;
   if (r.as === 'Table') {
@@ -102,20 +122,20 @@ export function sendList(
     if (!flat) return sendValue(tableOf(kind, items, { ...how, columns: true }));
     const head = JSON.stringify(tableOf(kind, [], { ...how, columns: true })).slice(0, -2);
     const row = (object: KubeObject) => rowText(tableOf(kind, [object], { ...how, columns: false }).rows[0]!);
-    return send(encodeArray(head, items, row, ']}\n'));
+    return send(() => encodeArray(head, items, row, ']}\n'));
   }
   const head = { group: kind.group, version: kind.version, kind: kind.listKind, metadata };
   if (r.as === 'PartialObjectMetadataList') {
     const partial = (object: KubeObject) => partialMetadata(object, r.version);
     const list = { group: 'meta.k8s.io', version: r.version, kind: r.as, metadata };
-    if (flat) return send(encodeList(list, items, (object) => Buffer.from(objectText(partial(object)))));
+    if (flat) return send(() => encodeList(list, items, (object) => Buffer.from(objectText(partial(object)))));
     return sendValue({ kind: list.kind, apiVersion: apiVersionOf(list), metadata, items: items.map(partial) });
   }
-  if (r.format === 'protobuf') return send(encodeMessages(parts.encoder, kind, head, metadata, items));
+  if (r.format === 'protobuf') return send(() => encodeMessages(parts.encoder, kind, head, metadata, items));
   if (!flat) return sendValue({ kind: head.kind, apiVersion: apiVersionOf(kind), metadata, items });
   const item = (object: KubeObject, keep: boolean) =>
     kind.custom ? parts.encoder.object(object, keep) : parts.encoder.body(object, keep);
-  return send(encodeList(head, items, item));
+  return send(() => encodeList(head, items, item));
 }
 
 /** A row's JSON; its object's managed fields are most of it. */

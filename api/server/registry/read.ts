@@ -52,6 +52,9 @@ export async function listObjects(
   const limit = options.limit && options.limit > 0 ? options.limit : undefined;
   const { snapshot, after } = await startOf(registry, options, limit !== undefined);
 
+  if (selection.everything && limit === undefined && !after && !kind.storage.prepare)
+    return { items: allItems(kind, scope, snapshot), resourceVersion: String(snapshot.revision) };
+
   const items: KubeObject[] = [];
   let last: Place | undefined;
   let more = false;
@@ -73,6 +76,37 @@ export async function listObjects(
     continue: encodeContinue({ revision: snapshot.revision, after: last }),
     ...(selection.everything ? { remainingItemCount: remaining(snapshot, scope, last) } : {}),
   };
+}
+
+interface Everything {
+  readonly identity: WeakRef<object>;
+  readonly items: WeakRef<readonly KubeObject[]>;
+}
+
+const everything = new WeakMap<ServedKind, Map<string, Everything>>();
+/** Namespaces of a kind whose lists are remembered. */
+const REMEMBERED = 64;
+
+/** All objects of a scope; the same array for all who ask while nothing changes, so that they can share what is made of it. */
+function allItems(kind: ServedKind, scope: Scope, snapshot: Snapshot): readonly KubeObject[] {
+  const identity = snapshot.identity?.(scope.resource);
+  const namespace = scope.namespace ?? '';
+  const known = identity && everything.get(kind)?.get(namespace);
+  if (known && known.identity.deref() === identity) {
+    const items = known.items.deref();
+    if (items) return items;
+  }
+  const items: KubeObject[] = [];
+  for (const entry of snapshot.range(scope)) items.push(kind.storage.fromStorage(entry.object));
+  if (identity && items.length > 0) {
+    let ofKind = everything.get(kind);
+    if (!ofKind || ofKind.size >= REMEMBERED) {
+      ofKind = new Map();
+      everything.set(kind, ofKind);
+    }
+    ofKind.set(namespace, { identity: new WeakRef(identity), items: new WeakRef(items) });
+  }
+  return items;
 }
 
 /** The entries, converted together where that takes a webhook; `limit` is how many of them will be shown. */

@@ -1,65 +1,124 @@
 /**
- * Perturbation plans a second, and whether the kit does its work: every planted bug of the corpus is killed, and the clean
- * controllers raise no alarm. `--seeds N` plays the clean controllers with N seeds (nightly: 10000), each with a few plans
- * drawn from all there are; default 200.
+ * What a perturbation plan costs, and whether the kit does its work. Without options: every single fault and fifty pairs for
+ * each clean controller of the corpus, then the hunt for every planted bug, with the table of who was killed by what; the
+ * table is kept in `controllers/testing/corpus/generated/kills.ts`, of which the tests replay each line.
+ *
+ *   --clean 10000 [--from 1]   plays the clean controllers with so many seeds, each with one or two faults drawn by it
+ *   --only ring                one controller
+ *
+ * Ends with 1 when a bug survives or a clean controller raises an alarm. Times are of the processor, not of the wall.
  */
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { cleanScenarios, mutants } from '../controllers/testing/dist/corpus/corpus.js';
-import { perturb } from '../controllers/testing/dist/index.js';
+import { cleanScenarios, mutantId, mutants } from '../controllers/testing/dist/corpus/corpus.js';
+import { perturb, world } from '../controllers/testing/dist/index.js';
+import { median } from './lib/stats.mjs';
 
-const { values } = parseArgs({ options: { seeds: { type: 'string', default: '200' }, only: { type: 'string' } } });
+const KILLS = new URL('../controllers/testing/corpus/generated/kills.ts', import.meta.url);
+const { values } = parseArgs({
+  options: {
+    clean: { type: 'string' },
+    from: { type: 'string', default: '1' },
+    only: { type: 'string' },
+  },
+});
 const wanted = (name) => values.only === undefined || name.includes(values.only);
-
-const timed = async (run) => {
-  const start = performance.now();
-  const result = await run();
-  return [result, performance.now() - start];
-};
 const row = (...cells) => console.log(cells.map(([text, width]) => String(text).padEnd(width)).join('  '));
 
-console.log('\nClean controllers, every single fault');
-row(['controller', 12], ['plans', 7], ['ms/plan', 8], ['plans/s', 8], ['alarms', 6]);
-let alarms = 0;
-for (const { name, scenario } of cleanScenarios.filter((c) => wanted(c.name))) {
-  await perturb(scenario, { plans: 30, pairs: 0 });
-  const [{ plans, divergences }, ms] = await timed(() => perturb(scenario, { plans: 1000, pairs: 50, failures: 1000 }));
-  alarms += divergences.length;
-  row(
-    [name, 12],
-    [plans, 7],
-    [(ms / plans).toFixed(1), 8],
-    [((plans / ms) * 1000).toFixed(0), 8],
-    [divergences.length, 6],
-  );
+/** What `run` gives, and the milliseconds of processor time it took. */
+async function timed(run) {
+  const before = process.cpuUsage();
+  const result = await run();
+  const { user, system } = process.cpuUsage(before);
+  return [result, (user + system) / 1000];
+}
+
+function showAlarms(name, divergences) {
   for (const { replay, findings } of divergences.slice(0, 5))
-    console.log(`  ${replay}  ${findings[0]?.oracle}: ${findings[0]?.text}`);
+    console.log(`FALSE ALARM ${name} ${replay}  ${findings[0]?.oracle}: ${findings[0]?.text}`);
 }
 
-console.log('\nPlanted bugs');
-row(['controller', 10], ['class', 19], ['bug', 54], ['killed by', 30], ['plans', 5]);
-let survivors = 0;
-for (const { subject, name, class: bugClass, scenario } of mutants.filter((m) => wanted(m.subject))) {
-  const { plans, divergences } = await perturb(scenario, { plans: 1000, failures: 1 });
-  const [first] = divergences;
-  if (!first) survivors++;
-  const by = first ? `${first.findings[0]?.oracle} (${first.replay.split('plan=')[1]})` : 'SURVIVES';
-  row([subject, 10], [bugClass, 19], [name, 54], [by, 30], [plans, 5]);
-}
-console.log(`${mutants.length} planted, ${survivors} survive`);
-
-const seeds = Number(values.seeds);
-let played = 0;
-const [, ms] = await timed(async () => {
-  for (let seed = 1; seed <= seeds; seed++) {
-    const { name, scenario } = cleanScenarios[seed % cleanScenarios.length];
-    if (!wanted(name)) continue;
-    const { plans, divergences } = await perturb(scenario, { seed, plans: 0, pairs: 3 });
-    played += plans;
-    for (const { replay, findings } of divergences) {
-      alarms++;
-      console.log(`FALSE ALARM ${name} ${replay}: ${findings[0]?.oracle}: ${findings[0]?.text}`);
-    }
+async function worldCost() {
+  const times = [];
+  for (let i = 0; i < 50; i++) {
+    const [w, ms] = await timed(() => world({ kubelet: true }));
+    times.push(ms);
+    await w.close();
   }
-});
-console.log(`\n${seeds} seeds, ${played} plans in ${(ms / 1000).toFixed(1)} s; ${alarms} false alarms in all`);
-process.exitCode = survivors + alarms > 0 ? 1 : 0;
+  console.log(`a world with a kubelet: ${median(times).toFixed(1)} ms`);
+}
+
+/** Seeds are dealt to the controllers in turn. Chunks, so that what has been played so far is seen. */
+async function playSeeds(seeds, from) {
+  const scenarios = cleanScenarios.filter(({ name }) => wanted(name));
+  const each = Math.ceil(seeds / scenarios.length);
+  const CHUNK = 200;
+  let [played, alarms, spent] = [0, 0, 0];
+  for (let done = 0; done < each; done += CHUNK)
+    for (const { name, scenario } of scenarios) {
+      const count = Math.min(CHUNK, each - done);
+      const options = { seed: from + done, seeds: count, plans: 0, pairs: 0, failures: 1000 };
+      const [{ plans, divergences }, ms] = await timed(() => perturb(scenario, options));
+      played += plans;
+      spent += ms;
+      alarms += divergences.length;
+      showAlarms(name, divergences);
+      console.log(`${played} seeds, ${alarms} false alarms, ${(spent / played).toFixed(1)} ms a plan`);
+    }
+  return alarms;
+}
+
+async function playFaults() {
+  console.log('\nClean controllers: every single fault, fifty pairs');
+  row(['controller', 12], ['plans', 7], ['ms/plan', 8], ['plans/s', 8], ['alarms', 6]);
+  let alarms = 0;
+  for (const { name, scenario } of cleanScenarios.filter((c) => wanted(c.name))) {
+    await perturb(scenario, { plans: 30, pairs: 0 });
+    const options = { plans: 2000, pairs: 50, failures: 1000 };
+    const [{ plans, divergences }, ms] = await timed(() => perturb(scenario, options));
+    alarms += divergences.length;
+    const each = ms / plans;
+    row([name, 12], [plans, 7], [each.toFixed(1), 8], [(1000 / each).toFixed(0), 8], [divergences.length, 6]);
+    showAlarms(name, divergences);
+  }
+  return alarms;
+}
+
+async function hunt() {
+  console.log('\nPlanted bugs');
+  row(['controller', 10], ['class', 18], ['bug', 51], ['found by', 14], ['plan', 34], ['plans', 5]);
+  const kills = [];
+  let survivors = 0;
+  for (const mutant of mutants.filter((m) => wanted(m.subject))) {
+    const { plans, divergences } = await perturb(mutant.scenario, { plans: 2000, failures: 1 });
+    const [first] = divergences;
+    if (first) kills.push([mutantId(mutant), first.replay]);
+    else survivors++;
+    row(
+      [mutant.subject, 10],
+      [mutant.class, 18],
+      [mutant.name, 51],
+      [first?.findings[0]?.oracle ?? 'SURVIVES', 14],
+      [first?.replay.split('plan=')[1] ?? '', 34],
+      [plans, 5],
+    );
+  }
+  console.log(`${kills.length} killed, ${survivors} survive`);
+  if (values.only === undefined)
+    writeFileSync(
+      KILLS,
+      '/** What kills each planted bug; made by `node bench/perturb.mjs`. */\n' +
+        'export const KILLS: Readonly<Record<string, string>> = {\n' +
+        `${kills.map(([id, line]) => `  '${id}': '${line}',`).join('\n')}\n};\n`,
+    );
+  return survivors;
+}
+
+if (values.clean !== undefined)
+  process.exitCode = (await playSeeds(Number(values.clean), Number(values.from))) > 0 ? 1 : 0;
+else {
+  await worldCost();
+  const alarms = await playFaults();
+  const survivors = await hunt();
+  process.exitCode = alarms + survivors > 0 ? 1 : 0;
+}

@@ -122,7 +122,16 @@ async function fill(cluster, pods) {
     ...gcRows(run.pauses),
   ]);
   watching.destroy();
-  return { pods: counted.pods, seconds: run.wall / 1000, rate, cpuPerPod: perPod, rss: most, heap: held, shape, deployments };
+  return {
+    pods: counted.pods,
+    seconds: run.wall / 1000,
+    rate,
+    cpuPerPod: perPod,
+    rss: most,
+    heap: held,
+    shape,
+    deployments,
+  };
 }
 
 const threadNote = (threads, count) =>
@@ -194,7 +203,12 @@ async function main(room) {
     report.section(
       'How cost grows',
       results.flatMap(({ pods, cpuPerPod, heap, rate, load }) => [
-        { what: `${pods}: processor, a pod`, unit: 'µs', values: [cpuPerPod], note: `${Math.round(rate)} pods/s, load ${load.toFixed(1)}` },
+        {
+          what: `${pods}: processor, a pod`,
+          unit: 'µs',
+          values: [cpuPerPod],
+          note: `${Math.round(rate)} pods/s, load ${load.toFixed(1)}`,
+        },
         { what: `${pods}: heap, a pod`, unit: 'KiB', values: [(heap * 1024) / pods] },
       ]),
     );

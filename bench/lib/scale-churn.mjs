@@ -1,1 +1,116 @@
-export const churn = async () => ({ latencies: {}, watch: [], counts: '', failed: [] });
+import { Child } from './child.mjs';
+import { nameOf } from './scale-load.mjs';
+import { ask, atRate, connect } from './wire.mjs';
+
+const MERGE = 'application/merge-patch+json';
+const STRATEGIC = 'application/strategic-merge-patch+json';
+const ROLLOUT_EVERY_MS = 3_000;
+const FULL_LIST_EVERY_MS = 15_000;
+const READS_PER_SECOND = 50;
+
+/** What happens in a cluster all day long; gives the latencies of each kind of request, and of events to watchers. */
+export async function churn(cluster, { deployments, shape, nodes, seconds, rate, watchers, failures }) {
+  const sessions = Array.from({ length: 4 }, () => connect(cluster.where));
+  for (const session of sessions) session.on('error', () => {});
+  const pods = await somePods(cluster.session, deployments, shape);
+  const child = await Child.start('scale-watchers.mjs', [
+    JSON.stringify({ where: cluster.where, paths: watchPaths(watchers, nodes, shape), connections: 10 }),
+  ]);
+  const latencies = {};
+  const failed = [];
+  const took = (what, ms) => {
+    latencies[what] ??= [];
+    latencies[what].push(ms);
+  };
+  const send = async (what, request) => {
+    try {
+      const { ms } = await ask(sessions[Math.floor(Math.random() * sessions.length)], request);
+      took(what, ms);
+    } catch (error) {
+      failed.push(error.message.slice(0, 200));
+    }
+  };
+  await child.ask('take');
+  let rollouts = 0;
+  const roll = () => {
+    const { namespace, name } = nameOf(rollouts % deployments, shape);
+    const image = `registry.example.com/team/${name}:v${2 + Math.floor(rollouts++ / deployments)}`;
+    const body = JSON.stringify({ spec: { template: { spec: { containers: [{ name: 'server', image }] } } } });
+    const path = `/apis/apps/v1/namespaces/${namespace}/deployments/${name}`;
+    return send('patch deployment', { method: 'PATCH', type: STRATEGIC, path, body });
+  };
+  const timers = [
+    setInterval(roll, ROLLOUT_EVERY_MS),
+    setInterval(() => send('list of all pods', { path: '/api/v1/pods' }), FULL_LIST_EVERY_MS),
+  ];
+  const body = JSON.stringify({ metadata: { annotations: { 'simulated.trimtab.dev/heartbeats': 'false' } } });
+  for (let i = 0; i < failures; i++)
+    await send('patch node', { method: 'PATCH', type: MERGE, path: `/api/v1/nodes/simulated-${i}`, body });
+  const pick = (i) => pods[(i * 7919) % pods.length];
+  await Promise.all([
+    atRate(rate, seconds, (i) => send(...write(i, pick(i), shape))),
+    atRate(READS_PER_SECOND, seconds, (i) => send(...read(i, pick(i), deployments, shape))),
+  ]);
+  for (const timer of timers) clearInterval(timer);
+  const watch = await child.ask('take');
+  await child.stop();
+  for (const session of sessions) session.destroy();
+  const counts = `${rate} writes/s, ${READS_PER_SECOND} reads/s, ${watchers} watchers, ${rollouts} rolling updates, ${failures} nodes failed`;
+  return { latencies, watch, counts, failed };
+}
+
+/** Of every ten writes six are patches of pods, the rest makes, replaces and deletes ConfigMaps. */
+function write(i, { namespace, name }, shape) {
+  const pod = `/api/v1/namespaces/${namespace}/pods/${name}`;
+  const sent = `{"metadata":{"annotations":{"sent-at":"${process.hrtime.bigint()}"}}`;
+  const turn = i % 10;
+  if (turn < 4) return ['patch pod', { method: 'PATCH', type: MERGE, path: pod, body: `${sent}}` }];
+  if (turn < 6) {
+    const condition = `{"type":"example.com/checked","status":"True","message":"turn ${i}"}`;
+    const body = `{"status":{"conditions":[${condition}]}}`;
+    return ['patch pod status', { method: 'PATCH', type: STRATEGIC, path: `${pod}/status`, body }];
+  }
+  const maps = `/api/v1/namespaces/load-000/configmaps`;
+  const map = (n) => `churn-${n}`;
+  const object = (n) =>
+    JSON.stringify({ metadata: { name: map(n) }, data: { turn: String(i), text: 'x'.repeat(500) } });
+  const round = Math.floor(i / 10);
+  if (turn < 8) return ['create configmap', { method: 'POST', path: maps, body: object(`${round}-${turn}`) }];
+  // Of the round before the last: what this one has made may still be on its way.
+  if (round < 20) return ['create configmap', { method: 'POST', path: maps, body: object(`${round}-${turn}`) }];
+  const old = map(`${round - 20}-${turn === 8 ? 6 : 7}`);
+  if (turn === 8)
+    return ['update configmap', { method: 'PUT', path: `${maps}/${old}`, body: object(`${round - 20}-6`) }];
+  return ['delete configmap', { method: 'DELETE', path: `${maps}/${old}` }];
+}
+
+function read(i, { namespace, name }, deployments, shape) {
+  if (i % 25 === 0) return ['list a page of 500 pods', { path: '/api/v1/pods?limit=500' }];
+  if (i % 5 === 0) {
+    const of = nameOf(i % deployments, shape);
+    const selector = encodeURIComponent(`app=${of.name}`);
+    return ['list pods of an app', { path: `/api/v1/namespaces/${of.namespace}/pods?labelSelector=${selector}` }];
+  }
+  return ['get pod', { path: `/api/v1/namespaces/${namespace}/pods/${name}` }];
+}
+
+function watchPaths(watchers, nodes, shape) {
+  return Array.from({ length: watchers }, (_, i) => {
+    if (i % 100 === 0) return '/api/v1/pods?watch=true';
+    if (i % 10 === 0) return `/api/v1/namespaces/${nameOf(i / 10, shape).namespace}/pods?watch=true`;
+    return `/api/v1/pods?watch=true&fieldSelector=spec.nodeName%3Dsimulated-${i % nodes}`;
+  }).map((path) => `${path}&resourceVersion=`);
+}
+
+/** Pods that the rolling updates come to last. */
+async function somePods(session, deployments, shape) {
+  const found = [];
+  for (let i = deployments - 1; i >= Math.max(0, deployments - 10); i--) {
+    const { namespace, name } = nameOf(i, shape);
+    const selector = encodeURIComponent(`app=${name}`);
+    const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${selector}`;
+    const { bytes } = await ask(session, { path, keep: true });
+    for (const { metadata } of JSON.parse(bytes).items) found.push({ namespace, name: metadata.name });
+  }
+  return found;
+}

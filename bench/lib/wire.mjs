@@ -15,13 +15,17 @@ export const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 /**
  * One request; resolves with status, size and the milliseconds from its being sent to the end of its answer.
  * @param {import('node:http2').ClientHttp2Session} session
- * @param {{ method?: string, path: string, type?: string, accept?: string, body?: string | Uint8Array, keep?: boolean }} request
+ * @param {{ method?: string, path: string, type?: string, accept?: string, body?: string | Uint8Array, keep?: boolean, encoding?: string }} request
  */
-export function ask(session, { method = 'GET', path, type = JSON_TYPE, accept = JSON_TYPE, body, keep = false }) {
+export function ask(
+  session,
+  { method = 'GET', path, type = JSON_TYPE, accept = JSON_TYPE, body, keep = false, encoding },
+) {
   return new Promise((resolve, reject) => {
     const began = performance.now();
     const headers = { ':method': method, ':path': path, accept };
     if (body !== undefined) headers['content-type'] = type;
+    if (encoding !== undefined) headers['accept-encoding'] = encoding;
     const stream = session.request(headers, { endStream: body === undefined });
     let status = 0;
     let size = 0;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Client, HttpClient, Informers } from '@trimtab/client';
 import { customKindSource, DefinitionController, definitionStrategy } from '@trimtab/crd';
-import { silentLogger, systemClock, systemRandom } from '@trimtab/machinery';
+import { type Logger, silentLogger, systemClock, systemRandom } from '@trimtab/machinery';
 import {
   type ApiServer,
   bootstrapCluster,
@@ -34,10 +34,9 @@ export interface ApiCluster {
 }
 
 /** Without controllers no namespace gets its service account, so pods are not asked for one. */
-export async function apiCluster(): Promise<ApiCluster> {
+export async function apiCluster({ logger = silentLogger }: { readonly logger?: Logger } = {}): Promise<ApiCluster> {
   const clock = systemClock;
   const random = systemRandom;
-  const logger = silentLogger;
   const directory = await mkdtemp(join(tmpdir(), 'trimtab-api-'));
   const store = await openStore({ engine: memoryEngine(), clock });
   const pki = ensurePki(join(directory, 'pki'), { names: [], addresses: [], dnsDomain: 'cluster.local', clock });

@@ -24,6 +24,7 @@ import {
 import { Observable } from 'rxjs';
 import { refusal } from './authorization/refusal.js';
 import type { AccessAttributes, Authorizer, UserInfo } from './contracts.js';
+import { momentOf, parseInstant, snapshotAt } from './history/instant.js';
 import { mutate, validate } from './registry/admit.js';
 import { bindPod } from './registry/binding.js';
 import { type Registry, type RequestContext, resourceName, storeKey, type Target } from './registry/context.js';
@@ -130,7 +131,9 @@ export class LocalClient extends CallingClient {
     const { kind, name, subresource } = target;
     if (subresource && !kind.subresources[subresource])
       throw notFound({ group: kind.group, resource: `${kind.resource}/${subresource}` }, name);
-    const object = await getObject(this.parts.registry, target, options);
+    const { store, clock } = this.parts.registry;
+    const then = options.at ? momentOf(store, parseInstant(options.at, clock.now())) : undefined;
+    const object = await getObject(this.parts.registry, target, options, then && snapshotAt(store, then));
     const scale = target.subresource && target.kind.subresources[target.subresource]?.scale;
     return (scale ? scaleOf(target.kind, scale, object) : object) as KubeObject;
   }

@@ -88,7 +88,10 @@ export class StatusWriter {
     while (this.#wanted && !this.#gone) {
       const status = this.#wanted;
       const patch = statusPatch(this.#written, status);
-      if (!patch) break;
+      if (!patch) {
+        this.#wanted = undefined;
+        break;
+      }
       if (!(await this.#send(status, patch))) return;
     }
     this.#writing = false;
@@ -106,8 +109,11 @@ export class StatusWriter {
         { subresource: 'status' },
       );
       this.#failures = 0;
-      this.#written = status;
-      this.#writtenAt = answer.metadata.resourceVersion ?? '';
+      // What the server has, which it shares with all who look, not a copy of one's own.
+      if ((compareResourceVersions(answer.metadata.resourceVersion, this.#writtenAt) ?? 1) > 0) {
+        this.#written = answer.status ?? status;
+        this.#writtenAt = answer.metadata.resourceVersion ?? '';
+      }
       return true;
     } catch (error) {
       if (isReason(error, 'NotFound', 'Conflict', 'Invalid', 'Forbidden')) {

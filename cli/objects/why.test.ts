@@ -73,7 +73,7 @@ test('a pod that has a node: how its containers came to their state', async () =
 
 test('of everything: the writes that led there, also when it is gone; what never was is said', async () => {
   const { out } = await why('node/small');
-  expect(out).toMatch(/How it came here .*\n {2}\S+Z {2}\d+ {2}\w+ created node\/small/);
+  expect(out).toMatch(/How it came here .*\n {2}\S+Z {2}\d+ {2}created node\/small/);
   await create('brief', {}, '1m');
   await cluster.client.remove(Pods, { namespace, name: 'brief' }, { gracePeriodSeconds: 0 });
   expect((await why('pod/brief')).out).toMatch(/^pod\/brief is gone\.\nHow it came here/);

@@ -12,6 +12,30 @@ export interface NodeStreams {
   portForward(pod: PodRef, port: number): Promise<Duplex>;
   /** Answers the node's own HTTP paths (`nodes/<name>/proxy`). Absent: the node has none. */
   http?(request: NodeHttpRequest): Promise<NodeHttpAnswer>;
+  /**
+   * What the node and these of its pods (by UID) use now, for the metrics API; pods and containers of which nothing is known
+   * yet are left out. Absent: the node does not measure.
+   */
+  usage?(of: { readonly node: boolean; readonly pods: readonly string[] }): Promise<NodeUsage>;
+}
+
+export interface NodeUsage {
+  readonly node?: Usage;
+  readonly pods: readonly PodUsage[];
+}
+
+export interface PodUsage {
+  readonly uid: string;
+  readonly containers: readonly (Usage & { readonly name: string })[];
+}
+
+/** Processor time in billionths of a processor, over the `windowMs` before `at` (milliseconds since the epoch). */
+export interface Usage {
+  readonly at: number;
+  readonly windowMs: number;
+  readonly cpuNanoCores: number;
+  /** The working set. */
+  readonly memoryBytes: number;
 }
 
 export type NodeStreamsLookup = (nodeName: string) => NodeStreams | undefined;

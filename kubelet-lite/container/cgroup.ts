@@ -37,6 +37,11 @@ export function podCgroupPath(spec: PodSpec, uid: string): string {
   return qos === 'Guaranteed' ? `kubepods/pod${uid}` : `kubepods/${qos.toLowerCase()}/pod${uid}`;
 }
 
+/** The group of one start of a container, below its pod's. */
+export function containerCgroupPath(spec: PodSpec, uid: string, container: string, attempt: number): string {
+  return `${podCgroupPath(spec, uid)}/${container}-${attempt}`;
+}
+
 export function podResources(spec: PodSpec, podPids: number | undefined): object {
   return resources(podRequest(spec, 'cpu'), podLimit(spec, 'cpu'), podLimit(spec, 'memory'), podPids);
 }

@@ -9,7 +9,7 @@ import { isReadOnly } from '../volumes/claim-volumes.js';
 import type { ObjectTracker } from '../volumes/object-tracker.js';
 import { pinSubPath } from '../volumes/pinned-path.js';
 import type { VolumeManager } from '../volumes/volume-manager.js';
-import { podCgroupPath, podResources } from './cgroup.js';
+import { containerCgroupPath, podCgroupPath, podResources } from './cgroup.js';
 import {
   ANNOTATION,
   ContainerConfigError,
@@ -114,7 +114,7 @@ export class NodeFiles implements ContainerFiles {
         user,
         mounts,
         hostname: hostnameOf(pod, this.#options.clusterDomain),
-        cgroupsPath: `${podCgroupPath(pod.spec, uid)}/${container.name}-${attempt}`,
+        cgroupsPath: containerCgroupPath(pod.spec, uid, container.name, attempt),
         nodeMemoryBytes: this.#options.nodeMemoryBytes,
       });
       const config = {

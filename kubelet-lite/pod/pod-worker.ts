@@ -75,6 +75,11 @@ export class PodWorker {
     return this.#sandbox.podIPs;
   }
 
+  /** The process that holds the pod's namespaces, while there is one. */
+  get sandboxPid(): number | undefined {
+    return this.#sandbox.pid;
+  }
+
   container(name: string): ContainerWorker | undefined {
     return this.#containers.get(name);
   }

@@ -21,6 +21,11 @@ export class PodSandbox {
     return this.#podIPs;
   }
 
+  /** The network container's process while there is one. */
+  get pid(): number | undefined {
+    return this.#status?.state === 'ready' ? this.#status.pid : undefined;
+  }
+
   async run(pod: Pod): Promise<void> {
     if (this.#status?.state === 'dead') await this.remove(pod);
     const { runtime, network, files, nodeIP } = this.#deps;

@@ -75,7 +75,7 @@ test('of everything: the writes that led there, also when it is gone; what never
   const { out } = await why('node/small');
   expect(out).toMatch(/How it came here .*\n {2}\S+Z {2}\d+ {2}created node\/small/);
   await create('brief', {}, '1m');
-  await cluster.client.remove(Pods, { namespace, name: 'brief' }, { gracePeriodSeconds: 0 });
+  await cluster.client.delete(Pods, { namespace, name: 'brief' }, { gracePeriodSeconds: 0 });
   expect((await why('pod/brief')).out).toMatch(/^pod\/brief is gone\.\nHow it came here/);
   expect(await why('pod/nobody')).toMatchObject({ code: 1, err: expect.stringContaining('"nobody" not found') });
 });

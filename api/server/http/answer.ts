@@ -33,7 +33,8 @@ export class Warnings {
 
   add(text: string): void {
     if (this.#cut && this.#length >= maxWarnings) return;
-    const clean = text.replace(/[\r\n]+/g, ' ');
+    // Control characters have no place in a header.
+    const clean = text.replace(/\p{Cc}+/gu, ' ');
     if (clean === '') return;
     if (!this.#cut && this.#length + clean.length > maxWarnings) {
       this.#cut = true;

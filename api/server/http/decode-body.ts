@@ -69,6 +69,9 @@ export async function readPatch(
       `the body of the request was in an unknown format - accepted media types include: ${Object.keys(patchTypes).join(', ')}`,
     );
   const { value, duplicates } = parseText(await readBody(exchange), media);
+  const isList = Array.isArray(value);
+  if (typeof value !== 'object' || value === null || isList !== (type === 'json'))
+    throw badRequest(`the body of a ${type} patch must be ${type === 'json' ? 'a list of operations' : 'an object'}`);
   return { patch: { type, body: value } as Patch, duplicates };
 }
 

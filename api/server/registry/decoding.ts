@@ -57,6 +57,11 @@ export function acceptPatched(
 
 /** Refuses a body of another kind than the path's; one without a type is taken for it. */
 export function checkType(gvk: GroupVersion, body: TypeMeta): void {
+  for (const field of ['kind', 'apiVersion'] as const)
+    if (body[field] && typeof body[field] !== 'string')
+      throw badRequest(
+        `couldn't get version/kind; json parse error: cannot unmarshal ${kindOfJson(body[field])} into field ${field} of type string`,
+      );
   if (body.kind && body.kind !== gvk.kind)
     throw badRequest(
       `${body.kind} in version "${parseApiVersion(body.apiVersion ?? '').version}" cannot be handled as a ${gvk.kind}: no kind "${body.kind}" is registered for version "${apiVersionOf(gvk)}"`,
@@ -66,3 +71,5 @@ export function checkType(gvk: GroupVersion, body: TypeMeta): void {
       `the API version in the data (${body.apiVersion}) does not match the expected API version (${apiVersionOf(gvk)})`,
     );
 }
+
+const kindOfJson = (value: unknown): string => (Array.isArray(value) ? 'array' : typeof value);

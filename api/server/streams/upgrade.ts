@@ -87,7 +87,7 @@ export async function handleUpgrade(
     const status = statusOf(error);
     if (!(error instanceof StatusError)) parts.registry.logger.error({ err: error, path: info.path }, 'upgrade failed');
     if (readable?.answered) socket.destroy();
-    else refuseUpgrade(socket, status, auditId);
+    else refuseUpgrade(request, socket, status, auditId);
   } finally {
     parts.closing.removeEventListener('abort', stop);
     parts.metrics.longRunning(labels, -1);
@@ -100,7 +100,7 @@ function isReadable(request: IncomingMessage, info: RequestInfo): boolean {
   return info.verb === 'watch' || (info.resource?.resource === 'pods' && info.resource.subresource === 'log');
 }
 
-function refuseUpgrade(socket: Duplex, status: StatusError, auditId: string): void {
+function refuseUpgrade({ method }: IncomingMessage, socket: Duplex, status: StatusError, auditId: string): void {
   if (socket.destroyed || socket.writableEnded) return;
   const body = `${JSON.stringify(status.status)}\n`;
   const headers = {
@@ -110,7 +110,8 @@ function refuseUpgrade(socket: Duplex, status: StatusError, auditId: string): vo
     connection: 'close',
   };
   const lines = Object.entries(headers).map(([k, v]) => `${k}: ${String(v)}`);
-  socket.end(`HTTP/1.1 ${status.code} ${STATUS_CODES[status.code] ?? 'Error'}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
+  const head = `HTTP/1.1 ${status.code} ${STATUS_CODES[status.code] ?? 'Error'}\r\n${lines.join('\r\n')}\r\n\r\n`;
+  socket.end(method === 'HEAD' ? head : head + body);
 }
 
 function attachOptions(query: URLSearchParams, container: string): AttachOptions {

@@ -2,7 +2,10 @@ export { type ApplyContext, serverSideApply } from './apply/apply.js';
 export { changedFields, compareObjects, ignoringFields } from './apply/compare.js';
 export {
   decodeFieldSet,
+  differenceSets,
+  emptyFieldSet,
   encodeFieldSet,
+  equalSets,
   type FieldSet,
   type FieldsV1,
   fieldSetOf,
@@ -62,6 +65,7 @@ export * from './schema/table.js';
 export * from './selector/field-labels.js';
 export * from './selector/fields.js';
 export * from './selector/labels.js';
+export * from './selector/node-affinity.js';
 export * from './selector/requirement.js';
 export * from './status.js';
 export { humanDuration, sinceText } from './table/duration.js';

@@ -254,7 +254,7 @@ async function startBranch(
   const { parts, close } = serving(
     { ...own, nodeStreams: (node) => nodeStreams(node), audit: options.audit },
     outside,
-    {},
+    { makeRules: options.branching!.rules },
   );
   const documents = prefixed(parts.documents, `${BRANCHES}${name}`);
   mounted.set(name, { ...parts, documents });

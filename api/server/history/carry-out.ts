@@ -144,13 +144,11 @@ function operationsOf(before: Snapshot, after: Snapshot, steps: readonly Step[])
   return operations;
 }
 
-/** A write that is taken back leaves its manager with what it owned before; whoever takes it back owns nothing by that. */
-function withOwners(object: KubeObject, { present, owners = [] }: Step): KubeObject {
-  const names = new Set(owners.map(({ manager }) => manager));
-  const others = (present?.metadata.managedFields ?? []).filter(({ manager }) => !names.has(manager ?? ''));
-  const managedFields = [...owners.flatMap(({ entries }) => entries), ...others];
-  return { ...object, metadata: { ...object.metadata, managedFields } };
-}
+/** A write that is taken back leaves everybody with what they owned before; whoever takes it back owns nothing by that. */
+const withOwners = (object: KubeObject, { owners }: Step): KubeObject => ({
+  ...object,
+  metadata: { ...object.metadata, managedFields: owners },
+});
 
 const placeOf = ({ resource, namespace, name }: Step['key']): string => `${resource}\0${namespace}\0${name}`;
 

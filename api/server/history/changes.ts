@@ -145,7 +145,7 @@ async function changeOf(
   const was = before && storage.fromStorage(before);
   const is = after && storage.fromStorage(after);
   const time = store.timeOf(revision);
-  const writer = writerOf(was, is, schema);
+  const writer = writerOf(was, is, schema, time);
   return {
     ...placeOf(kind, key),
     type: was ? (is ? 'changed' : 'deleted') : 'created',

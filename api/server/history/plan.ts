@@ -1,6 +1,7 @@
 import type { KubeObject, ManagedFieldsEntry } from '@trimtab/machinery';
 import type { StoreKey } from '@trimtab/store';
 import type { ServedKind } from '../registry/served-kind.js';
+import { ownersWithout } from './owners.js';
 import { asAsked, changedNames, lostNames, type Merged, threeWay } from './three-way.js';
 
 /** Changes to many objects, worked out against one state and carried out as one or not at all. Pure. */
@@ -21,13 +22,8 @@ export interface Step {
   readonly present?: KubeObject;
   /** The fields that change, as people write them. */
   readonly fields: readonly string[];
-  /** Whose entries of managed fields become again what they were: those of a write that is taken back. */
-  readonly owners?: readonly OwnersRestored[];
-}
-
-export interface OwnersRestored {
-  readonly manager: string;
-  readonly entries: readonly ManagedFieldsEntry[];
+  /** Who is to own what, where that does not come of the write: as before the writes that are taken back. */
+  readonly owners?: readonly ManagedFieldsEntry[];
 }
 
 export interface PlanConflict {
@@ -45,7 +41,6 @@ export interface Wish {
   readonly base: KubeObject | undefined;
   readonly mine: KubeObject | undefined;
   readonly theirs: KubeObject | undefined;
-  readonly owners?: readonly OwnersRestored[];
 }
 
 type Outcome = Step | PlanConflict | undefined;
@@ -59,7 +54,7 @@ export function planOf(wishes: readonly Wish[]): Plan {
   return { steps: inOrder(steps), conflicts: outcomes.filter(isConflict) };
 }
 
-function outcomeOf({ kind, key, base, mine, theirs, owners }: Wish): Outcome {
+function outcomeOf({ kind, key, base, mine, theirs }: Wish): Outcome {
   const at = { kind, key };
   const { schema } = kind;
   if (mine === undefined) {
@@ -80,7 +75,7 @@ function outcomeOf({ kind, key, base, mine, theirs, owners }: Wish): Outcome {
   const { object, conflicts, fields }: Merged = threeWay(base, mine, theirs, schema);
   if (conflicts.length > 0) return { ...at, fields: conflicts, reason: 'changed since, and otherwise' };
   if (fields.length === 0) return undefined;
-  return { ...at, action: 'update', object, present: theirs, fields, ...(owners ? { owners } : {}) };
+  return { ...at, action: 'update', object, present: theirs, fields };
 }
 
 const empty: KubeObject = { metadata: {} };
@@ -138,10 +133,9 @@ function undoOne(writes: readonly PastWrite[], present: KubeObject | undefined):
   const deleted = writes.some(({ after }) => after === undefined || isGoing(after));
   // What came and went, or goes as a whole, needs no field to be looked at.
   if (created || deleted) {
-    const base = deleted ? undefined : last.after;
-    const mine = first;
-    if (deleted && mine === undefined) return { steps: [], conflicts: [] };
-    return planOf([{ kind, key, base, mine, theirs: present }]);
+    const base = last.after && !isGoing(last.after) ? last.after : undefined;
+    if (base === undefined && first === undefined) return { steps: [], conflicts: [] };
+    return planOf([{ kind, key, base, mine: first, theirs: present }]);
   }
   if (present === undefined)
     return { steps: [], conflicts: [{ kind, key, fields: [], reason: 'it has been deleted since' }] };
@@ -156,22 +150,8 @@ function undoOne(writes: readonly PastWrite[], present: KubeObject | undefined):
     return { steps: [], conflicts: [{ kind, key, fields: [...conflicts], reason: 'changed since, and otherwise' }] };
   const fields = changedNames(present, object, kind.schema);
   if (fields.length === 0) return { steps: [], conflicts: [] };
-  return {
-    steps: [{ action: 'update', kind, key, object, present, fields, owners: ownersBefore(writes) }],
-    conflicts: [],
-  };
-}
-
-/** Of each manager whose writes are taken back: its entries before the first of them. */
-function ownersBefore(writes: readonly PastWrite[]): readonly OwnersRestored[] {
-  const owners = new Map<string, OwnersRestored>();
-  for (const { manager, before } of writes)
-    if (manager !== undefined && !owners.has(manager))
-      owners.set(manager, {
-        manager,
-        entries: (before?.metadata.managedFields ?? []).filter((entry) => entry.manager === manager),
-      });
-  return [...owners.values()];
+  const owners = ownersWithout(present.metadata.managedFields, writes);
+  return { steps: [{ action: 'update', kind, key, object, present, fields, owners }], conflicts: [] };
 }
 
 /**

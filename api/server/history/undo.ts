@@ -79,7 +79,7 @@ async function writesWithin(reader: Reader, from: number, to: number, wanted: Wa
       );
       const before = previous && kind.storage.fromStorage(previous);
       const after = stored && kind.storage.fromStorage(stored);
-      const { manager } = writerOf(before, after, kind.schema) ?? {};
+      const { manager } = writerOf(before, after, kind.schema, time) ?? {};
       writes.push({ key, kind, before, after, revision, time, ...(manager === undefined ? {} : { manager }) });
     }
   }

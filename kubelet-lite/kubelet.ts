@@ -71,6 +71,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     podsDir: layout.podsDir,
     persistent,
     ...(memoryDir ? { memoryDir } : {}),
+    ...(runtime.volumeMounts ? { mounts: runtime.volumeMounts } : {}),
     downward,
   });
   const informers = new Informers({ client, clock, random, logger });

@@ -35,7 +35,7 @@ async function sweep(paths: Paths, { podCidr }: ClusterFile): Promise<number> {
     const left = (await runtime.list()).length;
     await stopPods(runtime, systemClock, 3_000);
     await removeNetwork({ kernel: runtime.core, stateDir: paths.network, podCidr });
-    await releaseMemory(paths.pods);
+    await releaseMemory(paths.pods, runtime.volumeMounts);
     await runtime.core.request('core.exit', { emptyGroups: podCgroupRoots }).catch(() => {});
     return left;
   } finally {

@@ -56,7 +56,7 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
       () => kubelet?.stop(),
       async () => {
         await stopPods(runtime, clock, GRACE_MS);
-        await releaseMemory(paths.pods);
+        await releaseMemory(paths.pods, runtime.volumeMounts);
       },
       () => network?.stop(),
       () => (network ? removeNetwork(networkOptions) : undefined),

@@ -172,6 +172,7 @@ export class NodeFiles implements ContainerFiles {
 
   async tidy(isKnown: (uid: string) => boolean): Promise<void> {
     const { podsDir, memoryDir, logDir } = this.#options.layout;
+    await this.#options.volumes.tidy(isKnown);
     for (const directory of [podsDir, logDir, ...(memoryDir ? [memoryDir] : [])]) {
       for (const name of await fs.readdir(directory).catch(() => [])) {
         // Log directories are `<namespace>_<name>_<uid>`, the others bear the UID alone.

@@ -16,9 +16,9 @@ test('what pods have in memory is closed to other users, and gone when the node 
   expect(other).not.toBe(directory);
   expect((await fs.stat(join(shared, 'trimtab'))).mode & 0o777).toBe(0o700);
   for (const one of [directory, other]) await fs.mkdir(join(one, 'pod'), { recursive: true });
-  await releaseMemory('/a', shared);
+  await releaseMemory('/a', undefined, shared);
   expect(await fs.readdir(join(shared, 'trimtab'))).toHaveLength(1);
-  await releaseMemory('/b', shared);
+  await releaseMemory('/b', undefined, shared);
   expect(await fs.readdir(shared)).toEqual([]);
 });
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { VolumeMounts } from '../runtime/volume-mounts.js';
 
 const TMPFS_MAGIC = 0x01021994;
 const SHARED = '/dev/shm';
@@ -31,9 +32,11 @@ export async function ownMemoryDir(rootDir: string, shared = SHARED): Promise<st
   return directory;
 }
 
-/** Removes what pods had in memory. Only once none of them lives. */
-export async function releaseMemory(rootDir: string, shared = SHARED): Promise<void> {
+/** Removes what pods had in memory and unmounts what was mounted for them. Only once none of them lives. */
+export async function releaseMemory(rootDir: string, mounts?: VolumeMounts, shared = SHARED): Promise<void> {
   const ours = join(shared, 'trimtab');
+  for (const directory of [join(ours, nameOf(rootDir)), rootDir])
+    for (const point of (await mounts?.below(directory)) ?? []) await mounts?.unmount(point);
   await fs.rm(join(ours, nameOf(rootDir)), { recursive: true, force: true });
   // The last one out; where others are, it is not empty.
   await fs.rmdir(ours).catch(() => {});

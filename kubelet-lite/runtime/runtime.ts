@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { ProcessStreams } from '@trimtab/client';
 import type { Observable } from 'rxjs';
 import type { OciSpec } from './oci.js';
+import type { VolumeMounts } from './volume-mounts.js';
 
 /**
  * What the kubelet needs of whatever runs pods: the native isolation core, or a runtime that runs nothing (simulated).
@@ -32,6 +33,8 @@ export interface PodRuntime {
   /** A byte stream to `host:port` dialled inside the sandbox's network namespace. */
   dial(sandboxId: string, host: string, port: number): Promise<Duplex>;
   stats(sandboxId: string): Promise<SandboxStats>;
+  /** Absent: volumes are directories, and what needs a file system of its own is refused. */
+  readonly volumeMounts?: VolumeMounts;
   /** Exits and sandbox deaths, each exactly once per kubelet life; those that happened in between come from `list`. */
   readonly events: Observable<RuntimeEvent>;
 }

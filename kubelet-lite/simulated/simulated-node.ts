@@ -81,6 +81,7 @@ export class SimulatedVolumes implements VolumeManager {
     return `/simulated/${volume}`;
   }
   async tearDown(): Promise<void> {}
+  async tidy(): Promise<void> {}
   onChange(): void {}
 }
 

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Payload } from './payload.js';
 
 /** The link that names the current version; readers see either all of the old content or all of the new. */
@@ -22,29 +22,45 @@ export async function writePayload(
   const next = `..${version}`;
   await writeVersion(join(directory, next), payload, fsGroup);
   await fs.rm(join(directory, NEXT), { force: true });
-  await fs.symlink(next, join(directory, NEXT));
+  await link(next, join(directory, NEXT), fsGroup);
   await fs.rename(join(directory, NEXT), join(directory, DATA));
-  await linkNames(directory, payload);
+  await linkNames(directory, payload, fsGroup);
   if (current && current !== next) await fs.rm(join(directory, current), { recursive: true, force: true });
   return true;
 }
 
 async function writeVersion(root: string, payload: Payload, fsGroup: number | undefined): Promise<void> {
-  await fs.mkdir(root, { recursive: true });
-  await fs.chmod(root, fsGroup === undefined ? 0o755 : 0o2775);
-  if (fsGroup !== undefined) await fs.chown(root, 0, fsGroup);
+  await makeDirectory(root, fsGroup);
+  const made = new Set([root]);
   for (const [path, file] of payload) {
     const full = join(root, path);
-    await fs.mkdir(dirname(full), { recursive: true, mode: 0o755 });
+    for (const directory of parentsOf(root, path)) {
+      if (!made.has(directory)) await makeDirectory(directory, fsGroup);
+      made.add(directory);
+    }
     await fs.writeFile(full, file.data);
     if (file.uid !== undefined || fsGroup !== undefined) await fs.chown(full, file.uid ?? 0, fsGroup ?? 0);
     await fs.chmod(full, modeOf(file.mode, fsGroup));
   }
 }
 
+/** Mode and owner are given after the fact: mkdir's own are cut by the umask. */
+async function makeDirectory(path: string, fsGroup: number | undefined): Promise<void> {
+  await fs.mkdir(path, { recursive: true });
+  if (fsGroup !== undefined) await fs.chown(path, 0, fsGroup);
+  await fs.chmod(path, fsGroup === undefined ? 0o755 : 0o2755);
+}
+
+/** The directories between the root and a file, outer ones first. */
+function parentsOf(root: string, path: string): readonly string[] {
+  const parts = path.split('/').slice(0, -1);
+  return parts.map((_, i) => join(root, ...parts.slice(0, i + 1)));
+}
+
+/** A group that volumes belong to may read everything and, as volumes of objects are ours to write, nothing more. */
 const modeOf = (mode: number, fsGroup: number | undefined): number => (fsGroup === undefined ? mode : mode | 0o440);
 
-async function linkNames(directory: string, payload: Payload): Promise<void> {
+async function linkNames(directory: string, payload: Payload, fsGroup: number | undefined): Promise<void> {
   const wanted = new Set([...payload.keys()].map((path) => path.split('/')[0]!));
   for (const name of await fs.readdir(directory)) {
     if (!name.startsWith('..') && !wanted.has(name)) await fs.rm(join(directory, name), { force: true });
@@ -54,8 +70,13 @@ async function linkNames(directory: string, payload: Payload): Promise<void> {
     const present = await fs.readlink(join(directory, name)).catch(() => undefined);
     if (present === target) continue;
     await fs.rm(join(directory, name), { recursive: true, force: true });
-    await fs.symlink(target, join(directory, name));
+    await link(target, join(directory, name), fsGroup);
   }
+}
+
+async function link(target: string, path: string, fsGroup: number | undefined): Promise<void> {
+  await fs.symlink(target, path);
+  if (fsGroup !== undefined) await fs.lchown(path, 0, fsGroup);
 }
 
 async function isCurrent(root: string, payload: Payload, fsGroup: number | undefined): Promise<boolean> {

@@ -1,17 +1,17 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '@trimtab/client';
-import type { Clock, ConfigMap, Logger, Random, Secret, Volume } from '@trimtab/machinery';
+import type { Clock, Logger, Random, Volume } from '@trimtab/machinery';
 import type { DownwardFacts } from '../container/downward.js';
 import { type Pod, uidOf } from '../pod/api.js';
-import { writePayload } from './atomic-writer.js';
-import { claimNameOf } from './claim-volumes.js';
+import type { VolumeMounts } from '../runtime/volume-mounts.js';
+import { hugePagesOf, hugePagesOptions, makeShared, tmpfsOptions } from './empty-dir.js';
 import { checkHostPath } from './host-path.js';
 import type { ObjectTracker } from './object-tracker.js';
-import { isPayloadVolume, payloadOf } from './payload.js';
+import { PayloadVolumes } from './payload-volumes.js';
 import type { PersistentVolumeMounter } from './persistent-volumes.js';
 import { referencesOf } from './references.js';
-import { requestToken, type Token } from './tokens.js';
+import { isSecretPayload, kindOf } from './volume-kind.js';
 import { VolumeError, type VolumeManager } from './volume-manager.js';
 
 export interface DirectoryVolumesOptions {
@@ -22,23 +22,21 @@ export interface DirectoryVolumesOptions {
   readonly tracker: ObjectTracker;
   /** Pods' volumes are at `<podsDir>/<uid>/volumes/<name>`. */
   readonly podsDir: string;
-  /** A directory on a tmpfs, for emptyDirs of medium Memory; without one they are refused. */
+  /** A directory on a tmpfs, for what must be in memory; without one emptyDirs of medium Memory are refused. */
   readonly memoryDir?: string;
   readonly downward: (pod: Pod) => DownwardFacts;
   readonly persistent: PersistentVolumeMounter;
+  /** Absent: emptyDirs in memory have no size of their own, and huge pages are refused. */
+  readonly mounts?: VolumeMounts;
 }
 
 interface PodVolumes {
-  pod: Pod;
-  mounted: boolean;
-  readonly tokens: Map<string, Token>;
-  cancelRefresh: (() => void) | undefined;
-  /** Writes of one pod follow one another. */
-  last: Promise<void>;
-  versions: number;
+  readonly payload: PayloadVolumes;
+  /** Where mounted volumes are found, by name. */
+  readonly mounted: Map<string, string>;
 }
 
-/** Volumes as directories below the kubelet's root. */
+/** Volumes as directories below the kubelet's root, or file systems mounted there. */
 export class DirectoryVolumes implements VolumeManager {
   readonly #options: DirectoryVolumesOptions;
   readonly #pods = new Map<string, PodVolumes>();
@@ -47,7 +45,7 @@ export class DirectoryVolumes implements VolumeManager {
   constructor(options: DirectoryVolumesOptions) {
     this.#options = options;
     options.tracker.onChange((uid) => {
-      this.#refresh(uid);
+      this.#pods.get(uid)?.payload.refresh();
       for (const listener of this.#listeners) listener(uid);
     });
   }
@@ -59,150 +57,117 @@ export class DirectoryVolumes implements VolumeManager {
   pathOf(pod: Pod, name: string): string {
     const volume = pod.spec.volumes?.find((v) => v.name === name);
     if (!volume) throw new Error(`container mounts volume "${name}", which the pod does not have`);
+    const kind = kindOf(volume);
     if (volume.hostPath) return volume.hostPath.path;
-    if (claimNameOf(pod, volume)) return this.#options.persistent.pathOf(pod, name);
-    if (isMemory(volume)) return join(this.#options.memoryDir ?? '', uidOf(pod), name);
-    return join(this.#options.podsDir, uidOf(pod), 'volumes', name);
+    if (kind === 'claim') return this.#options.persistent.pathOf(pod, name);
+    return this.#pods.get(uidOf(pod))?.mounted.get(name) ?? this.#directoryOf(pod, volume);
   }
 
   async setUp(pod: Pod): Promise<void> {
     const uid = uidOf(pod);
-    const state: PodVolumes = this.#pods.get(uid) ?? {
-      pod,
-      mounted: false,
-      tokens: new Map(),
-      cancelRefresh: undefined,
-      last: Promise.resolve(),
-      versions: 0,
+    const volumes = pod.spec.volumes ?? [];
+    const state = this.#pods.get(uid) ?? {
+      payload: new PayloadVolumes(this.#options, pod, (volume) => this.#directoryOf(pod, volume)),
+      mounted: new Map(),
     };
-    state.pod = pod;
     this.#pods.set(uid, state);
-    const unsupported = (pod.spec.volumes ?? []).find((v) => !isSupported(v));
-    if (unsupported) throw new VolumeError(unsupported.name, unsupportedReason(unsupported));
     await this.#options.tracker.follow(uid, referencesOf(pod));
-    for (const volume of pod.spec.volumes ?? []) await this.#mount(state, volume);
-    state.mounted = true;
+    // Side by side: a pod's start waits for the last of them.
+    const results = await Promise.allSettled(volumes.map((volume) => this.#mount(state, pod, volume)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    state.payload.follow();
   }
 
   updated(pod: Pod): void {
-    const state = this.#pods.get(uidOf(pod));
-    if (!state) return;
-    const shown = (p: Pod) => JSON.stringify([p.metadata.labels, p.metadata.annotations]);
-    const changed = shown(state.pod) !== shown(pod);
-    state.pod = pod;
-    if (changed) this.#refresh(uidOf(pod));
+    this.#pods.get(uidOf(pod))?.payload.updated(pod);
   }
 
   async tearDown(uid: string): Promise<void> {
+    const { tracker, persistent, podsDir } = this.#options;
     const state = this.#pods.get(uid);
     this.#pods.delete(uid);
-    state?.cancelRefresh?.();
-    this.#options.tracker.release(uid);
-    this.#options.persistent.forget(uid);
-    await state?.last;
-    await fs.rm(join(this.#options.podsDir, uid, 'volumes'), { recursive: true, force: true });
+    tracker.release(uid);
+    persistent.forget(uid);
+    await state?.payload.stop();
+    // Of a pod that an earlier kubelet has set up nothing is known but what is there.
+    if (!state || state.mounted.size > 0) await this.#unmountBelow((directory) => join(directory, uid));
+    await fs.rm(join(podsDir, uid, 'volumes'), { recursive: true, force: true });
     // What of the pod is in memory goes with its other files, when nothing can be mounted from it any more.
   }
 
-  stop(): void {
-    for (const state of this.#pods.values()) state.cancelRefresh?.();
+  async tidy(isKnown: (uid: string) => boolean): Promise<void> {
+    await this.#unmountBelow((directory) => directory, isKnown);
   }
 
-  async #mount(state: PodVolumes, volume: Volume): Promise<void> {
+  stop(): void {
+    for (const state of this.#pods.values()) void state.payload.stop();
+  }
+
+  async #mount(state: PodVolumes, pod: Pod, volume: Volume): Promise<void> {
     try {
-      if (volume.hostPath) await checkHostPath(volume.hostPath.path, volume.hostPath.type);
-      else if (isPayloadVolume(volume)) await this.#write(state, volume);
-      else if (claimNameOf(state.pod, volume)) await this.#options.persistent.mount(state.pod, volume);
-      else await this.#emptyDir(state.pod, volume);
+      switch (kindOf(volume)) {
+        case 'hostPath':
+          return await checkHostPath(volume.hostPath!.path, volume.hostPath!.type);
+        case 'payload':
+          return await state.payload.write(volume);
+        case 'claim':
+          return await this.#options.persistent.mount(pod, volume);
+        case 'emptyDir':
+          return await makeShared(this.#directoryOf(pod, volume), pod.spec.securityContext?.fsGroup);
+        case 'memory':
+          return await this.#inMemory(state, pod, volume);
+        case 'hugePages':
+          return await this.#hugePages(state, pod, volume);
+        case 'image':
+          throw new Error('volumes of type image are not supported by this node');
+      }
     } catch (error) {
       throw new VolumeError(volume.name, error instanceof Error ? error.message : String(error));
     }
   }
 
-  async #emptyDir(pod: Pod, volume: Volume): Promise<void> {
-    if (isMemory(volume) && !this.#options.memoryDir) {
+  async #inMemory(state: PodVolumes, pod: Pod, volume: Volume): Promise<void> {
+    const { memoryDir, mounts, downward } = this.#options;
+    const directory = this.#directoryOf(pod, volume);
+    if (mounts) {
+      const options = tmpfsOptions(pod, volume, downward(pod).allocatable.memory ?? '0');
+      await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+      state.mounted.set(volume.name, await mounts.mount(directory, 'tmpfs', options));
+      return;
+    }
+    if (!memoryDir)
       throw new Error('emptyDir medium Memory needs a directory on a tmpfs, and this node was given none');
-    }
-    const directory = this.pathOf(pod, volume.name);
-    const fsGroup = pod.spec.securityContext?.fsGroup;
-    const made = await fs.mkdir(directory, { recursive: true });
-    // What a pod did to its own directory is its own, also after the kubelet has started again.
-    if (made === undefined) return;
-    if (fsGroup !== undefined) await fs.chown(directory, 0, fsGroup);
-    await fs.chmod(directory, fsGroup === undefined ? 0o777 : 0o2777);
+    await makeShared(directory, pod.spec.securityContext?.fsGroup, true);
   }
 
-  async #write(state: PodVolumes, volume: Volume): Promise<void> {
-    const { pod } = state;
-    const { tracker, downward, clock } = this.#options;
-    await this.#ensureTokens(state, volume);
-    const namespace = pod.metadata.namespace ?? '';
-    const payload = payloadOf(volume, {
-      downward: downward(pod),
-      configMap: (name) => tracker.get({ kind: 'ConfigMap', namespace, name }) as ConfigMap | undefined,
-      secret: (name) => tracker.get({ kind: 'Secret', namespace, name }) as Secret | undefined,
-      token: (source) => state.tokens.get(`${volume.name}/${source}`)?.token ?? '',
-    });
-    const directory = this.pathOf(pod, volume.name);
-    await fs.mkdir(directory, { recursive: true, mode: 0o755 });
-    const version = `${new Date(clock.now()).toISOString().replaceAll(/[-:.]/g, '_')}_${++state.versions}`;
-    await writePayload(directory, payload, pod.spec.securityContext?.fsGroup, version);
+  async #hugePages(state: PodVolumes, pod: Pod, volume: Volume): Promise<void> {
+    const options = hugePagesOptions(pod, volume);
+    const size = options[0]!.slice('pagesize='.length);
+    if ((await hugePagesOf(size)) === 0)
+      throw new Error(`this node has set no huge pages of ${size} bytes aside (vm.nr_hugepages)`);
+    const { mounts } = this.#options;
+    if (!mounts) throw new Error('this node cannot mount file systems of huge pages');
+    const directory = this.#directoryOf(pod, volume);
+    await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+    state.mounted.set(volume.name, await mounts.mount(directory, 'hugetlbfs', options));
   }
 
-  async #ensureTokens(state: PodVolumes, volume: Volume): Promise<void> {
-    const { client, clock, random } = this.#options;
-    for (const [index, source] of (volume.projected?.sources ?? []).entries()) {
-      if (!source.serviceAccountToken) continue;
-      const key = `${volume.name}/${index}`;
-      const known = state.tokens.get(key);
-      if (known && clock.now() < known.refreshAt) continue;
-      state.tokens.set(key, await requestToken(client, clock, random, state.pod, source.serviceAccountToken));
-    }
-    this.#armRefresh(state);
+  #directoryOf(pod: Pod, volume: Volume): string {
+    const { memoryDir, podsDir } = this.#options;
+    const inMemory = kindOf(volume) === 'memory' || isSecretPayload(volume);
+    if (inMemory && memoryDir) return join(memoryDir, uidOf(pod), volume.name);
+    return join(podsDir, uidOf(pod), 'volumes', volume.name);
   }
 
-  #armRefresh(state: PodVolumes): void {
-    const { clock } = this.#options;
-    state.cancelRefresh?.();
-    const due = Math.min(...[...state.tokens.values()].map((token) => token.refreshAt));
-    if (!Number.isFinite(due)) return;
-    // Never sooner than in a second: a server that hands out expired tokens must not make us spin.
-    state.cancelRefresh = clock.after(Math.max(due - clock.now(), 1_000), () => this.#refresh(uidOf(state.pod)));
-  }
-
-  /** Rewrites what has changed of a pod that is up; failures leave the old content. */
-  #refresh(uid: string): void {
-    const state = this.#pods.get(uid);
-    if (!state?.mounted) return;
-    state.last = state.last.then(async () => {
-      for (const volume of state.pod.spec.volumes ?? []) {
-        if (!isPayloadVolume(volume) || this.#pods.get(uid) !== state) continue;
-        try {
-          await this.#write(state, volume);
-        } catch (error) {
-          this.#options.logger.warn(
-            { uid, volume: volume.name, error: String(error) },
-            'volume not brought up to date',
-          );
-          this.#armRefresh(state);
-        }
+  /** Unmounts what is below the pods' directories, but for pods that are known. */
+  async #unmountBelow(part: (directory: string) => string, isKnown?: (uid: string) => boolean): Promise<void> {
+    const { mounts, podsDir, memoryDir } = this.#options;
+    if (!mounts) return;
+    for (const root of memoryDir ? [podsDir, memoryDir] : [podsDir]) {
+      for (const point of await mounts.below(part(root))) {
+        const uid = point.slice(root.length + 1).split('/')[0] ?? '';
+        if (!isKnown?.(uid)) await mounts.unmount(point);
       }
-    });
+    }
   }
-}
-
-const isMemory = (volume: Volume): boolean => volume.emptyDir?.medium === 'Memory';
-
-function isSupported(volume: Volume): boolean {
-  if (volume.emptyDir) return ['', 'Memory', undefined].includes(volume.emptyDir.medium);
-  const { name: _name, ...sources } = volume;
-  // A volume without any source is an emptyDir (API defaulting).
-  const claimed = Boolean(volume.persistentVolumeClaim ?? volume.ephemeral);
-  return claimed || Boolean(volume.hostPath) || isPayloadVolume(volume) || Object.keys(sources).length === 0;
-}
-
-function unsupportedReason(volume: Volume): string {
-  if (volume.emptyDir) return `emptyDir medium "${volume.emptyDir.medium}" is not supported by this node`;
-  const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'unknown';
-  return `volumes of type ${kind} are not supported by this node; it offers emptyDir, hostPath, persistentVolumeClaim, ephemeral, configMap, secret, downwardAPI and projected`;
 }

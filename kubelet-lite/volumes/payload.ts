@@ -51,29 +51,25 @@ function addProjection(
   if (source.secret) addSecret(files, source.secret, mode, sources);
   if (source.downwardAPI) addDownward(files, source.downwardAPI.items, mode, sources);
   if (source.serviceAccountToken) {
-    const { uid, gid } = tokenOwner(sources);
+    const uid = commonUser(sources);
+    const shared = uid === undefined && sources.downward.pod.spec.securityContext?.fsGroup === undefined;
     const data = Buffer.from(sources.token(index));
-    const tokenMode = uid === undefined && gid === undefined ? mode : TOKEN_MODE | (gid === undefined ? 0 : 0o040);
+    const tokenMode = shared ? mode : TOKEN_MODE;
     add(files, source.serviceAccountToken.path, { data, mode: tokenMode, ...(uid === undefined ? {} : { uid }) });
   }
   if (source.clusterTrustBundle) throw new Error('projected source clusterTrustBundle is not supported by this node');
   if (source.podCertificate) throw new Error('projected source podCertificate is not supported by this node');
 }
 
-/** A token is readable by its user alone where all containers run as one, and by the fsGroup where there is one. */
-function tokenOwner({ downward }: PayloadSources): { uid?: number; gid?: number } {
+/** The user whom all containers run as, where the pod says so: a token is theirs alone (kubernetes: FsUserFrom). */
+function commonUser({ downward }: PayloadSources): number | undefined {
   const { spec } = downward.pod;
   const users = new Set(
     [...(spec.initContainers ?? []), ...spec.containers].map(
       (c) => c.securityContext?.runAsUser ?? spec.securityContext?.runAsUser,
     ),
   );
-  const [uid] = [...users];
-  const gid = spec.securityContext?.fsGroup;
-  return {
-    ...(gid === undefined && users.size === 1 && uid !== undefined ? { uid } : {}),
-    ...(gid === undefined ? {} : { gid }),
-  };
+  return users.size === 1 ? [...users][0] : undefined;
 }
 
 interface ObjectSource {
@@ -93,7 +89,7 @@ function addConfigMap(
   const data = new Map<string, Uint8Array>();
   for (const [key, value] of Object.entries(map?.data ?? {})) data.set(key, Buffer.from(value));
   for (const [key, value] of Object.entries(map?.binaryData ?? {})) data.set(key, Buffer.from(value, 'base64'));
-  addKeys(files, data, from, mode, 'configmap');
+  addKeys(files, data, from, mode, 'config');
 }
 
 function addSecret(files: Map<string, PayloadFile>, from: ObjectSource, mode: number, sources: PayloadSources): void {

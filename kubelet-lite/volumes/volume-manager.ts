@@ -10,6 +10,8 @@ export interface VolumeManager {
   pathOf(pod: Pod, volume: string): string;
   /** Idempotent: unmounts and removes what the pod had, stops watching what it showed. */
   tearDown(uid: string): Promise<void>;
+  /** Unmounts what is left of pods that went while the node was down; `isKnown` tells by UID, at any later time, which stay. */
+  tidy(isKnown: (uid: string) => boolean): Promise<void>;
   /** Calls back when something a failed {@link setUp} of the pod waited for has appeared. */
   onChange(listener: (uid: string) => void): void;
 }

@@ -91,7 +91,7 @@ describe('what a volume holds', () => {
   test.each([
     [{ configMap: { name: 'no' } }, 'configmap "no" not found'],
     [{ secret: { secretName: 'no' } }, 'secret "no" not found'],
-    [{ configMap: { name: 'cm', items: [{ key: 'x', path: 'x' }] } }, 'references non-existent configmap key: x'],
+    [{ configMap: { name: 'cm', items: [{ key: 'x', path: 'x' }] } }, 'references non-existent config key: x'],
     [{ configMap: { name: 'cm', items: [{ key: 'k', path: '../k' }] } }, 'must not contain ".."'],
     [{ projected: { sources: [{ clusterTrustBundle: { path: 'x' } }] } }, 'clusterTrustBundle is not supported'],
   ])('%j: %s', (volume, message) => {

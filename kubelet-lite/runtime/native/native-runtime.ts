@@ -16,6 +16,7 @@ import {
 } from '../runtime.js';
 import { Connection, type CoreEvent } from './connection.js';
 import { type CoreOptions, connectCore } from './core.js';
+import { CoreMounts } from './core-mounts.js';
 import { openDial, openProcessStreams } from './process-streams.js';
 
 /** Operations of the node core for those who share it (the network plugin); failures are `RuntimeError`s. */
@@ -81,6 +82,8 @@ class Runtime implements NativeRuntime {
   readonly core: CoreClient = {
     request: async <T>(op: string, params?: object): Promise<T> => (await this.#connectCore()).request<T>(op, params),
   };
+
+  readonly volumeMounts = new CoreMounts(this.core);
 
   get events(): Observable<RuntimeEvent> {
     return this.#events;

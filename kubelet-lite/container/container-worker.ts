@@ -48,6 +48,8 @@ export class ContainerWorker {
   #image: Image | undefined;
   #probes: ContainerProbes | undefined;
   #probed: string | undefined;
+  /** The container that an earlier kubelet started. */
+  readonly #adopted: string | undefined;
   #earlyExit: ContainerStatus | undefined;
   #stopSignal = 'SIGTERM';
   /** Raised by {@link reset}: what an earlier sandbox still answers is not ours any more. */
@@ -62,6 +64,7 @@ export class ContainerWorker {
     stopSignal: string | undefined,
   ) {
     const pod = home.pod();
+    this.#adopted = found?.running?.id;
     this.name = container.name;
     this.#deps = deps;
     this.#home = home;
@@ -317,7 +320,8 @@ export class ContainerWorker {
     if (epoch !== this.#epoch) return;
     if (result === 'success') return this.#send({ type: 'hook.done' });
     const name = which === 'postStart' ? 'PostStartHook' : 'PreStopHook';
-    this.#say('Warning', `Failed${name}`, `${name} failed: ${output}`);
+    // What the hook said may hold secrets: it is for the status, which fewer can read.
+    this.#say('Warning', `Failed${name}`, `${name} failed`);
     this.#send({ type: 'hook.failed', message: output });
   }
 
@@ -374,8 +378,12 @@ export class ContainerWorker {
         onStarted: () => this.#send({ type: 'startup.passed' }),
         onReadiness: (ready) => this.#setReady(ready),
         onDead: (kind) => this.#killForProbe(kind),
-        onFailure: (kind, output) =>
-          this.#say('Warning', 'Unhealthy', `${kind[0]!.toUpperCase()}${kind.slice(1)} probe failed: ${output}`),
+        ...(target.containerId === this.#adopted ? { spread: this.#deps.random.next() } : {}),
+        onFailure: (kind, output, result) => {
+          const probe = `${kind[0]!.toUpperCase()}${kind.slice(1)} probe`;
+          if (result === 'warning') this.#say('Warning', 'ProbeWarning', `${probe} warning: ${output}`);
+          else this.#say('Warning', 'Unhealthy', `${probe} failed: ${output}`);
+        },
       },
       snapshot.context.started,
     );

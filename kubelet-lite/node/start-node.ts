@@ -89,7 +89,11 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     restartBackOff: options.restartBackOff ?? DEFAULT_RESTART_BACK_OFF,
     pullBackOff: options.pullBackOff ?? KUBERNETES_BACK_OFF,
   };
-  const pods = new PodManager(deps, parts.pods, () => ({ allocatable: nodeAllocatable(facts), labels }));
+  const pods = new PodManager(deps, parts.pods, () => ({
+    name: nodeName,
+    allocatable: nodeAllocatable(facts),
+    labels,
+  }));
   const reporter = new NodeReporter({ ...options, recorder: parts.recorder, facts, labels });
   await Promise.all([reporter.register(), pods.start()]);
   const stopLease = keepLease({ client, clock, logger, nodeName, nodeUid: () => reporter.uid, ...parts.lease });

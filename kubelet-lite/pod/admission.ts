@@ -1,4 +1,11 @@
-import { type Container, type PodSpec, parseQuantity, quantityMilliValue, quantityValue } from '@trimtab/machinery';
+import {
+  type Container,
+  matchesNodeAffinity,
+  type PodSpec,
+  parseQuantity,
+  quantityMilliValue,
+  quantityValue,
+} from '@trimtab/machinery';
 import type { Pod } from './api.js';
 import type { Verdict } from './machine.js';
 import { containersOf } from './plan.js';
@@ -6,6 +13,7 @@ import { podRequest } from './qos.js';
 
 /** What the node has to give and what it is. Amounts as Kubernetes quantities. */
 export interface NodeCapacity {
+  readonly name?: string;
   readonly allocatable: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -28,7 +36,7 @@ export const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
 
 /** Why this node will not run the pod, or undefined. Pure. Reasons are the kubelet's where it has one. */
 export function admit(pod: Pod, node: NodeCapacity, others: readonly Pod[]): Verdict | undefined {
-  const refused = unsupported(pod.spec) ?? selectorMismatch(pod.spec, node) ?? portConflict(pod, others);
+  const refused = unsupported(pod.spec) ?? selectorMismatch(pod, node) ?? portConflict(pod, others);
   const verdict = refused ?? shortage(pod.spec, node, others);
   return verdict && { ...verdict, message: `Pod was rejected: ${verdict.message}` };
 }
@@ -42,6 +50,10 @@ function unsupported(spec: PodSpec): Verdict | undefined {
   }
   const sysctl = spec.securityContext?.sysctls?.find(({ name }) => !SAFE_SYSCTLS.has(name.replaceAll('/', '.')));
   if (sysctl) return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${sysctl.name}" not allowlisted` };
+  const armour = [spec.securityContext, ...containersOf(spec).map((c) => c.securityContext)];
+  if (armour.some((context) => (context?.appArmorProfile?.type ?? 'Unconfined') !== 'Unconfined')) {
+    return { reason: 'AppArmor', message: 'Cannot enforce AppArmor: AppArmor is not enabled on the host' };
+  }
   const field = unsupportedPodField(spec) ?? unsupportedContainerField(spec);
   return field ? { reason: 'UnsupportedField', message: `this node cannot honour ${field}` } : undefined;
 }
@@ -79,23 +91,18 @@ function unsupportedProfile(
   context: PodSpec['securityContext'] | Container['securityContext'],
 ): string | undefined {
   if (context?.windowsOptions) return `${at}.windowsOptions on Linux`;
-  if (context?.appArmorProfile && context.appArmorProfile.type !== 'Unconfined') {
-    return `${at}.appArmorProfile ${context.appArmorProfile.type}: AppArmor is not applied here`;
-  }
   if (Object.keys(context?.seLinuxOptions ?? {}).length > 0) return `${at}.seLinuxOptions: SELinux is not applied here`;
   if (context?.seccompProfile?.type === 'Localhost')
     return `${at}.seccompProfile Localhost: profile files are not read`;
   return undefined;
 }
 
-function selectorMismatch(spec: PodSpec, node: NodeCapacity): Verdict | undefined {
-  const wrong = Object.entries(spec.nodeSelector ?? {}).some(([key, value]) => node.labels[key] !== value);
-  return wrong
-    ? {
-        reason: 'NodeAffinity',
-        message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
-      }
-    : undefined;
+function selectorMismatch(pod: Pod, { name = '', labels }: NodeCapacity): Verdict | undefined {
+  if (matchesNodeAffinity(pod, { metadata: { name, labels } })) return undefined;
+  return {
+    reason: 'NodeAffinity',
+    message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+  };
 }
 
 function hostPorts(spec: PodSpec): readonly string[] {

@@ -265,6 +265,28 @@ describe('init containers and sidecars', () => {
   });
 });
 
+test('a readiness gate keeps a pod from being ready until its condition is true', async () => {
+  const node = await NodeUnderTest.start();
+  const type = 'example.com/in-service';
+  await node.run({ ...web, readinessGates: [{ conditionType: type }] });
+  const ready = async () => (await node.status('web')).conditions?.find((c) => c.type === 'Ready');
+  expect(await ready()).toMatchObject({
+    status: 'False',
+    reason: 'ReadinessGatesNotReady',
+    message: `corresponding condition of pod readiness gate "${type}" does not exist.`,
+  });
+  const set = async (status: string) => {
+    const body = { status: { conditions: [{ type, status }] } };
+    await node.client.patch(PODS, { namespace: 'default', name: 'web' }, { type: 'strategic', body });
+    await node.clock.advance(150);
+  };
+  await set('False');
+  expect((await ready())?.message).toBe(`the status of pod readiness gate "${type}" is not "True", but False`);
+  await set('True');
+  expect(await ready()).toMatchObject({ status: 'True' });
+  expect(condition(await node.status('web'), type)).toBe('True');
+});
+
 describe('a pod that changes while it runs', () => {
   test('a new image ends the container and starts the new one, whatever the policy', async () => {
     const node = await NodeUnderTest.start();

@@ -12,7 +12,9 @@ export interface ContainerProbesOptions {
   readonly onReadiness: (ready: boolean) => void;
   /** Liveness or startup has failed for good: the container is to be killed. */
   readonly onDead: (kind: 'liveness' | 'startup') => void;
-  readonly onFailure: (kind: ProbeKind, output: string) => void;
+  readonly onFailure: (kind: ProbeKind, output: string, result: 'failure' | 'warning') => void;
+  /** Of a period that the first run waits; only the probes that begin at once are spread. */
+  readonly spread?: number;
 }
 
 /** The probes of one running container: startup gates the other two; after a fatal verdict liveness falls silent. */
@@ -23,8 +25,9 @@ export class ContainerProbes {
 
   constructor(options: ContainerProbesOptions, started: boolean) {
     this.#options = options;
-    if (options.container.startupProbe && !started) this.#start('startup');
-    else this.#startLasting();
+    const { spread } = options;
+    if (options.container.startupProbe && !started) this.#start('startup', spread);
+    else this.#startLasting(spread);
   }
 
   /** While a pod terminates readiness goes on, the others stop. */
@@ -38,12 +41,12 @@ export class ContainerProbes {
     for (const kind of [...this.#running.keys()]) this.#stop(kind);
   }
 
-  #startLasting(): void {
-    this.#start('liveness');
-    this.#start('readiness');
+  #startLasting(spread?: number): void {
+    this.#start('liveness', spread);
+    this.#start('readiness', spread);
   }
 
-  #start(kind: ProbeKind): void {
+  #start(kind: ProbeKind, spread = 0): void {
     const { container, target, prober, clock, startedAt, onFailure } = this.#options;
     const probe = container[`${kind}Probe`];
     if (!probe || this.#stopped) return;
@@ -52,7 +55,8 @@ export class ContainerProbes {
       clock,
       startedAt,
       run: () => prober.probe(probe, target),
-      onFailure: (output) => onFailure(kind, output),
+      spread,
+      onFailure: (output, result) => onFailure(kind, output, result),
       onVerdict: (verdict) => this.#verdict(kind, verdict),
     });
     this.#running.set(kind, stop);

@@ -25,10 +25,11 @@ export function countOutcome(
   outcome: ProbeOutcome['result'],
 ): { readonly count: ProbeCount; readonly verdict?: 'success' | 'failure' } {
   if (outcome === 'unknown') return { count: before };
-  const count = { last: outcome, inRow: before.last === outcome ? before.inRow + 1 : 1 };
+  const last = outcome === 'failure' ? 'failure' : 'success';
+  const count = { last, inRow: before.last === last ? before.inRow + 1 : 1 } as const;
   const threshold =
-    outcome === 'success'
+    last === 'success'
       ? (probe.successThreshold ?? PROBE_DEFAULTS.successThreshold)
       : (probe.failureThreshold ?? PROBE_DEFAULTS.failureThreshold);
-  return count.inRow >= threshold ? { count, verdict: outcome } : { count };
+  return count.inRow >= threshold ? { count, verdict: last } : { count };
 }

@@ -10,8 +10,11 @@ export interface ProbeTarget {
 }
 
 export interface ProbeOutcome {
-  /** `unknown`: the attempt itself failed (the runtime did not answer); it counts as neither. */
-  readonly result: 'success' | 'failure' | 'unknown';
+  /**
+   * `warning`: a success that deserves an event. `unknown`: the attempt itself failed (the runtime did not answer); it
+   * counts as neither.
+   */
+  readonly result: 'success' | 'warning' | 'failure' | 'unknown';
   readonly output: string;
 }
 

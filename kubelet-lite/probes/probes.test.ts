@@ -97,6 +97,80 @@ describe('probes of a running container', () => {
     expect((await node.status('web')).containerStatuses?.[0]?.restartCount).toBe(0);
   });
 
+  test('thresholds, periods and delays are kept to the second', async () => {
+    const prober = new ScriptedProber();
+    prober.answers.set('ready', 'failure');
+    const node = await NodeUnderTest.start({ prober });
+    const readinessProbe = exec('ready', { initialDelaySeconds: 5, periodSeconds: 3, successThreshold: 2 });
+    const livenessProbe = exec('live', { periodSeconds: 4, failureThreshold: 3 });
+    const containers = [{ name: 'main', image: 'web:1', readinessProbe, livenessProbe }];
+    await node.run({ name: 'web', containers });
+    const times = (name: string) => prober.asked.filter((asked) => asked === name).length;
+    await node.clock.advance(4_900);
+    expect([times('ready'), times('live')]).toEqual([0, 2]);
+    await node.clock.advance(100);
+    expect(times('ready')).toBe(1);
+    prober.answers.set('ready', 'success');
+    await node.clock.advance(3_000);
+    expect(condition(await node.status('web'), 'Ready')).toBe('False');
+    await node.clock.advance(3_000);
+    expect(condition(await node.status('web'), 'Ready')).toBe('True');
+    prober.answers.set('live', 'failure');
+    await node.clock.advance(8_900);
+    expect((await node.status('web')).containerStatuses?.[0]?.restartCount).toBe(0);
+    await node.clock.advance(200);
+    expect((await node.status('web')).containerStatuses?.[0]?.restartCount).toBe(1);
+  });
+
+  test('a probe has a grace of its own, which a deletion does not share', async () => {
+    const prober = new ScriptedProber();
+    prober.answers.set('live', 'failure');
+    const signals: string[] = [];
+    const under = new NodeUnderTest({ prober });
+    class Deaf extends SimulatedRuntime {
+      override async signal(id: string, signal: string): Promise<void> {
+        signals.push(`${under.clock.now()} ${signal}`);
+        if (signal === 'SIGKILL') this.exit(id, 137);
+      }
+    }
+    Object.assign(under.options, { runtime: new Deaf(under.clock) });
+    await under.boot();
+    const livenessProbe = exec('live', { periodSeconds: 60, failureThreshold: 1, terminationGracePeriodSeconds: 7 });
+    const containers = [{ name: 'main', image: 'web:1', livenessProbe }];
+    const start = under.clock.now();
+    await under.run({ name: 'web', terminationGracePeriodSeconds: 50, containers });
+    await under.clock.advance(7_100);
+    expect(signals.slice(0, 2).map((line) => line.split(' ')[1])).toEqual(['SIGTERM', 'SIGKILL']);
+    expect(Number(signals[1]!.split(' ')[0]) - start).toBeLessThan(7_100);
+  });
+
+  test('a warning is a success that is told', async () => {
+    const prober = new ScriptedProber();
+    prober.answers.set('live', 'warning');
+    const node = await NodeUnderTest.start({ prober });
+    const livenessProbe = exec('live', { periodSeconds: 1, failureThreshold: 1 });
+    await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1', livenessProbe }] });
+    await node.clock.advance(1_500);
+    expect((await node.status('web')).containerStatuses?.[0]?.restartCount).toBe(0);
+    expect(await node.events('web')).toContain('ProbeWarning: Liveness probe warning: live says no (x2)');
+  });
+
+  test('after a kubelet restart the first probes are spread over a period', async () => {
+    const prober = new ScriptedProber();
+    const node = await NodeUnderTest.start({ prober });
+    const livenessProbe = exec('live', { periodSeconds: 10 });
+    await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1', livenessProbe }] });
+    await node.clock.advance(60_000);
+    await node.stop();
+    prober.asked.length = 0;
+    await node.boot();
+    // The second number of the seed is small.
+    await node.clock.advance(20);
+    expect(prober.asked).toEqual([]);
+    await node.clock.advance(10_000);
+    expect(prober.asked.length).toBeGreaterThan(0);
+  });
+
   test('postStart holds the container back, and its failure kills it', async () => {
     let answer: (outcome: ProbeOutcome) => void = () => {};
     class Prober extends SimulatedProber {
@@ -114,7 +188,7 @@ describe('probes of a running container', () => {
     answer({ result: 'success', output: '' });
     await node.clock.advance(30);
     expect((await node.status('web')).phase).toBe('Running');
-    expect(await node.events('web')).toContain('FailedPostStartHook: PostStartHook failed: cold');
+    expect(await node.events('web')).toContain('FailedPostStartHook: PostStartHook failed');
   });
 });
 
@@ -157,7 +231,7 @@ describe('what probes do', () => {
     const get = (path: string) =>
       prober.probe({ httpGet: { port: 'web', path, httpHeaders: [{ name: 'X-Key', value: 'v' }] } }, named);
     expect(await get('/200')).toEqual({ result: 'success', output: 'body' });
-    expect((await get('/302')).result).toBe('success');
+    expect((await get('/302')).result).toBe('warning');
     expect(await get('/503')).toEqual({ result: 'failure', output: 'HTTP probe failed with statuscode: 503' });
     expect(seen[0]).toMatch(/^\/200 kube-probe\/\S+ v$/);
     expect((await prober.probe({ httpGet: { port: 'nope' } }, named)).output).toBe(
@@ -165,17 +239,62 @@ describe('what probes do', () => {
     );
   });
 
+  test('httpGet follows redirects within the host; one that leads away is a warning', async () => {
+    const port = await listen(
+      createServer((request, response) => {
+        const to = { '/here': '/there', '/away': 'http://elsewhere.example/', '/round': '/round' }[request.url!];
+        response.writeHead(to ? 302 : request.url === '/there' ? 200 : 404, to ? { location: to } : {}).end('body');
+      }),
+    );
+    const get = (path: string) => prober.probe({ httpGet: { port, path } }, target());
+    expect(await get('/here')).toEqual({ result: 'success', output: 'body' });
+    expect(await get('/away')).toEqual({
+      result: 'warning',
+      output: 'Probe terminated redirects, Response body: body',
+    });
+    expect(await get('/round')).toEqual({
+      result: 'failure',
+      output: `Get "/round": stopped after 10 redirects`,
+    });
+  });
+
+  test('hooks are commands, requests and sleeps; an answer of any status is an answer', async () => {
+    const port = await listen(createServer((_, response) => response.writeHead(500).end()));
+    expect((await prober.hook({ httpGet: { port } }, target(), 1_000)).result).toBe('success');
+    expect(await prober.hook({ httpGet: { port: 1 } }, target(), 1_000)).toEqual({
+      result: 'failure',
+      output: 'Get "http://127.0.0.1:1/": dial tcp 127.0.0.1:1: connect: connection refused',
+    });
+    expect((await prober.hook({ exec: { command: ['true'] } }, target(), 1_000)).result).toBe('success');
+    const clock = new VirtualClock();
+    const sleeping = new NodeProber(new LocalRuntime(clock), clock);
+    const done: string[] = [];
+    const hook = (seconds: number) =>
+      sleeping.hook({ sleep: { seconds } }, target(), 3_000).then(({ result }) => done.push(`${seconds} ${result}`));
+    const all = [hook(0), hook(2), hook(5)];
+    await clock.advance(2_000);
+    expect(done).toEqual(['0 success', '2 success']);
+    await clock.advance(1_000);
+    await Promise.all(all);
+    expect(done[2]).toBe('5 failure');
+  });
+
   test('tcpSocket connects; a closed port and a silent server are failures', async () => {
     const port = await listen(createTcp(() => {}));
     expect((await prober.probe({ tcpSocket: { port } }, target())).result).toBe('success');
-    expect((await prober.probe({ tcpSocket: { port: 1 } }, target())).output).toContain('ECONNREFUSED');
+    expect((await prober.probe({ tcpSocket: { port: 1 } }, target())).output).toBe(
+      'dial tcp 127.0.0.1:1: connect: connection refused',
+    );
     const clock = new VirtualClock();
     const slow = new NodeProber(new LocalRuntime(clock), clock).probe(
       { httpGet: { port }, timeoutSeconds: 3 },
       target(),
     );
     await clock.advance(3_000);
-    expect(await slow).toEqual({ result: 'failure', output: 'timed out after 3s' });
+    expect(await slow).toEqual({
+      result: 'failure',
+      output: `Get "http://127.0.0.1:${port}/": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`,
+    });
   });
 
   test('grpc asks the health service by name', async () => {

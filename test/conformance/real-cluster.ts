@@ -50,14 +50,14 @@ export interface RealCluster {
   running(name: string): Promise<Pod>;
   /** The output of a pod that runs to its end; throws with it when the pod fails. */
   output(name: string, container?: string): Promise<string>;
-  logs(name: string, container?: string): Promise<string>;
+  logs(name: string, container?: string, previous?: boolean): Promise<string>;
   /** What a command prints within a container, both streams, and its exit code. */
   exec(name: string, command: readonly string[], container?: string): Promise<Executed>;
   /** Resolves once the object is gone. */
   gone(type: ResourceType, name: string, graceSeconds?: number): Promise<void>;
   /** The first event about an object with this reason whose message fits. */
   event(name: string, reason: string, message?: RegExp): Promise<Event>;
-  /** The kubelet ends and another one takes over. `crash`: without a word to anybody. */
+  /** The kubelet ends, with its pods left running, and another one takes over. */
   restartKubelet(between?: () => Promise<void>): Promise<void>;
 }
 
@@ -222,9 +222,9 @@ class Cluster implements RealCluster {
     return text;
   }
 
-  async logs(name: string, container = 'main'): Promise<string> {
+  async logs(name: string, container = 'main', previous = false): Promise<string> {
     const pod = await this.#reference(name);
-    const stream = await this.streams.logs(pod, { container }, new AbortController().signal);
+    const stream = await this.streams.logs(pod, { container, previous }, new AbortController().signal);
     const parts: Buffer[] = [];
     for await (const part of stream) parts.push(part as Buffer);
     return Buffer.concat(parts).toString();

@@ -15,7 +15,7 @@ describeReal('[sig-storage] EmptyDir volumes', () => {
   }
 
   // Who measures with the sticky bit sees it where the kubelet's tmpfs has it.
-  test.each([
+  test.each<[string, EmptyDirVolumeSource, string]>([
     ['tmpfs', { medium: 'Memory' }, 'tmpfs drwxrwxrwt'],
     ['default medium', {}, 'drwxrwxrwx'],
   ])('volume on %s should have the correct mode', async (_name, emptyDir, expected) => {

@@ -180,6 +180,25 @@ describe('undo', () => {
     expect([(await ask('GET', `${maps}/a`)).status, (await ask('GET', `${maps}/b`)).status]).toEqual([404, 404]);
   });
 
+  test('of a deletion brings back what people had made, and its undo takes it away again', async () => {
+    await make('kubectl-create', 'a', { x: '1' });
+    await make('helm', 'b', { x: '1' });
+    await make('some-operator', 'c', { x: '1' });
+    for (const name of ['a', 'b', 'c']) await ask('DELETE', `${maps}/${name}`);
+    expect(steps((await undo('dryRun=All')).body)).toHaveLength(2);
+    await undo();
+    expect([await dataOf('a'), await dataOf('b'), (await ask('GET', `${maps}/c`)).status]).toEqual([
+      { x: '1' },
+      { x: '1' },
+      404,
+    ]);
+    await clock.advance(60_000);
+    await undo();
+    expect((await ask('GET', `${maps}/a`)).status).toBe(404);
+    await undo('manager=helm');
+    expect([(await ask('GET', `${maps}/a`)).status, await dataOf('b')]).toEqual([404, { x: '1' }]);
+  });
+
   test('is refused to whom the writes would be refused, and where nothing was written', async () => {
     expect((await undo()).status).toBe(404);
     await make('kubectl-create', 'a', { x: '1' });

@@ -27,8 +27,8 @@ interface TimedWrite extends PastWrite {
 
 /**
  * The writes that a request means, oldest first: those of a range of revisions, or else those of the last command, which is the
- * newest write by a tool of people's (or by the manager named) and those by the same manager shortly before it. Throws 404
- * where there is nothing of the kind.
+ * newest write by a tool of people's (or by the manager named), those of the same kind shortly before it, and whatever was
+ * committed with one of them. Throws 404 where there is nothing of the kind.
  */
 export async function writesToUndo(reader: Reader, request: UndoRequest): Promise<readonly PastWrite[]> {
   const { store } = reader;
@@ -41,24 +41,36 @@ export async function writesToUndo(reader: Reader, request: UndoRequest): Promis
     to ?? store.revision,
     request,
   );
-  const wanted = writes.filter((write) => manager === undefined || write.manager === manager);
+  const isMeant = (write: TimedWrite) => manager === undefined || (write.manager ?? deletedOf(write)) === manager;
   if (from !== undefined) {
+    const wanted = writes.filter(isMeant);
     if (wanted.length === 0) throw nothing(request);
     return wanted;
   }
-  const last = wanted.findLast(
-    (write) => isChange(write) && (manager !== undefined || TOOLS.test(write.manager ?? '')),
-  );
+  const isCommand = (write: TimedWrite) =>
+    manager === undefined ? TOOLS.test(write.manager ?? deletedOf(write) ?? '') : isMeant(write);
+  const commands = writes.filter((write) => isChange(write) && isCommand(write));
+  const last = commands.at(-1);
   if (last === undefined) throw nothing(request);
-  const group: TimedWrite[] = [];
+  const revisions = new Set<number>();
   let next = last.time;
-  for (const write of wanted.toReversed()) {
-    if (write.revision > last.revision || write.manager !== last.manager || !isChange(write)) continue;
+  for (const write of commands.toReversed()) {
+    if (write.manager !== last.manager) continue;
     if (next - write.time > ONE_COMMAND_MS) break;
     next = write.time;
-    group.push(write);
+    revisions.add(write.revision);
   }
-  return group.reverse();
+  return writes.filter((write) => revisions.has(write.revision) && isChange(write));
+}
+
+/**
+ * Whose object a deletion took away, by who made it: deletions leave no entry of who asked for them. Undefined where it was
+ * made for another object, which is what it goes with.
+ */
+function deletedOf({ before, after }: PastWrite): string | undefined {
+  if (after !== undefined || before === undefined || before.metadata.ownerReferences?.length) return undefined;
+  const [first] = [...(before.metadata.managedFields ?? [])].sort((a, b) => ((a.time ?? '') < (b.time ?? '') ? -1 : 1));
+  return first?.manager;
 }
 
 const isChange = ({ before, after, kind }: PastWrite): boolean =>

@@ -4,14 +4,20 @@ import { Informers, type NodeStreams } from '@trimtab/client';
 import { PersistentVolumes, Services } from '@trimtab/machinery';
 import { NodeFiles } from './container/node-files.js';
 import { podLayout } from './container/pod-layout.js';
+import { configurationOf } from './node/configuration.js';
 import { ApiEventRecorder } from './node/event-recorder.js';
+import { KubeletFigures } from './node/kubelet-figures.js';
 import { readMachine } from './node/machine-info.js';
+import { measuredImages, measuredRuntime, watchedProber } from './node/measured.js';
 import { ownMemoryDir } from './node/memory-dir.js';
 import { nodeAllocatable } from './node/node-status.js';
 import { podsOf } from './node/pod-source.js';
-import { type NodeOptions, nodeFacts, startNode } from './node/start-node.js';
+import { ProbeMemory } from './node/probe-memory.js';
+import { type NodeOptions, nodeFacts, type RunningNode, startNode } from './node/start-node.js';
 import { PODS, type Pod } from './pod/api.js';
 import { NodeProber } from './probes/node-prober.js';
+import { cgroupReader } from './stats/cgroup-reader.js';
+import { NodeStats } from './stats/node-stats.js';
 import { rotateLogs } from './streams/log-rotation.js';
 import { PodStreams } from './streams/node-streams.js';
 import { LOCAL_VOLUMES_DIR } from './volumes/claim-volumes.js';
@@ -36,6 +42,8 @@ export interface KubeletOptions extends NodeOptions {
   readonly clusterDomain: string;
   /** Processes and threads a pod may have; default no limit of its own. */
   readonly podPidsLimit?: number;
+  /** A directory on the file system where images are; default the root directory. */
+  readonly imagesDir?: string;
 }
 
 export interface Kubelet {
@@ -51,7 +59,15 @@ export interface Kubelet {
  * API server cannot be reached at all or the root directory cannot be made.
  */
 export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
-  const { client, clock, random, logger, rootDir, nodeName, runtime } = options;
+  const { client, clock, random, logger, rootDir, nodeName } = options;
+  let node: RunningNode | undefined;
+  const figures = new KubeletFigures(nodeName, clock.now(), (uid) => {
+    const { namespace = '', name = '' } = node?.pods.worker(uid)?.pod.metadata ?? {};
+    return { namespace, name };
+  });
+  const runtime = measuredRuntime(options.runtime, clock, figures);
+  const images = measuredImages(options.images, clock, figures);
+  const probeMemory = new ProbeMemory();
   await fs.mkdir(join(rootDir, 'pods'), { recursive: true, mode: 0o750 });
   const machine = options.machine ?? (await readMachine(rootDir));
   const memoryDir = options.memoryDir ?? (await ownMemoryDir(rootDir));
@@ -92,14 +108,14 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     downward,
   });
   const annotations = { ...options.annotations, [LOCAL_VOLUMES_DIR]: volumesDir };
-  const node = await startNode(
-    { ...options, annotations },
+  node = await startNode(
+    { ...options, runtime, images, annotations },
     {
       machine,
       pods: podsOf(pods),
       volumes,
       files,
-      prober: new NodeProber(runtime, clock),
+      prober: watchedProber(new NodeProber(runtime, clock), clock, figures, probeMemory),
       recorder: new ApiEventRecorder({ client, clock, random, logger, nodeName }),
     },
   );
@@ -112,25 +128,37 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     discard: (volume) => persistent.discard(volume),
   });
   remover.start();
+  const { pods: running, stop } = node;
+  const stats = new NodeStats({
+    nodeName,
+    pods: running,
+    cgroups: cgroupReader(),
+    clock,
+    layout,
+    volumes,
+    imagesDir: options.imagesDir ?? rootDir,
+    imageBytes: async () => (await options.images.list()).reduce((sum, { size }) => sum + size, 0),
+  });
   const stopRotation = rotateLogs({
     clock,
     logger,
     logs: () =>
-      node.pods.runningContainers().map((c) => ({ containerId: c.id, path: layout.log(c.pod, c.name, c.attempt) })),
+      running.runningContainers().map((c) => ({ containerId: c.id, path: layout.log(c.pod, c.name, c.attempt) })),
     reopen: (containerId) => runtime.reopenLog(containerId),
   });
   return {
     streams: new PodStreams({
-      pods: node.pods,
+      pods: running,
       runtime,
       clock,
       logPath: (worker, container, attempt) => layout.log(worker.pod, container, attempt),
+      pages: { stats, figures, configuration: () => configurationOf(options), logDir: layout.logDir },
     }),
     stop: async () => {
       stopRotation();
       volumes.stop();
       remover.stop();
-      await node.stop();
+      await stop();
       informers.stop();
       tracker.stop();
     },

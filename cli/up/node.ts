@@ -77,6 +77,7 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
       rootDir: paths.pods,
       logDir: join(paths.pods, 'logs'),
       volumesDir: paths.volumes,
+      imagesDir: paths.images,
       clusterDns: [dnsIP],
       clusterDomain: dnsDomain,
       clock,

@@ -7,6 +7,7 @@ import type {
   NodeHttpAnswer,
   NodeHttpRequest,
   NodeStreams,
+  NodeUsage,
   PodRef,
   ProcessStreams,
 } from '@trimtab/client';
@@ -16,14 +17,17 @@ import type { ContainerWorker } from '../container/container-worker.js';
 import type { PodManager } from '../pod/pod-manager.js';
 import type { PodWorker } from '../pod/pod-worker.js';
 import type { PodRuntime } from '../runtime/runtime.js';
+import { text } from './answers.js';
 import { readLog } from './log-reader.js';
-import { answerNodeHttp } from './node-http.js';
+import { answerNodeHttp, type NodeHttpOptions } from './node-http.js';
 
 export interface PodStreamsOptions {
   readonly pods: PodManager;
   readonly runtime: PodRuntime;
   readonly clock: Clock;
   readonly logPath: (pod: PodWorker, container: string, attempt: number) => string;
+  /** The node's own HTTP paths, and what it measures; absent: it has none. */
+  readonly pages?: Pick<NodeHttpOptions, 'stats' | 'figures' | 'configuration' | 'logDir'>;
 }
 
 /** Logs, exec, attach and port-forward of this node's pods. */
@@ -80,7 +84,13 @@ export class PodStreams implements NodeStreams {
   }
 
   http(request: NodeHttpRequest): Promise<NodeHttpAnswer> {
-    return answerNodeHttp(this.#options, request);
+    const { pages } = this.#options;
+    if (!pages) return Promise.resolve(text(404, '404 page not found\n'));
+    return answerNodeHttp({ ...this.#options, ...pages, streams: this }, request);
+  }
+
+  usage(of: { readonly node: boolean; readonly pods: readonly string[] }): Promise<NodeUsage> {
+    return this.#options.pages?.stats.usage(of) ?? Promise.resolve({ pods: [] });
   }
 
   async #translated(work: Promise<ProcessStreams>): Promise<ProcessStreams> {

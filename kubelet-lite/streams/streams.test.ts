@@ -1,7 +1,6 @@
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { gunzipSync } from 'node:zlib';
 import type { LogOptions } from '@trimtab/client';
 import { silentLogger, VirtualClock } from '@trimtab/machinery';
@@ -142,27 +141,4 @@ test('streams refuse in the words kubectl users know', async () => {
   await node.exit('web', 'main', 1);
   const io = { container: 'main', stdin: false, stdout: true, stderr: true, tty: false };
   await expect(streams.exec(ref, { ...io, command: ['sh'] })).rejects.toThrow('container not found ("main")');
-});
-
-test('the node tells of its pods and what they use to whoever may ask it through the proxy', async () => {
-  const node = await NodeUnderTest.start();
-  await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1' }] });
-  const streams = new PodStreams({
-    pods: node.node!.pods,
-    runtime: node.runtime,
-    clock: node.clock,
-    logPath: () => path,
-  });
-  const ask = (path: string, method = 'GET') =>
-    streams.http({ method, path, headers: {}, body: Readable.from([]), signal: new AbortController().signal });
-  const read = async (path: string) => JSON.parse((await ask(path)).body as string);
-  expect(await ask('/healthz')).toMatchObject({ status: 200, body: 'ok' });
-  const { kind, items } = await read('/pods');
-  expect([kind, items.map((pod: { metadata: { name: string } }) => pod.metadata.name)]).toEqual(['PodList', ['web']]);
-  expect((await read('/stats/summary?only_cpu_and_memory=true')).pods[0]).toMatchObject({
-    podRef: { name: 'web' },
-    memory: { workingSetBytes: expect.any(Number) },
-  });
-  expect(await ask('/nope')).toMatchObject({ status: 404, body: expect.stringContaining('/stats/summary') });
-  await expect(ask('/pods', 'DELETE')).rejects.toMatchObject({ code: 405 });
 });

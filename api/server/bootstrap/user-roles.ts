@@ -71,6 +71,10 @@ export const userRoles: Readonly<Record<string, RoleEntry>> = {
   'system:aggregate-to-admin': { rules: administered, aggregateTo: 'admin' },
   'system:aggregate-to-edit': { rules: edited, aggregateTo: 'edit' },
   'system:aggregate-to-view': { rules: viewed, aggregateTo: 'view' },
+  'system:aggregated-metrics-reader': {
+    rules: [can('get list', 'metrics.k8s.io', 'pods nodes')],
+    aggregateTo: 'view',
+  },
   'system:discovery': { rules: [canReach('get', discoveryPaths)] },
   'system:public-info-viewer': { rules: [canReach('get', '/healthz /livez /readyz /version /version/')] },
   'system:monitoring': {

@@ -26,6 +26,12 @@ export async function getObject(
   options: GetOptions = {},
   snapshot?: Snapshot,
 ): Promise<KubeObject> {
+  const { live } = target.kind;
+  if (live) {
+    const object = await live.get(registry, target.namespace, target.name);
+    if (!object) throw notFound(resourceName(target.kind), target.name);
+    return object;
+  }
   const wanted = parseResourceVersion(options.resourceVersion);
   if (wanted) await waitForRevision(registry.store, registry.clock, wanted);
   else if (wanted === undefined) await untilNewest(registry.store);
@@ -48,6 +54,10 @@ export async function listObjects(
 ): Promise<ListPage> {
   validateListOptions(options, false);
   const selection = selectionOf(kind, namespace, options);
+  if (kind.live) {
+    const items = await kind.live.list(registry, namespace, (object) => selection.matches(object));
+    return { items, resourceVersion: '' };
+  }
   const scope = scopeOf(kind, namespace, selection);
   const limit = options.limit && options.limit > 0 ? options.limit : undefined;
   const { snapshot, after } = await startOf(registry, options, limit !== undefined);

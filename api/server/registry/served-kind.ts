@@ -9,6 +9,7 @@ import type {
 } from '@trimtab/machinery';
 import type { Observable } from 'rxjs';
 import type { Strategy } from '../contracts.js';
+import type { Registry } from './context.js';
 
 export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
 
@@ -41,6 +42,14 @@ export interface ServedKind extends ResourceType {
   readonly printerColumns?: readonly CustomResourceColumnDefinition[];
   /** A text for a `Warning` header on every use of a deprecated version. */
   readonly deprecation?: string;
+  /** Objects made when they are asked for, and stored nowhere: get and list are all there is of such a kind. */
+  readonly live?: LiveObjects;
+}
+
+/** `wanted` is asked with the stored object a live one tells of, whose names and labels it has. */
+export interface LiveObjects {
+  get(registry: Registry, namespace: string, name: string): Promise<KubeObject | undefined>;
+  list(registry: Registry, namespace: string, wanted: (object: KubeObject) => boolean): Promise<readonly KubeObject[]>;
 }
 
 /**

@@ -93,6 +93,13 @@ static int container_update(struct request *request, const struct json *params, 
 }
 POD_OP(container_update, "container.update");
 
+static int pod_update(struct request *request, const struct json *params, struct json_writer *ok, struct error *error)
+{
+    (void)request, (void)ok;
+    return cgroup_limit(pod.cgroup, json_get(params, "resources"), error);
+}
+POD_OP(pod_update, "pod.update");
+
 static int container_reopen_log(struct request *request, const struct json *params, struct json_writer *ok,
                                 struct error *error)
 {

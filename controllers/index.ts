@@ -1,3 +1,9 @@
+export {
+  type HousekeepingOptions,
+  type HousekeepingPart,
+  type HousekeepingParts,
+  housekeeping,
+} from './cluster/housekeeping.js';
 export type { Identities, RequestVerdict } from './cluster/identities.js';
 export {
   type Explanation,

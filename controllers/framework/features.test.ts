@@ -51,7 +51,10 @@ describe('queue', () => {
         name: 'c',
         for: Sites,
         rateLimit: { perNamespace: { perSecond: 1, burst: 1 } },
-        reconcile: (view) => (seen.push(`${view.key.namespace}/${view.key.name}`), []),
+        reconcile: (view) => {
+          seen.push(`${view.key.namespace}/${view.key.name}`);
+          return [];
+        },
       }),
     ]);
     for (const name of ['a', 'b', 'c']) await t.client.create(Sites, named(name));
@@ -236,7 +239,10 @@ describe('what makes it look', () => {
       name: 'c',
       for: Sites,
       feeds: [feeds(ConfigMaps, Sites, ({ spec }) => (spec.theme ? { name: spec.theme } : undefined))],
-      reconcile: ({ key: { name } }) => (seen.push(name), []),
+      reconcile: ({ key: { name } }) => {
+        seen.push(name);
+        return [];
+      },
     });
     const t = await runInMemory([definition]);
     await t.client.create(Sites, { ...named('a'), spec: { pods: 1, theme: 'dark' } });
@@ -269,7 +275,10 @@ describe('what makes it look', () => {
           },
         },
       ],
-      reconcile: (view) => (seen.push(view.external('bucket') ?? 'nothing'), []),
+      reconcile: (view) => {
+        seen.push(view.external('bucket') ?? 'nothing');
+        return [];
+      },
     });
     const t = await runInMemory([definition]);
     await t.client.create(Sites, site(1));
@@ -331,7 +340,10 @@ describe('what makes it look', () => {
     const definition = controller<Site>({
       name: 'c',
       for: Sites,
-      reconcile: ({ key: { name } }) => (seen.push(name), []),
+      reconcile: ({ key: { name } }) => {
+        seen.push(name);
+        return [];
+      },
     });
     const t = await runInMemory([definition]);
     const [runner] = t.running.runners;
@@ -352,7 +364,14 @@ describe('what makes it look', () => {
   test('a paused object is left alone until it is not', async () => {
     const seen: string[] = [];
     const t = await runInMemory([
-      controller<Site>({ name: 'c', for: Sites, reconcile: ({ key: { name } }) => (seen.push(name), []) }),
+      controller<Site>({
+        name: 'c',
+        for: Sites,
+        reconcile: ({ key: { name } }) => {
+          seen.push(name);
+          return [];
+        },
+      }),
     ]);
     await t.client.create(Sites, named('s', { annotations: { [PAUSED]: 'true' } }));
     await t.pass();

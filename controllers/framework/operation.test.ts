@@ -189,7 +189,16 @@ describe('sharding', () => {
     const mine = { of: new Set(['ns/s']), gained: () => {} };
     const seen: string[] = [];
     const t = await runInMemory(
-      [controller<Site>({ name: 'c', for: Sites, reconcile: ({ key }) => (seen.push(key.name), []) })],
+      [
+        controller<Site>({
+          name: 'c',
+          for: Sites,
+          reconcile: ({ key }) => {
+            seen.push(key.name);
+            return [];
+          },
+        }),
+      ],
       {
         shard: {
           owns: (_, key) => mine.of.has(key),
@@ -262,7 +271,16 @@ test('row 48: a kind that is not there yet is waited for, and said to be', async
   const informers = new Informers({ ...parts, watchList: false });
   const seen: string[] = [];
   const running = runControllers(
-    [controller<Site>({ name: 'c', for: Sites, reconcile: ({ key }) => (seen.push(key.name), []) })],
+    [
+      controller<Site>({
+        name: 'c',
+        for: Sites,
+        reconcile: ({ key }) => {
+          seen.push(key.name);
+          return [];
+        },
+      }),
+    ],
     { ...parts, informers },
   );
   informers.start();

@@ -8,20 +8,26 @@ import {
   type Job,
   Jobs,
   Nodes,
+  PodDisruptionBudgets,
   Pods,
   type PodTemplateSpec,
   type ReplicaSet,
   ReplicaSets,
+  type ReplicationController,
+  ReplicationControllers,
   type StatefulSet,
   StatefulSets,
 } from '@trimtab/machinery';
 import { perturb, type Scenario, succeed, type World } from '@trimtab/testing';
+import { PLANS } from '../test-plans.js';
 import {
   cronJobController,
   daemonSetController,
   deploymentController,
+  disruptionController,
   jobController,
   replicaSetController,
+  replicationController,
   statefulSetController,
 } from './index.js';
 
@@ -38,7 +44,7 @@ const survives =
   (controllers: readonly ControllerDefinition[], workload: (w: World) => Promise<void>, more: Partial<Scenario> = {}) =>
   async () => {
     const scenario: Scenario = { world: { controllers, kubelet: true }, workload, ...more };
-    const report = await perturb(scenario, { plans: 120, pairs: 15 });
+    const report = await perturb(scenario, PLANS);
     report.expectNoDivergence();
   };
 
@@ -58,6 +64,38 @@ test(
     await w.patch(ReplicaSets, key, { spec: { replicas: 3 } });
     await w.settle();
     await w.patch(ReplicaSets, key, { spec: { replicas: 1 } });
+    await w.settle();
+  }),
+);
+
+test(
+  'ReplicationController',
+  survives([replicationController], async (w) => {
+    const { labels } = template().metadata!;
+    const set: ReplicationController = { metadata: key, spec: { replicas: 2, selector: labels, template: template() } };
+    await w.create(ReplicationControllers, set);
+    await w.settle();
+    const [pod] = await w.list(Pods, 'ns');
+    await w.patch(Pods, { namespace: 'ns', name: pod!.metadata.name! }, { metadata: { labels: { app: 'other' } } });
+    await w.settle();
+    await w.patch(ReplicationControllers, key, { spec: { replicas: 0 } });
+    await w.settle();
+  }),
+);
+
+test(
+  'PodDisruptionBudget',
+  survives([replicaSetController, disruptionController], async (w) => {
+    await w.create(PodDisruptionBudgets, { metadata: key, spec: { selector, maxUnavailable: 1 } });
+    await w.create(ReplicaSets, { metadata: key, spec: { replicas: 2, selector, template: template() } });
+    await w.settle();
+    const [pod] = await w.list(Pods, 'ns');
+    const name = pod!.metadata.name!;
+    await w.client.subresource(Pods, { namespace: 'ns', name }, 'eviction', 'create', {
+      metadata: { name, namespace: 'ns' },
+    });
+    await w.settle();
+    await w.patch(ReplicaSets, key, { spec: { replicas: 3 } });
     await w.settle();
   }),
 );

@@ -15,8 +15,10 @@ test('a pod that hangs is swept ten minutes after it began to run, and the next 
   const w = await world({
     ...description,
     kubelet: {
-      pods: ({ metadata }) =>
-        first.size === 0 || first.has(metadata.uid!) ? (first.add(metadata.uid!), stuck) : succeed('20s'),
+      pods({ metadata }) {
+        if (first.size === 0) first.add(metadata.uid!);
+        return first.has(metadata.uid!) ? stuck : succeed('20s');
+      },
     },
   });
   await w.create(Backups, nightly);

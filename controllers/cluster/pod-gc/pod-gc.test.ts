@@ -1,5 +1,6 @@
 import { type Node, Nodes, type Pod, Pods } from '@trimtab/machinery';
 import { expectStable, perturb, type World, world } from '@trimtab/testing';
+import { PLANS } from '../../test-plans.js';
 import { podGarbageCollector } from './controller.js';
 
 const pod = (name: string, nodeName?: string, metadata: object = {}): Pod => ({
@@ -76,7 +77,7 @@ test('survives every single fault', async () => {
         await w.settle();
       },
     },
-    { plans: 80, pairs: 10 },
+    PLANS,
   );
   report.expectNoDivergence();
 });

@@ -1,6 +1,7 @@
 import { EndpointSlices, type Endpoints, EndpointsResource, type Service, Services } from '@trimtab/machinery';
 import { expectStable, perturb, type World, world } from '@trimtab/testing';
 import { GarbageCollector } from '../../cluster/garbage-collector/garbage-collector.js';
+import { PLANS } from '../../test-plans.js';
 import { endpointSliceMirroringController } from './controller.js';
 
 const key = { namespace: 'ns', name: 'db' };
@@ -96,7 +97,7 @@ test('survives every single fault', async () => {
         await w.settle();
       },
     },
-    { plans: 80, pairs: 10 },
+    PLANS,
   );
   report.expectNoDivergence();
 });

@@ -5,7 +5,7 @@ import { ringMutants, ringSubject } from './ring.js';
 import { siteMutants, siteSubject } from './site.js';
 import { tenantMutants, tenantSubject } from './tenant.js';
 
-/** Controllers that are right, each with what it is put through. */
+/** Controllers that are right, each with what it is put through. Their bugs are put through the very same. */
 export const cleanScenarios = [fleetSubject, siteSubject, tenantSubject, backupSubject, ringSubject].map((subject) => ({
   name: subject.name,
   scenario: subject.scenario((subject.make as () => ReturnType<typeof subject.make>)()),
@@ -19,3 +19,6 @@ export const mutants: readonly Mutant[] = [
   ...backupMutants,
   ...ringMutants,
 ];
+
+/** How a bug is named in the table of kills. */
+export const mutantId = ({ subject, name }: Pick<Mutant, 'subject' | 'name'>): string => `${subject}: ${name}`;

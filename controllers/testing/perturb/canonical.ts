@@ -105,7 +105,8 @@ function flatten(value: unknown, path: string, walk: Walk): void {
   }
   if (value !== null && typeof value === 'object') {
     for (const [field, inner] of Object.entries(value)) {
-      if (path === '.metadata' && LEFT_OUT.has(field)) continue;
+      // A reference to another object may name its revision, too.
+      if ((path === '.metadata' && LEFT_OUT.has(field)) || field === 'resourceVersion') continue;
       const inside = `${path}.${walk.names.of(field)}`;
       if (!walk.isPod || !PLACE.has(inside)) flatten(inner, inside, walk);
     }

@@ -155,7 +155,9 @@ export class Injector {
     }
     const n = ASIDE.has(event.type.resource) ? 0 : ++this.events;
     const fault = n === 0 ? undefined : this.#plan.find(({ kind, at }) => at === n && isEventFault(kind));
-    if (!fault) {
+    const holds = fault?.kind === 'lag' || fault?.kind === 'reorder';
+    // What is held up already cannot be held up once more.
+    if (!fault || (hold && holds) || (fault.kind === 'unobserved' && this.#holds.has(id))) {
       if (hold) hold.pending?.push(deliver);
       else deliver();
       return;

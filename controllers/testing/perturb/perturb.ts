@@ -1,7 +1,7 @@
 import { maskOf } from './canonical.js';
 import { type Baseline, judge, judgeClean } from './oracles.js';
 import { type Plan, parseReplay, replayLine } from './plan.js';
-import { plansFor } from './plans.js';
+import { trialsFor } from './plans.js';
 import { Divergence } from './report.js';
 import { play } from './run.js';
 import type { PerturbOptions, Scenario } from './scenario.js';
@@ -49,16 +49,22 @@ export async function perturb(scenario: Scenario, options: PerturbOptions = {}):
   const divergences: Divergence[] = [];
   const known = new Set<string>();
   let plans = 0;
-  for (const plan of plansFor(baseline.run, scenario, options)) {
+  for (const { seed: its, plan } of trialsFor(baseline.run, scenario, options)) {
     if (divergences.length >= failures) break;
     plans++;
-    const wrong = judge(baseline, await play(scenario, seed, plan), scenario.tolerates);
-    if (wrong.length === 0) continue;
-    const smallest = await shrunk(scenario, baseline, seed, plan);
-    const line = replayLine(seed, smallest);
+    if (judge(baseline, await play(scenario, its, plan), scenario.tolerates).length === 0) continue;
+    // What is told of must go wrong again when it is replayed: against clean runs of its own seed.
+    const own = its === seed ? baseline : await baselineOf(scenario, its);
+    if (own instanceof Divergence) {
+      divergences.push(own);
+      continue;
+    }
+    const smallest = await shrunk(scenario, own, its, plan);
+    const line = replayLine(its, smallest);
     if (known.has(line)) continue;
     known.add(line);
-    divergences.push(await told(scenario, baseline, seed, smallest));
+    const divergence = await told(scenario, own, its, smallest);
+    if (divergence.findings.length > 0) divergences.push(divergence);
   }
   return report(seed, plans, divergences);
 }

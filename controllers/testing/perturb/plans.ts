@@ -13,12 +13,45 @@ export interface Occasions {
 const DEFAULT_PLANS = 500;
 const DEFAULT_PAIRS = 20;
 
-/** Every single fault (evenly thinned out to the budget), then pairs drawn by the seed. */
-export function plansFor(
+/** A run to be made. */
+export interface Trial {
+  readonly seed: number;
+  readonly plan: Plan;
+}
+
+/**
+ * Every single fault (evenly thinned out to the budget), then pairs drawn by the seed, then as many further seeds as asked
+ * for, each with what it draws.
+ */
+export function trialsFor(
+  occasions: Occasions,
+  scenario: Pick<Scenario, 'without'>,
+  options: PerturbOptions,
+): readonly Trial[] {
+  const { seed = 1, seeds = 0, plans = DEFAULT_PLANS } = options;
+  const singles = singlesFor(occasions, scenario, options);
+  const drawnBy = (by: number) => {
+    const random = seededRandom(by * 31 + 7);
+    return () => singles[Math.floor(random.next() * singles.length)]!;
+  };
+  const pick = drawnBy(seed);
+  const pairs = singles.length < 2 ? 0 : (options.pairs ?? DEFAULT_PAIRS);
+  return [
+    ...thinned(singles, plans).map((fault) => ({ seed, plan: [fault] })),
+    ...Array.from({ length: pairs }, () => ({ seed, plan: [pick(), pick()] })),
+    ...Array.from({ length: singles.length === 0 ? 0 : seeds }, (_, i) => {
+      const own = seed + i + 1;
+      const draw = drawnBy(own);
+      return { seed: own, plan: own % 2 === 0 ? [draw()] : [draw(), draw()] };
+    }),
+  ];
+}
+
+function singlesFor(
   { writes, events, firstDeletion = Number.POSITIVE_INFINITY }: Occasions,
   scenario: Pick<Scenario, 'without'>,
   options: PerturbOptions,
-): readonly Plan[] {
+): readonly Fault[] {
   const wanted = (kind: FaultKind) =>
     !scenario.without?.includes(kind) && (options.faults ? options.faults.includes(kind) : kind !== 'stale-leader');
   const each = <K extends FaultKind>(kinds: readonly K[], count: number): Fault[] =>
@@ -26,17 +59,10 @@ export function plansFor(
       .flat()
       // Before anything is deleted there is nothing to go back behind.
       .filter(({ kind, at }) => kind !== 'rewind' || at > firstDeletion);
-  const singles: Fault[] = [
+  return [
     ...RUN_FAULTS.filter(wanted).map((kind) => ({ kind, at: 0 })),
     ...each(WRITE_FAULTS, writes),
     ...each(EVENT_FAULTS, events),
-  ];
-  const random = seededRandom((options.seed ?? 1) * 31 + 7);
-  const pick = () => singles[Math.floor(random.next() * singles.length)]!;
-  const pairs = singles.length < 2 ? 0 : (options.pairs ?? DEFAULT_PAIRS);
-  return [
-    ...thinned(singles, options.plans ?? DEFAULT_PLANS).map((fault) => [fault]),
-    ...Array.from({ length: pairs }, () => [pick(), pick()]),
   ];
 }
 

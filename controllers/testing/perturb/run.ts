@@ -32,6 +32,8 @@ export interface Run {
 }
 
 const REST = '15m';
+/** What no story needs; more is a loop, however slow. */
+const MOST_WRITES = 500;
 /** More looks at one object that nothing has happened to are polling. */
 const POLLS_A_MINUTE = 20;
 const IGNORED = ['events', 'leases'];
@@ -40,13 +42,18 @@ const IGNORED = ['events', 'leases'];
 export async function play(scenario: Scenario, seed: number, plan: Plan, trace = false): Promise<Run> {
   const { controllers, ...rest } = typeof scenario.world === 'function' ? scenario.world() : scenario.world;
   const w = await world({ ...rest, seed, trace });
-  const process = w.spawn('controllers', controllers);
+  const spawn = (name: string) => {
+    const spawned = w.spawn(name, controllers);
+    spawned.mostWrites = scenario.mostWrites ?? MOST_WRITES;
+    return spawned;
+  };
+  const process = spawn('controllers');
   const replicas = [process];
   const injector = new Injector(
     w,
     process,
     () => {
-      const other = w.spawn(`controllers-${replicas.length + 1}`, controllers);
+      const other = spawn(`controllers-${replicas.length + 1}`);
       replicas.push(other);
       return other;
     },

@@ -46,6 +46,8 @@ export interface Scenario {
   readonly tolerates?: readonly Oracle[];
   /** How long nothing may be written in the end; default 15 min. */
   readonly rest?: Duration;
+  /** Writes of one process in one run after which it is stopped as a loop; default 500. */
+  readonly mostWrites?: number;
 }
 
 export type WorldDescription = Omit<WorldOptions, 'seed' | 'trace' | 'controllers'> & {
@@ -60,6 +62,8 @@ export interface PerturbOptions {
   readonly plans?: number;
   /** Pairs of faults, drawn by the seed; default 20. */
   readonly pairs?: number;
+  /** So many runs more, each with a seed of its own and one or two faults drawn by it; default none. */
+  readonly seeds?: number;
   /** Only these faults; default all but `stale-leader`. */
   readonly faults?: readonly FaultKind[];
   /** Failures after which no more are looked for; default 3. */

@@ -23,6 +23,21 @@ export function bareKinds(types: readonly ResourceType[]): KindSource {
   return { kinds: () => kinds, changes: NEVER };
 }
 
+/** How such a kind stands in the store, for who goes by definitions: the garbage collector, the end of a namespace. */
+export const definitionOf = ({ group, version, kind, resource, namespaced }: ResourceType): KubeObject =>
+  ({
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${resource}.${group}`, uid: `definition of ${resource}.${group}` },
+    spec: {
+      group,
+      names: { kind, listKind: `${kind}List`, plural: resource, singular: kind.toLowerCase() },
+      scope: namespaced ? 'Namespaced' : 'Cluster',
+      versions: [{ name: version, served: true, storage: true }],
+    },
+    status: { conditions: [{ type: 'Established', status: 'True' }], storedVersions: [version] },
+  }) as KubeObject;
+
 const ANYTHING: Schema = {
   type: 'object',
   properties: {

@@ -66,6 +66,8 @@ export class Process {
   requests = 0;
   /** Writes asked for, refused ones included, over all lives; records of events left out. */
   writes = 0;
+  /** One write more ends it. */
+  mostWrites = Number.POSITIVE_INFINITY;
   /** Why it was stopped by itself. */
   hotLoop: string | undefined;
   /** Errors of decisions themselves, as `controller key: message`: anything that is not the server's refusal. */
@@ -182,11 +184,16 @@ export class Process {
     const now = this.#options.clock.now();
     if (resourceOf(call) !== 'events') {
       this.requests++;
-      if (isWrite(call)) this.writes++;
+      if (isWrite(call) && ++this.writes > this.mostWrites)
+        this.#stopLoop(`${this.writes} writes, the last ${callText(call)}`);
     }
     if (this.#burst.at !== now) this.#burst = { at: now, requests: 0 };
-    if (++this.#burst.requests <= (this.#options.burst ?? BURST)) return;
-    this.hotLoop = `${this.#burst.requests} requests in one instant, the last ${callText(call)}`;
+    if (++this.#burst.requests > (this.#options.burst ?? BURST))
+      this.#stopLoop(`${this.#burst.requests} requests in one instant, the last ${callText(call)}`);
+  }
+
+  #stopLoop(why: string): void {
+    this.hotLoop = why;
     this.crash();
   }
 
@@ -197,8 +204,7 @@ export class Process {
     const looks = (this.#burstOfLooks.of.get(what) ?? 0) + 1;
     this.#burstOfLooks.of.set(what, looks);
     if (looks <= LOOKS_A_SECOND || !this.#running) return;
-    this.hotLoop = `${looks} reconciles of ${what} within one second`;
-    this.crash();
+    this.#stopLoop(`${looks} reconciles of ${what} within one second`);
   }
 
   #cause(): { readonly cause?: { readonly controller: string; readonly key: string } } {

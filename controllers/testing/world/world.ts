@@ -10,12 +10,20 @@ import {
   silentLogger,
   VirtualClock,
 } from '@trimtab/machinery';
-import { type AdmissionPlugin, createRegistry, type KindSource, localClientOf, type Registry } from '@trimtab/server';
-import type { Store } from '@trimtab/store';
+import {
+  type AdmissionPlugin,
+  createRegistry,
+  type KindSource,
+  localClientOf,
+  namespaceLifecycle,
+  type ObjectReader,
+  type Registry,
+} from '@trimtab/server';
+import type { Operation, Store } from '@trimtab/store';
 import { ScriptedKubelet } from '../kubelet/kubelet.js';
 import type { KubeletScript } from '../kubelet/script.js';
 import { type Duration, milliseconds } from './duration.js';
-import { bareKinds, kubernetesKinds } from './kinds.js';
+import { bareKinds, definitionOf, kubernetesKinds } from './kinds.js';
 import { openLedger } from './ledger.js';
 import { type ControllerSource, type Parts, Process } from './process.js';
 import { letHappen, untilQuiet } from './settle.js';
@@ -48,7 +56,7 @@ export interface WorldOptions {
   readonly parts?: readonly WorldPart[];
   /** Runs pods: as a script says, or all of them at once and for good. Default: nobody does. */
   readonly kubelet?: true | KubeletScript;
-  /** Admission plugins, in order. Default none: namespaces need not exist. */
+  /** Further admission plugins, in order. Always there: nothing is created in a namespace that is going away; none need exist. */
   readonly admission?: (around: Around) => readonly AdmissionPlugin[];
   /** False: the trace holds writes only, and not what they were made on account of. Default true. */
   readonly trace?: boolean;
@@ -126,6 +134,7 @@ export async function world(options: WorldOptions = {}): Promise<World> {
   const ledger = await openLedger(clock, trace);
   const { store } = ledger;
   const registry = registryOf(options, { clock, random, logger, store });
+  if (parts.length > 0) await define(store, options.kinds ?? []);
   let underWay = 0;
   const counted = async (call: ApiCall, next: (call: ApiCall) => Promise<unknown>) => {
     underWay++;
@@ -260,7 +269,33 @@ function registryOf(options: WorldOptions, around: Around): Registry {
     ...(named.length > 0 ? [bareKinds(named)] : []),
     ...given.flatMap((kind) => (typeof kind === 'function' ? [kind(around.store)] : 'kinds' in kind ? [kind] : [])),
   ];
-  return createRegistry({ ...around, kinds, admission: admission(around) });
+  return createRegistry({
+    ...around,
+    kinds,
+    admission: [namespaceLifecycle(namespacesOf(around.store)), ...admission(around)],
+  });
+}
+
+/** Namespaces as the server's own plugin reads them; one that nobody has made counts as there. */
+const namespacesOf = (store: Store): ObjectReader => ({
+  get: (resource, namespace, name) => store.pending({ resource, namespace, name })?.object ?? { metadata: { name } },
+  list: () => [],
+});
+
+/** Kinds known by name have definitions in the store like any others, where somebody may look for them. */
+async function define(store: Store, kinds: NonNullable<WorldOptions['kinds']>): Promise<void> {
+  const named = kinds.filter((kind): kind is ResourceType => 'resource' in kind);
+  if (named.length === 0) return;
+  const put = (type: ResourceType): Operation => {
+    const object = definitionOf(type);
+    const key = {
+      resource: 'apiextensions.k8s.io/customresourcedefinitions',
+      namespace: '',
+      name: object.metadata.name!,
+    };
+    return { type: 'put', key, object, expect: 0 };
+  };
+  await store.commit(named.map(put));
 }
 
 const keyOf = ({ metadata }: KubeObject): ObjectKey => ({ namespace: metadata.namespace, name: metadata.name ?? '' });

@@ -11,6 +11,7 @@ import {
   ReplicaSets,
 } from '@trimtab/machinery';
 import { expectStable, perturb, type Scenario, type World, world } from '@trimtab/testing';
+import { PLANS } from '../../test-plans.js';
 import { deploymentController } from '../deployment/controller.js';
 import { replicaSetController } from '../replicaset/controller.js';
 import { horizontalPodAutoscalerController } from './controller.js';
@@ -379,5 +380,5 @@ test('survives every single fault', async () => {
       await each.pass('5m');
     },
   };
-  (await perturb(scenario, { plans: 40, pairs: 5 })).expectNoDivergence();
+  (await perturb(scenario, PLANS)).expectNoDivergence();
 }, 60_000);

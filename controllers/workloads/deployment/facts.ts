@@ -2,7 +2,7 @@ import { controllerOf, type Failure, isDeleting, type View } from '@trimtab/fram
 import { type Deployment, isReason, Pods, type ReplicaSet, ReplicaSets } from '@trimtab/machinery';
 import { type Claims, claim, workloadSelector } from '../claims.js';
 import { isTerminal } from '../pods.js';
-import { desiredOf, newestRevision, newReplicaSet, revisionOf } from './revisions.js';
+import { desiredOf, greater, newestRevision, newReplicaSet, revisionOf } from './revisions.js';
 import { byCreation, newSize, proportionally, type Resize, shrinkOld, sizeOf } from './sizes.js';
 import { type Allowance, allowanceOf, isRolling } from './strategy.js';
 import { sameTemplate } from './template-hash.js';
@@ -16,7 +16,7 @@ export interface DeploymentFacts {
   readonly current: ReplicaSet | undefined;
   readonly old: readonly ReplicaSet[];
   /** The number the current ReplicaSet has, or will get. */
-  readonly revision: number;
+  readonly revision: bigint;
   /** What to create when there is no current one. */
   readonly wanting: ReplicaSet;
   /** Somebody else's ReplicaSet has the name the new one would get. */
@@ -46,7 +46,7 @@ export function deploymentFacts(view: View<Deployment>): DeploymentFacts | undef
   const current = all.find((replicaSet) => sameTemplate(replicaSet.spec?.template, deployment.spec!.template));
   const old = all.filter((replicaSet) => replicaSet !== current);
   const allowance = allowanceOf(deployment);
-  const revision = Math.max(newestRevision(old) + 1, current ? revisionOf(current) : 0);
+  const revision = greater(newestRevision(old) + 1n, current ? revisionOf(current) : 0n);
   const currentSize = newSize(sizeOf(current), all, rolling, allowance);
   const wanting = newReplicaSet(deployment, currentSize, revision);
   const proportions = proportionally(current, old, rolling, allowance, deployment.status?.replicas ?? 0);
@@ -100,7 +100,7 @@ export function forgettable({ deployment, old }: DeploymentFacts): readonly Repl
   const surplus = alive.length - limit;
   if (surplus <= 0) return [];
   return [...alive]
-    .sort((a, b) => revisionOf(a) - revisionOf(b) || byCreation(a, b))
+    .sort((a, b) => Number(revisionOf(a) - revisionOf(b)) || byCreation(a, b))
     .slice(0, surplus)
     .filter(
       ({ spec, status, metadata }) =>

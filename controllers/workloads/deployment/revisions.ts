@@ -19,22 +19,29 @@ const NOT_INHERITED = new Set([
 ]);
 const HISTORY_LIMIT_CHARACTERS = 2000;
 
-export function revisionOf(object: Deployment | ReplicaSet): number {
-  const number = Number(object.metadata.annotations?.[REVISION] ?? '0');
-  return Number.isSafeInteger(number) ? number : 0;
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** An int64, which a JavaScript number does not hold; 0 of what is none. */
+export function revisionOf(object: Deployment | ReplicaSet): bigint {
+  const text = object.metadata.annotations?.[REVISION] ?? '';
+  const number = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
+  return number <= INT64_MAX ? number : 0n;
 }
 
-export const newestRevision = (replicaSets: readonly ReplicaSet[]): number =>
-  Math.max(0, ...replicaSets.map(revisionOf));
+export const newestRevision = (replicaSets: readonly ReplicaSet[]): bigint =>
+  greater(0n, ...replicaSets.map(revisionOf));
+
+export const greater = (...revisions: readonly bigint[]): bigint =>
+  revisions.reduce((most, each) => (each > most ? each : most));
 
 /** The ReplicaSet as the current revision of its Deployment should be: its annotations, a new number when it was older. */
-export function revised(replicaSet: ReplicaSet, deployment: Deployment, revision: number): ReplicaSet {
+export function revised(replicaSet: ReplicaSet, deployment: Deployment, revision: bigint): ReplicaSet {
   const present = replicaSet.metadata.annotations ?? {};
   const annotations: Record<string, string> = { ...present, ...inherited(deployment) };
   const old = revisionOf(replicaSet);
   if (old < revision) {
     annotations[REVISION] = String(revision);
-    if (old > 0) annotations[REVISION_HISTORY] = remembered(present[REVISION_HISTORY], String(old));
+    if (old > 0n) annotations[REVISION_HISTORY] = remembered(present[REVISION_HISTORY], String(old));
   }
   const { minReadySeconds } = deployment.spec ?? {};
   const sameSeconds = (replicaSet.spec?.minReadySeconds ?? 0) === (minReadySeconds ?? 0);
@@ -62,7 +69,7 @@ export const maxOf = (replicaSet: ReplicaSet): number | undefined =>
   integer(replicaSet.metadata.annotations?.[MAX_REPLICAS]);
 
 /** The ReplicaSet for the Deployment's present template. */
-export function newReplicaSet(deployment: Deployment, replicas: number, revision: number): ReplicaSet {
+export function newReplicaSet(deployment: Deployment, replicas: number, revision: bigint): ReplicaSet {
   const { template, selector, minReadySeconds } = deployment.spec!;
   const hash = templateHash(template, deployment.status?.collisionCount ?? 0);
   const labels = { ...template.metadata?.labels, [TEMPLATE_HASH_LABEL]: hash };

@@ -211,7 +211,9 @@ static int plan_for_pod(const struct container *c, struct plan *plan, struct are
     uint64_t private = (pod.host_network ? 0 : CLONE_NEWNET) | (pod.host_ipc ? 0 : CLONE_NEWIPC);
     if (plan_container(plan, arena, spec, error) < 0)
         return -1;
-    plan->new_namespaces = (plan->new_namespaces & CLONE_NEWCGROUP) | private;
+    if (plan->maps.uids.count && (pod.user_namespace < 0 || !id_maps_equal(&plan->maps, &pod.maps)))
+        return fail(error, "config", ENOTSUP, "linux.uidMappings");
+    plan->new_namespaces = (plan->new_namespaces & (CLONE_NEWCGROUP | CLONE_NEWTIME)) | CLONE_NEWNS | private;
     plan->join_count = 0;
     plan->hostname = NULL;
     plan->process.terminal = c->tty;
@@ -271,10 +273,10 @@ static struct container *container_new(const struct json *params)
 static int container_launch(struct container *c, const struct json *params, struct arena *arena, struct error *error)
 {
     const struct json *spec = json_get(params, "spec");
-    struct birth where = {.pid_namespace = -1, .v2_group = -1};
+    struct birth where = {.pid_namespace = -1, .v2_group = -1, .user_namespace = pod.user_namespace};
     int ends[3] = {-1, -1, -1};
     struct plan plan = {0};
-    struct rootfs fs = {.directory = c->directory, .cgroup_path = c->cgroup};
+    struct rootfs fs = {.directory = c->directory, .cgroup_path = c->cgroup, .user_namespace = pod.user_namespace, .maps = &pod.maps};
     fs.layers = (const char *const *)plan_strings(arena, json_get(params, "layers"), "layers", error);
     if (!fs.layers || plan_for_pod(c, &plan, arena, spec, error) < 0 ||
         (c->exec_image = exec_image_write(json_get(spec, "process"), &plan.process, error)) < 0)
@@ -287,14 +289,18 @@ static int container_launch(struct container *c, const struct json *params, stru
     if (created < 0 || cgroup_limit(c->cgroup, plan.resources, error) < 0 ||
         cgroup_devices(c->cgroup, plan.resources, error) < 0 || cgroup_open(c->cgroup, &c->door, error) < 0)
         return -1;
-    if (choose_pid_namespace(c, spec, &where, error) < 0 || open_pipes(c, params, ends, error) < 0)
+    if (choose_pid_namespace(c, spec, &where, error) < 0 || rootfs_id_namespaces(&fs, &plan, arena, error) < 0 ||
+        open_pipes(c, params, ends, error) < 0)
         return -1;
-    c->namespaces = CLONE_NEWNS | (plan.new_namespaces & CLONE_NEWCGROUP);
+    c->namespaces = CLONE_NEWNS | (plan.new_namespaces & (CLONE_NEWCGROUP | CLONE_NEWTIME)) |
+                    (pod.user_namespace >= 0 ? CLONE_NEWUSER : 0);
+    where.flags |= plan.new_namespaces & CLONE_NEWTIME;
     where.v2_group = c->door.v2;
-    struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .door = &c->door, .exec_gate = -1};
+    struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .door = &c->door, .maps = &pod.maps, .exec_gate = -1};
     pid_t pid = process_clone(&c->process, &where, &child, error);
     if (pid == 0)
         child_container(&child, &plan, &fs, arena);
+    rootfs_close_id_namespaces(&fs, &plan);
     for (int i = 0; i < 3; i++)
         if (ends[i] >= 0)
             close(ends[i]);

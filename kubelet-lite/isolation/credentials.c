@@ -83,16 +83,30 @@ static int set_user(const struct plan_process *plan, struct error *error)
     return 0;
 }
 
+/* child_raise_limits() has raised what may be raised: what is still above stays where it is. */
+static int set_limits(const struct plan_process *plan, struct error *error)
+{
+    for (size_t i = 0; i < plan->rlimit_count; i++) {
+        struct rlimit own, limit = {plan->rlimits[i].soft, plan->rlimits[i].hard};
+        if (getrlimit(plan->rlimits[i].resource, &own) < 0)
+            return fail(error, "rlimit", errno, "%s", plan->rlimits[i].name);
+        if (limit.rlim_max > own.rlim_max)
+            limit.rlim_max = own.rlim_max;
+        if (limit.rlim_cur > limit.rlim_max)
+            limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(plan->rlimits[i].resource, &limit) < 0)
+            return fail(error, "rlimit", errno, "%s: %llu %llu", plan->rlimits[i].name,
+                        (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
+    }
+    return 0;
+}
+
 int credentials_apply(const struct plan_process *plan, struct error *error)
 {
     uint64_t own = 0;
     const uint64_t *sets = plan->capabilities;
-    for (size_t i = 0; i < plan->rlimit_count; i++) {
-        struct rlimit limit = {plan->rlimits[i].soft, plan->rlimits[i].hard};
-        if (setrlimit(plan->rlimits[i].resource, &limit) < 0)
-            return fail(error, "rlimit", errno, "%d: %llu %llu", plan->rlimits[i].resource,
-                        (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
-    }
+    if (set_limits(plan, error) < 0)
+        return -1;
     umask(plan->umask < 0 ? 022 : (mode_t)plan->umask);
     /* Without no_new_privs a filter needs CAP_SYS_ADMIN, so it must come before capabilities go; with it, last. */
     if (!plan->no_new_privileges && install_filter(plan, error) < 0)

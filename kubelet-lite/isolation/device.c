@@ -37,6 +37,25 @@ static int make_device(int root, int dev, const struct plan_device *d, struct er
     return 0;
 }
 
+/* Those that stand directly in /dev; ids are what the container calls them. */
+int devices_prepare(int dev, const struct plan *plan, const struct id_maps *maps, struct error *error)
+{
+    for (size_t i = 0; i < plan->device_count; i++) {
+        const struct plan_device *d = &plan->devices[i];
+        const char *name = strncmp(d->path, "/dev/", 5) == 0 ? d->path + 5 : "";
+        uint32_t uid = id_outside(&maps->uids, d->uid), gid = id_outside(&maps->gids, d->gid);
+        if (!*name || strchr(name, '/') || strcmp(name, "..") == 0 || strcmp(name, ".") == 0)
+            return fail(error, "device", ENOTSUP, "%s: only directly in /dev with a user namespace", d->path);
+        if (uid == ID_UNMAPPED || gid == ID_UNMAPPED)
+            return fail(error, "device", EINVAL, "%s: its owner is not in the user namespace", d->path);
+        /* What the configuration says of a standard one replaces it. */
+        unlinkat(dev, name, 0);
+        if (mknodat(dev, name, d->mode, d->device) < 0 || fchownat(dev, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+            return fail(error, "device", errno, "%s", d->path);
+    }
+    return 0;
+}
+
 int devices_make(int root, const struct plan *plan, struct error *error)
 {
     static const char *const links[][2] = {{"/proc/self/fd", "fd"},

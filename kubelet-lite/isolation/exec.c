@@ -223,7 +223,7 @@ static int exec_launch(struct exec *e, struct container *c, const struct json *p
                        struct error *error)
 {
     int pair[2], ends[3] = {-1, -1, -1};
-    struct birth where = {.pid_namespace = c->process.pidfd, .v2_group = c->door.v2};
+    struct birth where = {.pid_namespace = c->process.pidfd, .v2_group = c->door.v2, .user_namespace = -1};
     struct plan_process plan = {0};
     if (plan_exec(c, e, params, &plan, arena, error) < 0)
         return -1;
@@ -240,7 +240,7 @@ static int exec_launch(struct exec *e, struct container *c, const struct json *p
             output_open(e, i - 1, pair[0]);
         }
     }
-    struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .door = &c->door, .exec_gate = -1};
+    struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .door = &c->door, .maps = &pod.maps, .exec_gate = -1};
     pid_t pid = process_clone(&e->process, &where, &child, error);
     if (pid == 0)
         child_exec(&child, &plan, c->process.pidfd, c->namespaces);

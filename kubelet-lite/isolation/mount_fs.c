@@ -49,79 +49,14 @@ int mount_attach(int tree, int target, const char *what, struct error *error)
     return 0;
 }
 
-/* Kernels before 6.7 take the layers as one string of a page; short names by descriptor make many fit. */
-static int overlay_by_string(struct rootfs *fs, int root, const char *upper, const char *work, struct error *error)
+int mount_attributes(int tree, uint64_t set, uint64_t clear, uint64_t propagation, bool all, const char *what,
+                     struct error *error)
 {
-    char data[4000], target[64];
-    size_t at = (size_t)snprintf(data, sizeof data, "volatile,upperdir=%s,workdir=%s,lowerdir=", upper, work);
-    for (const char *const *layer = fs->layers; *layer; layer++) {
-        int fd = open(*layer, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-            return fail(error, "rootfs", errno, "layer %s", *layer);
-        if (at < sizeof data)
-            at += (size_t)snprintf(data + at, sizeof data - at, "%s/proc/self/fd/%d", layer == fs->layers ? "" : ":", fd);
-    }
-    if (at >= sizeof data)
-        return fail(error, "rootfs", E2BIG, "too many layers for this kernel");
-    snprintf(target, sizeof target, "/proc/self/fd/%d", root);
-    if (mount("overlay", target, "overlay", 0, data) < 0)
-        return fail(error, "rootfs", errno, "overlay at %s", fs->directory);
-    return 0;
-}
-
-static int overlay_tree(struct rootfs *fs, const char *upper, const char *work, struct error *error)
-{
-    int context = sys_fsopen("overlay"), tree = -1, result = 0;
-    if (context < 0)
-        return fail(error, "rootfs", errno, "overlay");
-    for (const char *const *layer = fs->layers; *layer && result == 0; layer++)
-        if ((result = sys_fsconfig(context, FSCONFIG_SET_STRING, "lowerdir+", *layer, 0)) < 0)
-            fail(error, "rootfs", errno, "layer %s", *layer);
-    if (result == 0 && (sys_fsconfig(context, FSCONFIG_SET_STRING, "upperdir", upper, 0) < 0 ||
-                        sys_fsconfig(context, FSCONFIG_SET_STRING, "workdir", work, 0) < 0 ||
-                        sys_fsconfig(context, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0 ||
-                        sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ||
-                        (tree = sys_fsmount(context, 0)) < 0))
-        fail(error, "rootfs", errno, "overlay at %s", fs->directory);
-    close(context);
-    return tree;
-}
-
-/*
- * Upper and work directory are always new: overlay on a used work directory costs several times as much, and `volatile`
- * (no sync at unmount; layers are ephemeral) refuses one.
- */
-int mount_overlay(struct rootfs *fs, struct error *error)
-{
-    char upper[PATH_MAX], work[PATH_MAX];
-    static const char *const parts[] = {"upper", "work"};
-    if (make_directories(fs->directory, 0700) < 0)
-        return fail(error, "rootfs", errno, "%s", fs->directory);
-    int dir = open(fs->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return fail(error, "rootfs", errno, "%s", fs->directory);
-    for (size_t i = 0; i < 2; i++) {
-        int made = mkdirat(dir, parts[i], 0755);
-        if (made < 0 && errno == EEXIST && remove_tree(dir, parts[i]) == 0)
-            made = mkdirat(dir, parts[i], 0755);
-        if (made < 0)
-            return fail(error, "rootfs", errno, "%s/%s", fs->directory, parts[i]);
-    }
-    snprintf(upper, sizeof upper, "%s/upper", fs->directory);
-    snprintf(work, sizeof work, "%s/work", fs->directory);
-    /* It stands on the directory that holds its parts: in this mount namespace nobody looks for them any more. */
-    int tree = overlay_tree(fs, upper, work, error);
-    if (tree < 0 && error->err == EINVAL) {
-        if (overlay_by_string(fs, dir, upper, work, error) < 0)
-            return -1;
-        close(dir);
-        fs->root = open(fs->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return fs->root < 0 ? fail(error, "rootfs", errno, "%s", fs->directory) : 0;
-    }
-    if (tree < 0 || mount_attach(tree, dir, fs->directory, error) < 0)
-        return -1;
-    close(dir);
-    fs->root = tree;
+    struct mount_attr attr = {.attr_set = set, .attr_clr = clear, .propagation = propagation};
+    if (!set && !clear && !propagation)
+        return 0;
+    if (sys_mount_setattr(tree, "", AT_EMPTY_PATH | (all ? AT_RECURSIVE : 0u), &attr) < 0)
+        return fail(error, "mount", errno, "attributes of %s", what);
     return 0;
 }
 

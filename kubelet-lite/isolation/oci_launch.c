@@ -22,12 +22,23 @@ static int make_gate(const struct oci *oci, struct error *error)
     return gate < 0 ? fail(error, "start", errno, "%s", path) : gate;
 }
 
-static int open_birth(const struct plan *plan, const struct cgroup_door *door, struct birth *birth, struct error *error)
+static int open_birth(struct plan *plan, const struct cgroup_door *door, struct birth *birth, struct arena *arena,
+                      struct error *error)
 {
-    *birth = (struct birth){.flags = plan->new_namespaces & ~(uint64_t)(CLONE_NEWNS | CLONE_NEWCGROUP),
+    *birth = (struct birth){.flags = plan->new_namespaces & ~(uint64_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUSER),
                             .pid_namespace = -1,
-                            .v2_group = door->v2};
+                            .v2_group = door->v2,
+                            .user_namespace = -1};
+    if (plan->new_namespaces & CLONE_NEWUSER && (birth->user_namespace = userns_make(&plan->maps, error)) < 0)
+        return -1;
     for (size_t i = 0; i < plan->join_count; i++) {
+        if (plan->join[i].type == CLONE_NEWUSER) {
+            birth->user_namespace = open(plan->join[i].path, O_RDONLY | O_CLOEXEC);
+            if (birth->user_namespace < 0)
+                return fail(error, "namespace", errno, "%s", plan->join[i].path);
+            if (userns_read(birth->user_namespace, &plan->maps, arena, error) < 0)
+                return -1;
+        }
         if (plan->join[i].type != CLONE_NEWPID)
             continue;
         birth->pid_namespace = open(plan->join[i].path, O_RDONLY | O_CLOEXEC);
@@ -72,7 +83,10 @@ static int prepare(struct oci *oci, struct plan *plan, struct arena *arena, stru
         return -1;
     if (plan->process.terminal)
         return fail(error, "config", ENOTSUP, "process.terminal: the command line has no console socket");
-    if (!(plan->new_namespaces & CLONE_NEWNS))
+    bool mounts = plan->new_namespaces & CLONE_NEWNS;
+    for (size_t i = 0; i < plan->join_count; i++)
+        mounts |= plan->join[i].type == CLONE_NEWNS;
+    if (!mounts)
         return fail(error, "namespace", ENOTSUP, "a container without a mount namespace");
     if (!plan->root || !realpath(plan->root, root))
         return fail(error, "rootfs", plan->root ? errno : EINVAL, "%s", plan->root ? plan->root : "root.path");
@@ -95,7 +109,7 @@ int oci_launch(struct oci *oci, bool gate, struct oci_state *state, struct error
     static const char *const no_layers[] = {NULL};
     struct arena arena = {0};
     struct plan plan = {0};
-    struct rootfs fs = {.layers = no_layers};
+    struct rootfs fs = {.layers = no_layers, .user_namespace = -1};
     struct birth birth;
     struct cgroup_door door = {.v2 = -1};
     struct child child = {.stdio = {-1, -1, -1}, .door = &door, .keep_stdio = true, .exec_gate = -1};
@@ -111,8 +125,12 @@ int oci_launch(struct oci *oci, bool gate, struct oci_state *state, struct error
     fs.cgroup_path = state->cgroup;
     pid_t pid = -1;
     if ((!gate || (child.exec_gate = make_gate(oci, error)) >= 0) && cgroup_open(state->cgroup, &door, error) == 0 &&
-        open_birth(&plan, &door, &birth, error) == 0)
-        pid = child_clone(&birth, &child, &pidfd, &channel, error);
+        open_birth(&plan, &door, &birth, &arena, error) == 0) {
+        fs.user_namespace = birth.user_namespace;
+        fs.maps = child.maps = &plan.maps;
+        if (rootfs_id_namespaces(&fs, &plan, &arena, error) == 0)
+            pid = child_clone(&birth, &child, &pidfd, &channel, error);
+    }
     if (pid == 0)
         child_container(&child, &plan, &fs, &arena);
     if (pid < 0 || await_child(channel, error) < 0) {

@@ -13,6 +13,7 @@ static const struct {
 } namespaces[] = {
     {"mount", CLONE_NEWNS},  {"pid", CLONE_NEWPID},       {"network", CLONE_NEWNET},
     {"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS},       {"cgroup", CLONE_NEWCGROUP},
+    {"user", CLONE_NEWUSER}, {"time", CLONE_NEWTIME},
 };
 
 static int plan_namespaces(struct plan *plan, const struct json *list, struct error *error)
@@ -34,10 +35,35 @@ static int plan_namespaces(struct plan *plan, const struct json *list, struct er
             plan->new_namespaces |= flag;
             continue;
         }
-        if (flag == CLONE_NEWNS)
-            return fail(error, "namespace", ENOTSUP, "joining a mount namespace: %s", path);
         plan->join[plan->join_count].type = flag;
         plan->join[plan->join_count++].path = path;
+    }
+    return 0;
+}
+
+/* Only a new namespace can be given ids or clocks: those of a joined one are settled. */
+static int plan_identity(struct plan *plan, struct arena *arena, const struct json *linux_, struct error *error)
+{
+    if (id_map_plan(&plan->maps.uids, arena, json_get(linux_, "uidMappings"), "linux.uidMappings", error) < 0 ||
+        id_map_plan(&plan->maps.gids, arena, json_get(linux_, "gidMappings"), "linux.gidMappings", error) < 0)
+        return -1;
+    bool new_user = plan->new_namespaces & CLONE_NEWUSER;
+    if (plan->maps.uids.count && !new_user)
+        return fail(error, "config", ENOTSUP, "linux.uidMappings");
+    if (new_user && (!plan->maps.uids.count || !plan->maps.gids.count))
+        return fail(error, "config", EINVAL, "a user namespace needs linux.uidMappings and linux.gidMappings");
+    json_each(item, json_get(linux_, "timeOffsets")) {
+        size_t n = plan->time_offset_count;
+        int64_t nanoseconds = json_get_int(item, "nanosecs", 0);
+        if (!(plan->new_namespaces & CLONE_NEWTIME))
+            return fail(error, "config", EINVAL, "linux.timeOffsets without a new time namespace");
+        if (n == 2 || (strcmp(item->key, "monotonic") != 0 && strcmp(item->key, "boottime") != 0) || nanoseconds < 0 ||
+            nanoseconds > 999999999)
+            return fail(error, "config", EINVAL, "linux.timeOffsets.%s", item->key);
+        plan->time_offsets[n].clock = item->key;
+        plan->time_offsets[n].seconds = json_get_int(item, "secs", 0);
+        plan->time_offsets[n].nanoseconds = (uint32_t)nanoseconds;
+        plan->time_offset_count++;
     }
     return 0;
 }
@@ -107,8 +133,7 @@ static int plan_propagation(struct plan *plan, const char *name, struct error *e
 /* Members that change what is isolated or run: ignoring one would be a lie. Empty ones are harmless. */
 static int refuse(const struct json *config, const struct json *linux_, struct error *error)
 {
-    static const char *const in_linux[] = {"uidMappings",  "gidMappings", "intelRdt",   "personality", "timeOffsets",
-                                           "mountLabel",   "netDevices",  "memoryPolicy"};
+    static const char *const in_linux[] = {"intelRdt", "personality", "mountLabel", "netDevices", "memoryPolicy"};
     static const char *const in_config[] = {"hooks", "solaris", "windows", "vm", "zos", "freebsd"};
     for (size_t i = 0; i < sizeof in_linux / sizeof *in_linux; i++) {
         const struct json *value = json_get(linux_, in_linux[i]);
@@ -134,6 +159,7 @@ int plan_container(struct plan *plan, struct arena *arena, const struct json *co
     if (refuse(config, linux_, error) < 0 ||
         plan_process(&plan->process, arena, json_get(config, "process"), linux_, error) < 0 ||
         plan_namespaces(plan, json_get(linux_, "namespaces"), error) < 0 ||
+        plan_identity(plan, arena, linux_, error) < 0 ||
         plan_mounts(plan, arena, json_get(config, "mounts"), error) < 0 ||
         plan_devices(plan, arena, json_get(linux_, "devices"), error) < 0 ||
         plan_sysctls(plan, arena, json_get(linux_, "sysctl"), error) < 0 ||
@@ -159,6 +185,15 @@ void plan_print(const struct plan *plan, FILE *out)
             fprintf(out, "new-namespace %s\n", namespaces[i].name);
     for (size_t i = 0; i < plan->join_count; i++)
         fprintf(out, "join-namespace %s\n", plan->join[i].path);
+    for (size_t i = 0; i < plan->maps.uids.count; i++)
+        fprintf(out, "uids %u are %u, %u of them\n", plan->maps.uids.ranges[i].inside, plan->maps.uids.ranges[i].outside,
+                plan->maps.uids.ranges[i].size);
+    for (size_t i = 0; i < plan->maps.gids.count; i++)
+        fprintf(out, "gids %u are %u, %u of them\n", plan->maps.gids.ranges[i].inside, plan->maps.gids.ranges[i].outside,
+                plan->maps.gids.ranges[i].size);
+    for (size_t i = 0; i < plan->time_offset_count; i++)
+        fprintf(out, "clock %s %lld.%09u\n", plan->time_offsets[i].clock, (long long)plan->time_offsets[i].seconds,
+                plan->time_offsets[i].nanoseconds);
     fprintf(out, "root %s%s\n", plan->root ? plan->root : "(overlay)", plan->root_readonly ? " readonly" : "");
     for (size_t i = 0; i < plan->mount_count; i++) {
         const struct plan_mount *m = &plan->mounts[i];

@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "json.h"
+#include "userns.h"
 
 /*
  * What has to be done to start a container, worked out from its OCI configuration before anything is done: plain data,
@@ -24,6 +25,8 @@ struct plan_mount {
     uint64_t propagation;          /* MS_PRIVATE..., 0 for the default */
     bool propagation_recursive;
     const char **data;             /* file system options, NULL-terminated */
+    enum { IDS_AS_THEY_ARE, IDS_MAPPED, IDS_MAPPED_BELOW } ids; /* idmap, ridmap */
+    struct id_maps maps;           /* of its own; none: the container's user namespace's */
 };
 
 struct plan_device {
@@ -48,6 +51,7 @@ struct plan_process {
     int umask; /* -1: 022 */
     uint64_t capabilities[CAP_SETS];
     struct {
+        const char *name;
         int resource;
         uint64_t soft, hard;
     } rlimits[16];
@@ -72,6 +76,13 @@ struct plan {
         const char *path;
     } join[8];
     size_t join_count;
+    struct id_maps maps; /* of a new user namespace */
+    struct {
+        const char *clock; /* "monotonic", "boottime" */
+        int64_t seconds;
+        uint32_t nanoseconds;
+    } time_offsets[2];
+    size_t time_offset_count;
     struct plan_mount *mounts;
     size_t mount_count;
     struct plan_device *devices;

@@ -7,7 +7,7 @@
 /* Every mount option with a meaning of its own; whatever is not here is handed to the file system. */
 static const struct {
     const char *name;
-    enum { SET, CLEAR, SET_ALL, CLEAR_ALL, BIND, RBIND, SPREAD, RSPREAD, NOTHING, REFUSE } kind;
+    enum { SET, CLEAR, SET_ALL, CLEAR_ALL, BIND, RBIND, SPREAD, RSPREAD, IDS, NOTHING, REFUSE } kind;
     uint64_t value;
 } options[] = {
     {"ro", SET, MOUNT_ATTR_RDONLY},
@@ -53,8 +53,8 @@ static const struct {
     {"silent", NOTHING, 0},
     {"loud", NOTHING, 0},
     {"tmpcopyup", REFUSE, 0},
-    {"idmap", REFUSE, 0},
-    {"ridmap", REFUSE, 0},
+    {"idmap", IDS, IDS_MAPPED},
+    {"ridmap", IDS, IDS_MAPPED_BELOW},
     {"remount", REFUSE, 0},
 };
 
@@ -101,6 +101,9 @@ static int apply_option(struct plan_mount *m, const char *name, struct error *er
             m->propagation_recursive = options[i].kind == RSPREAD;
             m->propagation = value;
             return 0;
+        case IDS:
+            m->ids = value == IDS_MAPPED ? IDS_MAPPED : IDS_MAPPED_BELOW;
+            return 0;
         case NOTHING:
             return 0;
         case REFUSE:
@@ -118,8 +121,13 @@ static int plan_mount(struct plan_mount *m, struct arena *arena, const struct js
     m->source = json_get_string(json, "source", "");
     if (m->destination[0] != '/')
         return fail(error, "mount", EINVAL, "%s: destination must be absolute", m->destination);
-    if (json_get(json, "uidMappings") || json_get(json, "gidMappings"))
-        return fail(error, "mount", ENOTSUP, "%s: id-mapped mounts", m->destination);
+    if (id_map_plan(&m->maps.uids, arena, json_get(json, "uidMappings"), "mounts[].uidMappings", error) < 0 ||
+        id_map_plan(&m->maps.gids, arena, json_get(json, "gidMappings"), "mounts[].gidMappings", error) < 0)
+        return -1;
+    if (!m->maps.uids.count != !m->maps.gids.count)
+        return fail(error, "mount", EINVAL, "%s: uidMappings and gidMappings go together", m->destination);
+    if (m->maps.uids.count)
+        m->ids = IDS_MAPPED;
     const struct json *list = json_get(json, "options");
     size_t count = 0;
     m->data = arena_alloc(arena, ((list ? list->length : 0) + 1) * sizeof *m->data);

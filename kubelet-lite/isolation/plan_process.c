@@ -89,6 +89,10 @@ static int plan_rlimits(struct plan_process *p, const struct json *limits, struc
             i++;
         if (i == count || p->rlimit_count == count)
             return fail(error, "rlimit", EINVAL, "%s", type);
+        for (size_t j = 0; j < p->rlimit_count; j++)
+            if (p->rlimits[j].resource == names[i].resource)
+                return fail(error, "rlimit", EINVAL, "%s: twice", type);
+        p->rlimits[p->rlimit_count].name = names[i].name;
         p->rlimits[p->rlimit_count].resource = names[i].resource;
         if (!json_to_u64(json_get(limit, "soft"), &p->rlimits[p->rlimit_count].soft) ||
             !json_to_u64(json_get(limit, "hard"), &p->rlimits[p->rlimit_count].hard))

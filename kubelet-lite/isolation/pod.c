@@ -1,17 +1,13 @@
 #include "pod.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "cgroup.h"
@@ -20,91 +16,9 @@
 #include "seccomp.h"
 #include "sys.h"
 
-struct pod pod = {.init_fd = -1};
+struct pod pod = {.init_fd = -1, .user_namespace = -1};
 
 extern const struct op __start_pod_ops[], __stop_pod_ops[];
-
-/* The loopback interface of a new network namespace is down. */
-static int loopback_up(struct error *error)
-{
-    struct ifreq request = {.ifr_flags = IFF_UP | IFF_RUNNING};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    strcpy(request.ifr_name, "lo");
-    int result = fd < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &request);
-    int saved = errno;
-    if (fd >= 0)
-        close(fd);
-    return result < 0 ? fail(error, "network", saved, "lo") : 0;
-}
-
-static int apply_sysctls(const struct json *sysctls, struct error *error)
-{
-    uint64_t private = (pod.host_network ? 0 : CLONE_NEWNET) | (pod.host_ipc ? 0 : CLONE_NEWIPC) | CLONE_NEWUTS;
-    if (!json_first(sysctls))
-        return 0;
-    int proc = mount_new("proc", NULL, 0, error);
-    if (proc < 0)
-        return -1;
-    json_each(item, sysctls)
-        if (sysctl_write(proc, item->key, json_text(item, ""), private, error) < 0)
-            return -1;
-    close(proc);
-    return 0;
-}
-
-/*
- * First process of a PID namespace that the pod's containers share. It can be seen and signalled from inside, so it owns
- * nothing: no privileges, no files, an empty root.
- */
-static void be_init(int ready) __attribute__((noreturn));
-static void be_init(int ready)
-{
-    struct error error = {0};
-    sigset_t all;
-    static const char *const empty[] = {"size=0", "nr_inodes=2", "mode=555", NULL};
-    struct plan_process nobody = {.uid = 65535, .gid = 65535, .umask = -1, .no_new_privileges = true, .die_with_parent = true};
-    prctl(PR_SET_NAME, "pause");
-    prctl(PR_SET_DUMPABLE, 0);
-    int tree = -1, target = -1;
-    if (setsid() >= 0 && unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) == 0 &&
-        (tree = mount_new("tmpfs", empty, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV, &error)) >= 0 &&
-        (target = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0 &&
-        mount_attach(tree, target, "empty root", &error) == 0 && fchdir(tree) == 0 && sys_pivot_root(".", ".") == 0 &&
-        umount2(".", MNT_DETACH) == 0 && credentials_apply(&nobody, &error) == 0)
-        (void)!write(ready, "", 1);
-    else
-        _exit(1);
-    sys_close_range(0, ~0u, 0);
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, NULL);
-    for (;;) {
-        int sig;
-        if (sigwait(&all, &sig) == 0 && sig == SIGCHLD)
-            while (waitpid(-1, NULL, WNOHANG) > 0)
-                continue;
-    }
-}
-
-static int start_init(struct error *error)
-{
-    int ready[2], born = -1;
-    char byte;
-    if (pipe2(ready, O_CLOEXEC) < 0)
-        return fail(error, "namespace", errno, "pid");
-    struct clone_args args = {.flags = CLONE_NEWPID | CLONE_PIDFD, .pidfd = (uintptr_t)&born, .exit_signal = SIGCHLD};
-    pid_t pid = sys_clone3(&args);
-    if (pid == 0)
-        be_init(ready[1]);
-    int saved = errno;
-    close(ready[1]);
-    ssize_t n = pid < 0 ? -1 : read(ready[0], &byte, 1);
-    close(ready[0]);
-    if (n != 1)
-        return fail(error, "namespace", pid < 0 ? saved : EPERM, "the shared PID namespace");
-    pod.init = pid;
-    pod.init_fd = born;
-    return 0;
-}
 
 static void child_died(struct source *source, uint32_t events)
 {
@@ -117,7 +31,6 @@ static void child_died(struct source *source, uint32_t events)
 
 static int pod_configure(const struct json *config, struct error *error)
 {
-    const char *hostname = json_get_string(config, "hostname", "");
     pod.id = strdup(json_get_string(config, "id", ""));
     pod.cgroup = strdup(json_get_string(config, "cgroupPath", ""));
     pod.directory = strdup(json_get_string(config, "directory", ""));
@@ -135,16 +48,7 @@ static int pod_configure(const struct json *config, struct error *error)
         cgroup_limit(pod.cgroup, json_get(config, "resources"), error) < 0)
         return -1;
     cgroup_hand_on(pod.cgroup);
-    int flags = (pod.host_network ? 0 : CLONE_NEWNET) | (pod.host_ipc ? 0 : CLONE_NEWIPC) | CLONE_NEWUTS;
-    if (unshare(flags) < 0)
-        return fail(error, "namespace", errno, "unshare");
-    if (*hostname && sethostname(hostname, strlen(hostname)) < 0)
-        return fail(error, "hostname", errno, "%s", hostname);
-    if (!pod.host_network && loopback_up(error) < 0)
-        return -1;
-    if (apply_sysctls(json_get(config, "sysctls"), error) < 0)
-        return -1;
-    return pod.share_pid ? start_init(error) : 0;
+    return pod_enter_namespaces(config, error);
 }
 
 static int pod_serve(struct error *error)

@@ -19,6 +19,8 @@ struct pod {
     pid_t init;  /* first process of a shared PID namespace */
     int init_fd; /* its pidfd */
     int own_pid_namespace;
+    int user_namespace; /* of all its containers, -1: the node's */
+    struct id_maps maps;
 };
 extern struct pod pod;
 
@@ -80,6 +82,9 @@ int exec_image_read(int fd, struct plan_process *plan, struct arena *arena, stru
 /* stream.c */
 void stream_output(struct container *c, int channel, const char *data, size_t length);
 void stream_container_ended(struct container *c);
+
+/* pod_namespaces.c: makes those that the containers share, and becomes part of them, but for the user namespace. */
+int pod_enter_namespaces(const struct json *config, struct error *error);
 
 /* pod_state.c */
 void pod_write_status(struct json_writer *w);

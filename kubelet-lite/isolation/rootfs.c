@@ -13,58 +13,6 @@
 #include "path.h"
 #include "sys.h"
 
-static int set_attributes(int tree, uint64_t set, uint64_t clear, uint64_t propagation, bool all, const char *what,
-                          struct error *error)
-{
-    struct mount_attr attr = {.attr_set = set, .attr_clr = clear, .propagation = propagation};
-    if (!set && !clear && !propagation)
-        return 0;
-    if (sys_mount_setattr(tree, "", AT_EMPTY_PATH | (all ? AT_RECURSIVE : 0u), &attr) < 0)
-        return fail(error, "mount", errno, "attributes of %s", what);
-    return 0;
-}
-
-/*
- * A source pinned by another process' descriptor (/proc/PID/fd/N) lies in that process' mount namespace, and only its own
- * can be cloned from. Where ours is another (cgroup_mount_own), the name it has is looked up in ours, and taken if it leads
- * to the very object that was pinned.
- */
-static int open_source(const char *source, unsigned flags)
-{
-    struct stat pinned, found;
-    char path[PATH_MAX];
-    int tree = sys_open_tree(AT_FDCWD, source, flags), saved = errno;
-    ssize_t length = tree < 0 && saved == EINVAL ? readlink(source, path, sizeof path - 1) : -1;
-    if (length < 0 || stat(source, &pinned) < 0) {
-        errno = saved;
-        return tree;
-    }
-    path[length] = 0;
-    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    bool same = fstat(fd, &found) == 0 && found.st_dev == pinned.st_dev && found.st_ino == pinned.st_ino;
-    tree = same ? sys_open_tree(fd, "", flags | AT_EMPTY_PATH) : -1;
-    saved = same ? errno : ESTALE;
-    close(fd);
-    errno = saved;
-    return tree;
-}
-
-int rootfs_open_sources(struct rootfs *fs, const struct plan *plan, struct arena *arena, struct error *error)
-{
-    fs->sources = arena_alloc(arena, (plan->mount_count + 1) * sizeof *fs->sources);
-    for (size_t i = 0; i < plan->mount_count; i++) {
-        const struct plan_mount *m = &plan->mounts[i];
-        if (!m->bind)
-            continue;
-        unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0u);
-        if ((fs->sources[i] = open_source(m->source, flags)) < 0)
-            return fail(error, "mount", errno, "source %s", m->source);
-    }
-    return 0;
-}
-
 /* procfs files that others (lxcfs) replace; nothing else of /proc may be covered, or the masks would be a fiction. */
 static bool may_cover_proc(const char *destination)
 {
@@ -87,20 +35,14 @@ static int mount_bind(struct rootfs *fs, const struct plan_mount *m, int source,
         return -1;
     if (fstatfs(target, &type) < 0 || (type.f_type == PROC_SUPER_MAGIC && !may_cover_proc(m->destination)))
         return fail(error, "mount", EPERM, "%s: inside /proc", m->destination);
-    /* Private unless asked otherwise: what the container mounts stays in it. */
-    uint64_t spread = m->propagation ? m->propagation : MS_PRIVATE;
-    bool spread_all = m->propagation ? m->propagation_recursive : true;
-    if (set_attributes(source, 0, 0, spread, spread_all, m->destination, error) < 0 ||
-        set_attributes(source, m->set, m->clear, 0, false, m->destination, error) < 0 ||
-        set_attributes(source, m->set_all, m->clear_all, 0, true, m->destination, error) < 0 ||
-        mount_attach(source, target, m->destination, error) < 0)
+    if (mount_attach(source, target, m->destination, error) < 0)
         return -1;
     close(target);
     close(source);
     return 0;
 }
 
-static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, struct error *error)
+static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int tree, struct error *error)
 {
     bool kernel = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0;
     /* An image whose /proc is a link must not move it away from the names that get masked. */
@@ -116,13 +58,12 @@ static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, struc
                 return fail(error, "mount", errno, "%s: a link is on the way", m->destination);
         }
     }
-    int tree = mount_new(m->type, m->data, (unsigned)m->set, error);
-    if (tree < 0) {
+    if (tree < 0 && (tree = mount_new(m->type, m->data, (unsigned)m->set, error)) < 0) {
         size_t used = strlen(error->object);
         snprintf(error->object + used, sizeof error->object - used, " on %s", m->destination);
         return -1;
     }
-    if (set_attributes(tree, m->set_all, m->clear_all, m->propagation, m->propagation_recursive, m->destination, error) < 0 ||
+    if (mount_attributes(tree, m->set_all, m->clear_all, m->propagation, m->propagation_recursive, m->destination, error) < 0 ||
         mount_attach(tree, target, m->destination, error) < 0)
         return -1;
     close(target);
@@ -133,22 +74,21 @@ static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, struc
     return 0;
 }
 
-static int make_root(struct rootfs *fs, const struct plan *plan, struct error *error)
+/*
+ * Onto the directory it came from: in this mount namespace nobody looks for that any more. Where the container's root has
+ * no right to go there, onto the old root, which goes away in the end.
+ */
+static int attach_root(struct rootfs *fs, const struct plan *plan, struct error *error)
 {
-    if (*fs->layers)
-        return mount_overlay(fs, error);
-    if (!plan->root)
-        return fail(error, "rootfs", EINVAL, "neither layers nor root.path");
-    int target = open(plan->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int tree = target < 0 ? -1 : sys_open_tree(target, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-    if (tree < 0)
-        return fail(error, "rootfs", errno, "%s", plan->root);
-    if (set_attributes(tree, 0, 0, MS_PRIVATE, true, plan->root, error) < 0 ||
-        mount_attach(tree, target, plan->root, error) < 0)
-        return -1;
+    const char *where = *fs->layers ? fs->directory : plan->root;
+    int target = open(where, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (target < 0 && errno == EACCES && fs->user_namespace >= 0)
+        target = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (target < 0)
+        return fail(error, "rootfs", errno, "%s", where);
+    int result = mount_attach(fs->root, target, where, error);
     close(target);
-    fs->root = tree;
-    return 0;
+    return result;
 }
 
 int rootfs_mount(struct rootfs *fs, const struct plan *plan, struct error *error)
@@ -156,15 +96,15 @@ int rootfs_mount(struct rootfs *fs, const struct plan *plan, struct error *error
     fs->proc = -1;
     /* Slave at least: nothing done below may reach the host, while what the host mounts may still come in. */
     uint64_t spread = plan->root_propagation & MS_PRIVATE ? MS_PRIVATE : MS_SLAVE;
-    if (mount(NULL, "/", NULL, spread | MS_REC, NULL) < 0)
+    if (plan->new_namespaces & CLONE_NEWNS && mount(NULL, "/", NULL, spread | MS_REC, NULL) < 0)
         return fail(error, "mount", errno, "making / a slave");
-    if (make_root(fs, plan, error) < 0)
+    if (attach_root(fs, plan, error) < 0)
         return -1;
     for (size_t i = 0; i < plan->mount_count; i++) {
         const struct plan_mount *m = &plan->mounts[i];
-        int result = m->bind                            ? mount_bind(fs, m, fs->sources[i], error)
+        int result = m->bind                            ? mount_bind(fs, m, fs->trees[i], error)
                      : strncmp(m->type, "cgroup", 6) == 0 ? mount_cgroup(fs, plan, m, error)
-                                                          : mount_filesystem(fs, m, error);
+                                                          : mount_filesystem(fs, m, fs->trees[i], error);
         if (result < 0)
             return -1;
     }
@@ -179,7 +119,7 @@ static int make_readonly(struct rootfs *fs, const char *path, struct error *erro
     int tree = sys_open_tree(target, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
     if (tree < 0)
         return fail(error, "mount", errno, "read-only %s", path);
-    if (set_attributes(tree, MOUNT_ATTR_RDONLY, 0, 0, true, path, error) < 0 ||
+    if (mount_attributes(tree, MOUNT_ATTR_RDONLY, 0, 0, true, path, error) < 0 ||
         mount_attach(tree, target, path, error) < 0)
         return -1;
     close(target);
@@ -252,8 +192,11 @@ int rootfs_finish(struct rootfs *fs, const struct plan *plan, struct error *erro
             return -1;
     if (mask_paths(fs, plan, error) < 0)
         return -1;
-    if (plan->root_readonly && set_attributes(fs->root, MOUNT_ATTR_RDONLY, 0, 0, false, "/", error) < 0)
+    if (plan->root_readonly && mount_attributes(fs->root, MOUNT_ATTR_RDONLY, 0, 0, false, "/", error) < 0)
         return -1;
+    /* In a mount namespace of others their root is not ours to exchange. */
+    if (!(plan->new_namespaces & CLONE_NEWNS))
+        return fchdir(fs->root) < 0 || chroot(".") < 0 ? fail(error, "rootfs", errno, "chroot") : 0;
     if (fchdir(fs->root) < 0 || sys_pivot_root(".", ".") < 0)
         return fail(error, "rootfs", errno, "pivot_root");
     /* The old root lies on top of the new one now, and goes with everything mounted in it. */

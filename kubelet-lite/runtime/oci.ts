@@ -42,6 +42,9 @@ export interface OciMount {
   readonly type?: string;
   readonly source?: string;
   readonly options?: readonly string[];
+  /** With option `idmap` and none of these the ids of the container's user namespace are meant. */
+  readonly uidMappings?: readonly OciIdMapping[];
+  readonly gidMappings?: readonly OciIdMapping[];
 }
 
 export interface OciLinux {
@@ -51,6 +54,7 @@ export interface OciLinux {
   }[];
   readonly uidMappings?: readonly OciIdMapping[];
   readonly gidMappings?: readonly OciIdMapping[];
+  readonly timeOffsets?: Readonly<Record<string, { readonly secs?: number; readonly nanosecs?: number }>>;
   readonly devices?: readonly object[];
   readonly cgroupsPath?: string;
   readonly resources?: object;

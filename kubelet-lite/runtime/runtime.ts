@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { ProcessStreams } from '@trimtab/client';
 import type { Observable } from 'rxjs';
-import type { OciSpec } from './oci.js';
+import type { OciIdMapping, OciSpec } from './oci.js';
 import type { VolumeMounts } from './volume-mounts.js';
 
 /**
@@ -51,6 +51,11 @@ export interface SandboxConfig {
   readonly hostIpc: boolean;
   /** All containers in one PID namespace whose first process is the network container. */
   readonly sharePid: boolean;
+  /** User namespace of all its containers (`hostUsers: false`); absent: the node's ids. */
+  readonly userNamespace?: {
+    readonly uidMappings: readonly OciIdMapping[];
+    readonly gidMappings: readonly OciIdMapping[];
+  };
   readonly sysctls: Readonly<Record<string, string>>;
   /** Path below the cgroup root, e.g. `kubepods/burstable/pod<uid>`. */
   readonly cgroupPath: string;

@@ -15,6 +15,9 @@
     "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"/r\"},\"process\":{\"args\":[\"sh\"],\"env\":[],\"cwd\":\"/\"" process \
     "}" rest "}"
 
+#define RANGE(inside, outside, size)                                                                                   \
+    "{\"containerID\":" inside ",\"hostID\":" outside ",\"size\":" size "}"
+
 static struct arena arena;
 static struct error error;
 
@@ -59,9 +62,16 @@ void test_plan(void)
     refused(CONFIG(",\"apparmorProfile\":\"x\"", ""), ENOTSUP, "apparmorProfile");
     refused(CONFIG(",\"selinuxLabel\":\"x\"", ""), ENOTSUP, "selinuxLabel");
     refused(CONFIG(",\"rlimits\":[{\"type\":\"RLIMIT_X\",\"soft\":1,\"hard\":1}]", ""), EINVAL, "RLIMIT_X");
-    refused(CONFIG("", ",\"linux\":{\"namespaces\":[{\"type\":\"user\"}]}"), ENOTSUP, "user");
+    refused(CONFIG("", ",\"linux\":{\"namespaces\":[{\"type\":\"user\"}]}"), EINVAL, "uidMappings");
+    refused(CONFIG("", ",\"linux\":{\"namespaces\":[{\"type\":\"nosuch\"}]}"), ENOTSUP, "nosuch");
     refused(CONFIG("", ",\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"pid\"}]}"), EINVAL, "twice");
-    refused(CONFIG("", ",\"linux\":{\"uidMappings\":[{}]}"), ENOTSUP, "uidMappings");
+    refused(CONFIG("", ",\"linux\":{\"uidMappings\":[{}]}"), EINVAL, "uidMappings[0]");
+    refused(CONFIG("", ",\"linux\":{\"uidMappings\":[" RANGE("0", "1", "1") "]}"), ENOTSUP, "linux.uidMappings");
+    refused(CONFIG("", ",\"linux\":{\"timeOffsets\":{\"boottime\":{\"secs\":1}}}"), EINVAL, "timeOffsets");
+    refused(CONFIG("", ",\"linux\":{\"namespaces\":[{\"type\":\"time\"}],\"timeOffsets\":{\"realtime\":{\"secs\":1}}}"), EINVAL,
+            "timeOffsets.realtime");
+    refused(CONFIG("", ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"bind\",\"source\":\"/y\",\"uidMappings\":[" RANGE("0", "1", "1") "]}]"),
+            EINVAL, "gidMappings");
     refused(CONFIG("", ",\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}}"), ENOTSUP, "SCMP_ACT_NOTIFY");
     refused(CONFIG("", ",\"linux\":{\"seccomp\":{\"profile\":\"other\"}}"), ENOTSUP, "other");
     refused(CONFIG("", ",\"hooks\":{\"prestart\":[{}]}"), ENOTSUP, "hooks");
@@ -78,6 +88,30 @@ void test_plan(void)
     CHECK(plan.mounts[0].clear == (MOUNT_ATTR_RDONLY | MOUNT_ATTR__ATIME) && plan.mounts[0].set_all == MOUNT_ATTR_RDONLY);
     CHECK(signal_number("TERM") == 15 && signal_number("SIGKILL") == 9 && signal_number("9") == 9 &&
           signal_number("RTMIN+3") == 37 && signal_number("") == -1 && signal_number("9x") == -1);
+    arena_free(&arena);
+}
+
+static int map_of(const char *text, struct id_map *map)
+{
+    size_t fault;
+    const char *why;
+    char *copy = arena_string(&arena, text);
+    return id_map_plan(map, &arena, json_parse(&arena, copy, strlen(copy), &fault, &why), "ids", &error);
+}
+
+void test_ids(void)
+{
+    static const char *const bad[] = {
+        "{}", "[{}]", "[" RANGE("0", "0", "0") "]", "[" RANGE("4294967295", "0", "1") "]", "[" RANGE("-1", "0", "1") "]",
+        "[" RANGE("0", "100", "10") "," RANGE("9", "500", "1") "]", "[" RANGE("0", "100", "10") "," RANGE("20", "109", "1") "]",
+        "[" RANGE("0", "4294967290", "10") "]"};
+    struct id_map map = {0};
+    CHECK(id_outside(&map, 7) == 7);
+    CHECK(map_of("[" RANGE("0", "100", "10") "," RANGE("10", "1000", "5") "]", &map) == 0 && map.count == 2);
+    CHECK(id_outside(&map, 0) == 100 && id_outside(&map, 9) == 109 && id_outside(&map, 10) == 1000);
+    CHECK(id_outside(&map, 14) == 1004 && id_outside(&map, 15) == ID_UNMAPPED && id_outside(&map, UINT32_MAX) == ID_UNMAPPED);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(map_of(bad[i], &map) == -1 && error.err == EINVAL);
     arena_free(&arena);
 }
 

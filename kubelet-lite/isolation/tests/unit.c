@@ -17,7 +17,7 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } tests[] = {{"json", test_json},       {"frames", test_frames}, {"seccomp", test_seccomp},
-                 {"plan", test_plan},       {"log", test_log},       {"paths", test_paths},
+                 {"plan", test_plan},       {"ids", test_ids},        {"log", test_log},       {"paths", test_paths},
                  {"devices", test_devices}};
     if (argc > 1)
         state = strtoull(argv[1], NULL, 10);

@@ -23,6 +23,7 @@ void test_json(void);
 void test_frames(void);
 void test_seccomp(void);
 void test_plan(void);
+void test_ids(void);
 void test_log(void);
 void test_paths(void);
 void test_devices(void);

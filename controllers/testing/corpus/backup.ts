@@ -147,6 +147,7 @@ export const backupSubject: Subject<Parts> = {
   scenario: (source) => ({
     world: { kinds: [Backups], kubelet: true, controllers: [source] },
     workload,
+    mostWrites: 100,
     finally: finally_,
     // A clock that jumps may spend the patience of an attempt: that is what patience means.
     without: ['jump'],

@@ -12,6 +12,8 @@ export interface Retention {
 
 export const defaultRetention: Retention = { commits: 50_000, bytes: 64 * 1024 * 1024, ageMs: 10 * 60_000 };
 
+const KEPT = 0.95;
+
 /** One durable commit as the past remembers it. */
 export interface HistoryCommit {
   readonly state: State;
@@ -39,13 +41,13 @@ export class History {
   }
 
   /**
-   * The revision up to which the past may be forgotten once it exceeds the bounds at `now`, else undefined. It frees a
-   * quarter of the bounds at once, so that forgetting does not accompany every commit.
+   * The revision up to which the past may be forgotten once it exceeds the bounds at `now`, else undefined. It frees a share of
+   * the bounds at once: so large that forgetting does not accompany every commit, so small that none waits for it.
    */
   excess(retention: Retention, now: number): number | undefined {
     if (this.#beyond(retention, now) === undefined) return undefined;
     const { commits, bytes, ageMs } = retention;
-    return this.#beyond({ commits: commits * 0.75, bytes: bytes * 0.75, ageMs: ageMs * 0.75 }, now);
+    return this.#beyond({ commits: commits * KEPT, bytes: bytes * KEPT, ageMs: ageMs * KEPT }, now);
   }
 
   #beyond(retention: Retention, now: number): number | undefined {

@@ -303,8 +303,14 @@ describe('the engine on disk', () => {
 
   test('takes the directory of a process that is dead but whose parent has not noticed', async () => {
     // What the shell becomes never asks for its child, which stays a zombie until then.
-    const shell = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    // The child ends once its parent is a program that never asks after it.
+    const shell = spawn('sh', ['-c', 'read x <&3 & echo $!; exec sleep 60 3<&-'], {
+      stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+    });
     const pid = Number(String((await once(shell.stdout!, 'data'))[0]));
+    while (readFileSync(`/proc/${shell.pid}/comm`, 'utf8') !== 'sleep\n')
+      await new Promise((resolve) => setImmediate(resolve));
+    shell.stdio[3]!.destroy();
     const stat = () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
     while (stat()[0] !== 'Z') await new Promise((resolve) => setImmediate(resolve));
     writeFileSync(join(dir, 'lock'), `${pid} ${stat()[19]}\n`);

@@ -1,9 +1,9 @@
 import type { Disk, DiskFile } from './disk.js';
 import { encodeFrame, encodeHeader, frameSize, HEADER, KIND, type ReadFrame, recordSize } from './frame.js';
 import { type Dropped, type Ledger, recordNumber, type Segment } from './ledger.js';
-import { readSegment } from './segment-files.js';
+import { sealedFrames } from './segment-files.js';
 
-/** Written, and looked through, between two turns of the event loop. */
+/** Written between two turns of the event loop. */
 const SLICE = 512 * 1024;
 /** Written between two syncs, so that none holds up those of commits for long. */
 const UNSYNCED = 2 * 1024 * 1024;
@@ -21,9 +21,7 @@ export async function rewrite(disk: Disk, ledger: Ledger, run: readonly Segment[
   try {
     const writer = new SliceWriter(file, HEADER);
     for (const segment of run) {
-      const { frames } = await readSegment(disk, segment.name, false);
-      for (const frame of frames) {
-        await writer.looked(frame.end - frame.start);
+      for await (const frame of sealedFrames(disk, segment.name)) {
         if (frame.kind !== KIND.commit) continue;
         const records = frame.records.filter((record) => {
           const number = recordNumber(frame.revision, record.index);
@@ -53,20 +51,11 @@ export class SliceWriter {
   #buffer = Buffer.allocUnsafeSlow(SLICE);
   #used = 0;
   #unsynced = 0;
-  #looked = 0;
 
   constructor(
     readonly file: DiskFile,
     private position: number,
   ) {}
-
-  /** Gives the event loop its turn when much was looked through without anything written. */
-  async looked(bytes: number): Promise<void> {
-    this.#looked += bytes;
-    if (this.#looked < SLICE) return;
-    this.#looked = 0;
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
 
   async frame(frame: Omit<ReadFrame, 'start' | 'end'>): Promise<void> {
     const size = frameSize(frame.records);

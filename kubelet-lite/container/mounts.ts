@@ -1,4 +1,4 @@
-import type { Container, Volume, VolumeMount } from '@trimtab/machinery';
+import type { Volume, VolumeMount } from '@trimtab/machinery';
 import type { OciMount } from '../runtime/oci.js';
 import { isPayloadVolume } from '../volumes/payload.js';
 import { ContainerConfigError } from './container-files.js';
@@ -63,34 +63,37 @@ export function volumeMounts(sources: readonly MountSource[]): readonly OciMount
       destination: absolute(mount.mountPath),
       type: 'bind',
       source,
-      options: ['rbind', PROPAGATION[mount.mountPropagation ?? 'None'] ?? 'rprivate', access(mount, volume)],
+      options: ['rbind', PROPAGATION[mount.mountPropagation ?? 'None'] ?? 'rprivate', ...access(mount, volume)],
     }));
 }
 
 /**
- * What the kubelet writes as root is never the container's to change, whatever its mount says: a link planted where the next
- * version goes would lead that write anywhere on the node (CVE-2017-1002102).
+ * An image's files are shown, neither run nor changed. What the kubelet writes as root is never the container's to change,
+ * whatever its mount says: a link planted where the next version goes would lead that write anywhere on the node
+ * (CVE-2017-1002102).
  */
-function access(mount: VolumeMount, volume: Volume | undefined): string {
+function access(mount: VolumeMount, volume: Volume | undefined): readonly string[] {
+  if (volume?.image) return ['ro', 'noexec'];
   const ours = volume !== undefined && isPayloadVolume(volume);
-  if (!mount.readOnly && !ours) return 'rw';
-  return mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible' ? 'rro' : 'ro';
+  if (!mount.readOnly && !ours) return ['rw'];
+  return [mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible' ? 'rro' : 'ro'];
 }
+
+const refused = (message: string) => new ContainerConfigError('CreateContainerConfigError', message);
 
 const absolute = (path: string): string => (path.startsWith('/') ? path : `/${path}`);
 
 /** The path below its volume that a mount shows; empty for all of it. Throws where an expression names an unset variable. */
-export function subPathOf(container: Container, mount: VolumeMount, env: ReadonlyMap<string, string>): string {
-  const lookup = (name: string) => (container.env?.some((e) => e.name === name) ? env.get(name) : undefined);
+export function subPathOf(mount: VolumeMount, env: ReadonlyMap<string, string>): string {
+  // What is empty is missing: else a path would quietly be another one.
+  const lookup = (name: string) => env.get(name) || undefined;
   const missing = undefinedReferences(mount.subPathExpr ?? '', lookup);
   if (missing.length > 0) {
-    const message = `subPathExpr "${mount.subPathExpr}" of volume "${mount.name}" names unset variables: ${missing.join(', ')}`;
-    throw new ContainerConfigError('CreateContainerConfigError', message);
+    const message = `subPathExpr "${mount.subPathExpr}" of volume "${mount.name}": missing value for ${missing.join(', ')}`;
+    throw refused(message);
   }
   const path = mount.subPathExpr ? expand(mount.subPathExpr, lookup) : (mount.subPath ?? '');
-  if (path.startsWith('/') || path.split('/').includes('..')) {
-    const message = `subPath "${path}" of volume "${mount.name}" must be relative and stay within the volume`;
-    throw new ContainerConfigError('CreateContainerConfigError', message);
-  }
+  if (path.startsWith('/')) throw refused(`error SubPath \`${path}\` must not be an absolute path`);
+  if (path.split('/').includes('..')) throw refused(`unable to provision SubPath \`${path}\`: must not contain '..'`);
   return path;
 }

@@ -1,13 +1,12 @@
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { ConfigMap, Container, Secret, Service, VolumeMount } from '@trimtab/machinery';
+import type { ConfigMap, Container, Secret, Service } from '@trimtab/machinery';
 import { type Pod, uidOf } from '../pod/api.js';
 import type { OciMount } from '../runtime/oci.js';
 import type { SandboxConfig } from '../runtime/runtime.js';
 import { logTail } from '../streams/log-reader.js';
-import { isReadOnly } from '../volumes/claim-volumes.js';
+import { pinMountSources } from '../volumes/mount-sources.js';
 import type { ObjectTracker } from '../volumes/object-tracker.js';
-import { pinSubPath } from '../volumes/pinned-path.js';
 import type { VolumeManager } from '../volumes/volume-manager.js';
 import { containerCgroupPath, podCgroupPath, podResources } from './cgroup.js';
 import {
@@ -20,7 +19,7 @@ import {
 import type { DownwardFacts } from './downward.js';
 import { containerEnv } from './env.js';
 import { readImageFile } from './image-files.js';
-import { defaultMounts, type MountSource, subPathOf, volumeMounts } from './mounts.js';
+import { defaultMounts, volumeMounts } from './mounts.js';
 import { type DnsFacts, hostNetworkHostsFile, hostnameOf, hostsFile, resolvConf } from './network-files.js';
 import { ociSpec } from './oci-spec.js';
 import type { PodLayout } from './pod-layout.js';
@@ -87,7 +86,7 @@ export class NodeFiles implements ContainerFiles {
     refuseTarget(pod, container);
     const env = containerEnv(container, this.#envSources(request));
     const logPath = layout.log(pod, container.name, attempt);
-    const pinning = this.#pinMounts(pod, container, env);
+    const pinning = pinMountSources(pod, container, env, this.#options.volumes);
     try {
       // Side by side: a start is waited for, and each of these is a trip to the disk.
       const [pinned, passwd, group, etc, , message] = await Promise.all([
@@ -198,35 +197,6 @@ export class NodeFiles implements ContainerFiles {
     };
   }
 
-  async #pinMounts(pod: Pod, container: Container, env: ReadonlyMap<string, string>) {
-    const sources: MountSource[] = [];
-    const held: (() => Promise<void>)[] = [];
-    const release = async (): Promise<void> => {
-      for (const one of held.splice(0)) await one();
-    };
-    try {
-      for (const asked of container.volumeMounts ?? []) {
-        const mount = isReadOnly(pod, asked.name) ? { ...asked, readOnly: true } : asked;
-        const root = this.#options.volumes.pathOf(pod, mount.name);
-        const volume = pod.spec.volumes?.find(({ name }) => name === mount.name);
-        const subPath = subPathOf(container, mount, env);
-        if (subPath === '') {
-          sources.push({ mount, volume, source: await existing(root, mount) });
-          continue;
-        }
-        const pin = await pinSubPath(root, subPath);
-        held.push(pin.release);
-        sources.push({ mount, volume, source: pin.path });
-      }
-      return { sources, release };
-    } catch (error) {
-      await release();
-      if (error instanceof ContainerConfigError) throw error;
-      const message = `failed to prepare the mounts of container "${container.name}": ${error instanceof Error ? error.message : error}`;
-      throw new ContainerConfigError('CreateContainerConfigError', message);
-    }
-  }
-
   #defaults(pod: Pod, container: Container): { privileged: boolean; shm?: string } {
     const privileged = container.securityContext?.privileged ?? false;
     if (pod.spec.hostIPC) return { privileged, shm: '/dev/shm' };
@@ -278,14 +248,6 @@ export class NodeFiles implements ContainerFiles {
     const nodeResolvConf = await fs.readFile('/etc/resolv.conf', 'utf8').catch(() => '');
     return { clusterDns, clusterDomain, nodeResolvConf };
   }
-}
-
-/** A hostPath of no type that is not there is made as a directory when it is mounted, as container runtimes do. */
-async function existing(path: string, mount: VolumeMount): Promise<string> {
-  const stat = await fs.stat(path).catch(() => undefined);
-  if (!stat) await fs.mkdir(path, { recursive: true, mode: 0o755 });
-  if (mount.mountPath === '') throw new Error(`the mount of volume "${mount.name}" has no mountPath`);
-  return path;
 }
 
 /** An ephemeral container sees other processes only where the whole pod shares them. */

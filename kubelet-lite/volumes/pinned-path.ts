@@ -15,15 +15,17 @@ const O_PATH = 0o10000000;
  * Finds `subPath` below `root` and pins it by an open descriptor, so that a container that swaps a directory for a symbolic link
  * meanwhile cannot lead the mount outside (CVE-2017-1002101, CVE-2021-25741). Links inside the volume are followed once, at
  * the start; what they lead to must lie below the root, and is then opened component by component without following any.
- * What is missing is made as a directory with the permissions of the volume.
+ * With `make`, what is missing is made as a directory with the permissions of the volume.
  */
-export async function pinSubPath(root: string, subPath: string): Promise<PinnedPath> {
+export async function pinSubPath(root: string, subPath: string, { make = true } = {}): Promise<PinnedPath> {
   const realRoot = await fs.realpath(root);
   const existing = await deepest(realRoot, subPath.split('/').filter(Boolean));
   const inside = relative(realRoot, existing.real);
   if (inside === '..' || inside.startsWith(`..${sep}`)) {
     throw new Error(`subPath "${subPath}" leads outside of its volume`);
   }
+  const [absent] = existing.missing;
+  if (absent !== undefined && !make) throw new Error(`subPath "${subPath}": "${absent}" does not exist in the volume`);
   const mode = (await fs.stat(realRoot)).mode & 0o7777;
   let handle = await fs.open(realRoot, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {

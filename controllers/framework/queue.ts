@@ -28,11 +28,11 @@ export class WorkQueue {
   /** Told when something became ready. */
   readonly #ready: () => void;
   readonly #backoff: Backoff;
-  /** By priority, highest first. */
-  readonly #levels: Level[] = [];
-  readonly #waiting = new Map<string, Level>();
-  readonly #active = new Set<string>();
-  readonly #again = new Map<string, number>();
+  /** By priority, highest first; never empty. */
+  readonly #levels: Level[] = [new Level(0)];
+  /** Every key that waits or is worked on, in one table: an operation looks once. */
+  readonly #entries = new Map<string, Entry>();
+  #active = 0;
   readonly #random: Random | undefined;
   readonly #failures = new Map<string, number>();
   readonly #delayed = new Map<string, { readonly due: number; readonly cancel: () => void }>();
@@ -48,53 +48,54 @@ export class WorkQueue {
   }
 
   get depth(): number {
-    return this.#waiting.size;
+    return this.#entries.size - this.#active;
   }
 
   get active(): number {
-    return this.#active.size;
+    return this.#active;
   }
 
   /** True when nothing waits, runs or is due later. */
   get idle(): boolean {
-    return this.#waiting.size === 0 && this.#active.size === 0 && this.#delayed.size === 0;
+    return this.#entries.size === 0 && this.#delayed.size === 0;
   }
 
   /** Keys that are being worked on. */
   get activeKeys(): readonly string[] {
-    return [...this.#active];
+    return [...this.#entries.values()].filter(({ level }) => level === undefined).map(({ key }) => key);
   }
 
   /** Milliseconds that the key waiting longest has waited. */
   get oldestWaitMs(): number {
-    const since = Math.min(...this.#levels.map((level) => level.oldest() ?? Number.POSITIVE_INFINITY));
+    const since = Math.min(...this.#levels.map(({ first }) => first?.since ?? Number.POSITIVE_INFINITY));
     return since === Number.POSITIVE_INFINITY ? 0 : this.#clock.now() - since;
   }
 
   add(key: string, priority = 0): void {
     if (this.#closed) return;
-    if (this.#active.has(key)) {
-      this.#again.set(key, Math.max(priority, this.#again.get(key) ?? priority));
-      return;
+    const known = this.#entries.get(key);
+    if (known === undefined) {
+      const entry = new Entry(key, this.#clock.now());
+      this.#entries.set(key, entry);
+      this.#level(priority).append(entry);
+      this.#ready();
+    } else if (known.level === undefined) known.again = Math.max(priority, known.again ?? priority);
+    else if (known.level.priority < priority) {
+      known.level.drop(known);
+      this.#level(priority).append(known);
     }
-    const level = this.#waiting.get(key);
-    if (level) {
-      if (level.priority < priority) this.#wait(key, priority, level.drop(key));
-      return;
-    }
-    this.#wait(key, priority, this.#clock.now());
-    this.#ready();
   }
 
-  #wait(key: string, priority: number, since: number): void {
+  #level(priority: number): Level {
+    const highest = this.#levels[0]!;
+    if (highest.priority === priority) return highest;
     let level = this.#levels.find((l) => l.priority === priority);
     if (!level) {
       level = new Level(priority);
       this.#levels.push(level);
       this.#levels.sort((x, y) => y.priority - x.priority);
     }
-    level.add(key, since);
-    this.#waiting.set(key, level);
+    return level;
   }
 
   /** Of several delays for a key, the earliest counts. */
@@ -135,37 +136,35 @@ export class WorkQueue {
 
   /** The next key, now active until {@link done}. */
   take(): string | undefined {
-    if (this.#waiting.size === 0) return undefined;
-    const level = this.#starving() ?? this.#levels.find((l) => l.size > 0)!;
-    const { key, since } = level.take();
-    this.lastWaitMs = this.#clock.now() - since;
-    this.#waiting.delete(key);
-    this.#active.add(key);
-    return key;
+    if (this.#entries.size === this.#active) return undefined;
+    const now = this.#clock.now();
+    const level = this.#starving(now) ?? this.#levels.find(({ first }) => first !== undefined)!;
+    const entry = level.first!;
+    level.drop(entry);
+    this.lastWaitMs = now - entry.since;
+    this.#active++;
+    return entry.key;
   }
 
   /** The level, other than the highest, whose first key has waited too long; of several the one that has longest. */
-  #starving(): Level | undefined {
+  #starving(now: number): Level | undefined {
     if (this.#levels.length === 1) return undefined;
-    const limit = this.#clock.now() - LONGEST_WAIT_MS;
     let starving: Level | undefined;
-    let since = limit;
-    for (const level of this.#levels) {
-      const oldest = level.oldest();
-      if (oldest !== undefined && oldest <= since) {
+    let since = now - LONGEST_WAIT_MS;
+    for (const level of this.#levels)
+      if (level.first !== undefined && level.first.since <= since) {
         starving = level;
-        since = oldest;
+        since = level.first.since;
       }
-    }
     return starving;
   }
 
   done(key: string): void {
-    this.#active.delete(key);
-    const again = this.#again.get(key);
-    if (again === undefined) return;
-    this.#again.delete(key);
-    this.add(key, again);
+    const entry = this.#entries.get(key);
+    if (entry === undefined || entry.level !== undefined) return;
+    this.#entries.delete(key);
+    this.#active--;
+    if (entry.again !== undefined) this.add(key, entry.again);
   }
 
   /** After a {@link close}, begins anew with nothing waiting. */
@@ -176,60 +175,55 @@ export class WorkQueue {
   /** Nothing is handed out or comes due any more; active keys run on. */
   close(): void {
     this.#closed = true;
-    this.#waiting.clear();
-    this.#levels.length = 0;
-    this.#again.clear();
+    for (const [key, entry] of this.#entries) {
+      if (entry.level === undefined) entry.again = undefined;
+      else {
+        entry.level.drop(entry);
+        this.#entries.delete(key);
+      }
+    }
     for (const { cancel } of this.#delayed.values()) cancel();
     this.#delayed.clear();
   }
 }
 
-/** The keys of one priority, with since when they wait, in order. */
+/** A key that waits in a level, or, in none, is worked on. */
+class Entry {
+  level: Level | undefined;
+  before: Entry | undefined;
+  after: Entry | undefined;
+  /** With which priority it was added while it was worked on. */
+  again: number | undefined;
+
+  constructor(
+    readonly key: string,
+    readonly since: number,
+  ) {}
+}
+
+/** The keys of one priority, in the order they came. */
 class Level {
-  readonly #keys = new Map<string, number>();
-  /** Goes on where it was, past what has been taken: beginning anew each time would cost the square of the length. */
-  #next: Iterator<string, undefined> = this.#keys.keys();
-  #first: string | undefined;
+  first: Entry | undefined;
+  #last: Entry | undefined;
 
   constructor(readonly priority: number) {}
 
-  get size(): number {
-    return this.#keys.size;
+  append(entry: Entry): void {
+    entry.level = this;
+    entry.before = this.#last;
+    if (this.#last) this.#last.after = entry;
+    else this.first = entry;
+    this.#last = entry;
   }
 
-  add(key: string, since: number): void {
-    this.#keys.set(key, since);
-  }
-
-  /** Since when it waited. */
-  drop(key: string): number {
-    const since = this.#keys.get(key)!;
-    this.#keys.delete(key);
-    return since;
-  }
-
-  oldest(): number | undefined {
-    const first = this.#peek();
-    return first === undefined ? undefined : this.#keys.get(first);
-  }
-
-  /** The first, and since when it waited. There must be one. */
-  take(): { readonly key: string; readonly since: number } {
-    const key = this.#peek()!;
-    const since = this.#keys.get(key)!;
-    this.#keys.delete(key);
-    this.#first = undefined;
-    return { key, since };
-  }
-
-  #peek(): string | undefined {
-    if (this.#first !== undefined && this.#keys.has(this.#first)) return this.#first;
-    if (this.#keys.size === 0) return undefined;
-    this.#first = this.#next.next().value;
-    if (this.#first === undefined) {
-      this.#next = this.#keys.keys();
-      this.#first = this.#next.next().value;
-    }
-    return this.#first;
+  drop(entry: Entry): void {
+    const { before, after } = entry;
+    if (before) before.after = after;
+    else this.first = after;
+    if (after) after.before = before;
+    else this.#last = before;
+    entry.level = undefined;
+    entry.before = undefined;
+    entry.after = undefined;
   }
 }

@@ -65,11 +65,16 @@ export function ociSpec(input: OciSpecInput): OciSpec {
       ...(seccomp ? { seccomp } : {}),
       maskedPaths: unmasked ? [] : MASKED_PATHS,
       readonlyPaths: unmasked ? [] : READONLY_PATHS,
-      ...(input.mounts.some((m) => m.options?.some((o) => o === 'rshared' || o === 'rslave'))
-        ? { rootfsPropagation: 'rslave' }
-        : {}),
+      ...propagationOf(input.mounts),
     },
   };
+}
+
+/** What is set for the root reaches every mount below it: never less than the widest of them asks for. */
+function propagationOf(mounts: readonly OciMount[]): { readonly rootfsPropagation?: string } {
+  const asked = mounts.flatMap(({ options = [] }) => options);
+  const widest = ['rshared', 'rslave'].find((propagation) => asked.includes(propagation));
+  return widest ? { rootfsPropagation: widest } : {};
 }
 
 /** `command` replaces the image's entrypoint and its default arguments, `args` only the arguments. */

@@ -6,6 +6,7 @@ int node_main(int argc, char **argv);
 int pod_main(void);
 int oci_main(int argc, char **argv);
 int plan_main(int argc, char **argv);
+int layer_main(int argc, char **argv);
 
 /*
  * A pod process finds its configuration (JSON until end-of-file), the way to answer, and the compiled filter (see

@@ -200,6 +200,71 @@ real('real pods', () => {
     for (const name of ['message', 'fallback', 'missing']) await node.delete(name);
   }, 20_000);
 
+  test('hostUsers: false gives a pod ids of its own, which it keeps, and volumes and images as if they were the node’s', async () => {
+    const ids = async (pod: Pod) => {
+      const of = (await node.pods.runtime.list()).find((s) => s.id === pod.metadata.uid)!;
+      const status = await fs.readFile(`/proc/${of.containers.at(-1)!.pid}/status`, 'utf8');
+      return /Uid:\t(\d+)/.exec(status)![1]!;
+    };
+    const run = (name: string) =>
+      node.run(
+        name,
+        {
+          command: ['sh', '-c', 'echo "$(id -u)" > /dev/termination-log; sleep 1000'],
+          volumeMounts: [
+            { name: 'data', mountPath: '/data' },
+            { name: 'memory', mountPath: '/memory' },
+            { name: 'config', mountPath: '/config' },
+            { name: 'host', mountPath: '/host', subPath: 'sub' },
+          ],
+        },
+        {
+          hostUsers: false,
+          securityContext: { fsGroup: 2000 },
+          volumes: [
+            { name: 'data', emptyDir: {} },
+            { name: 'memory', emptyDir: { medium: 'Memory' } },
+            { name: 'config', configMap: { name: 'colors' } },
+            { name: 'host', hostPath: { path: join(node.pods.dir, 'shared') } },
+          ],
+        },
+      );
+    await node.client.create(ConfigMaps, {
+      metadata: { namespace: 'default', name: 'colors' },
+      data: { color: 'red' },
+    });
+    await fs.mkdir(join(node.pods.dir, 'shared/sub'), { recursive: true });
+    await Promise.all(['mapped-a', 'mapped-b'].map(run));
+    const pods = await Promise.all(['mapped-a', 'mapped-b'].map((name) => node.running(name)));
+    const given = await Promise.all(pods.map(ids));
+    expect(new Set(given).size).toBe(2);
+    for (const id of given) expect([Number(id) % 65_536, Number(id) >= 65_536]).toEqual([0, true]);
+    const looked = await node.exec(
+      pods[0]!,
+      'sh',
+      '-c',
+      'id -u; id -G; stat -c "%u:%g %n" / /bin/sh /data /memory /host /etc/hosts /dev/termination-log; cat /config/color; echo; echo made > /host/made && chown 5 /host/made; touch /data/x /memory/x; cat /proc/self/uid_map',
+    );
+    expect(looked).toContain(
+      '0\n0 2000\n0:0 /\n0:0 /bin/sh\n0:2000 /data\n0:2000 /memory\n0:0 /host\n0:0 /etc/hosts\n0:0 /dev/termination-log\nred\n',
+    );
+    expect(looked).toMatch(new RegExp(` 0 +${given[0]} +65536\\n$`));
+    // What it writes to a volume is written as anybody would; what it writes elsewhere belongs to nobody of the node.
+    expect((await fs.stat(join(node.pods.dir, 'shared/sub/made'))).uid).toBe(5);
+    const sandbox = (await node.pods.runtime.list()).find((s) => s.id === pods[0]!.metadata.uid)!;
+    process.kill(sandbox.pid, 'SIGKILL');
+    const again = await node.until(
+      'mapped-a',
+      (s) =>
+        s.phase === 'Running' &&
+        s.containerStatuses?.[0]?.restartCount === 1 &&
+        !!s.containerStatuses[0].state?.running,
+    );
+    expect(await ids(again)).toBe(given[0]);
+    for (const name of ['mapped-a', 'mapped-b']) await node.delete(name, 1);
+    expect(await fs.readdir(join(node.pods.dir, 'root/pods'))).toEqual([]);
+  }, 30_000);
+
   test('survive the kubelet: adopted as they are, never started twice', async () => {
     await node.run('kept', { command: ['sleep', '1000'], readinessProbe: { exec: { command: ['true'] } } });
     const before = await node.until('kept', (s) => s.containerStatuses?.[0]?.ready === true);

@@ -24,6 +24,7 @@ import { type DnsFacts, hostNetworkHostsFile, hostnameOf, hostsFile, resolvConf 
 import { ociSpec } from './oci-spec.js';
 import type { PodLayout } from './pod-layout.js';
 import { resolveUser } from './user.js';
+import { type PodIdMaps, UserNamespaces, withMappedIds } from './user-namespaces.js';
 
 export interface NodeFilesOptions {
   readonly layout: PodLayout;
@@ -45,9 +46,15 @@ const ETC_FILES = ['hosts', 'hostname', 'resolv.conf'] as const;
 /** A real node's files and container configurations. */
 export class NodeFiles implements ContainerFiles {
   readonly #options: NodeFilesOptions;
+  readonly #userNamespaces: UserNamespaces;
 
   constructor(options: NodeFilesOptions) {
     this.#options = options;
+    this.#userNamespaces = new UserNamespaces({
+      podsDir: options.layout.podsDir,
+      subordinateIds: () =>
+        Promise.all(['/etc/subuid', '/etc/subgid'].map((path) => fs.readFile(path, 'utf8').catch(() => ''))),
+    });
   }
 
   async sandbox(pod: Pod): Promise<SandboxConfig> {
@@ -56,7 +63,9 @@ export class NodeFiles implements ContainerFiles {
     const uid = uidOf(pod);
     const directory = join(layout.pod(uid), 'sandbox');
     const hostname = hostnameOf(pod, clusterDomain);
+    const userNamespace = await this.#idMaps(pod);
     return {
+      ...(userNamespace ? { userNamespace } : {}),
       id: uid,
       namespace: metadata.namespace ?? '',
       name: metadata.name ?? '',
@@ -99,12 +108,9 @@ export class NodeFiles implements ContainerFiles {
         fs.mkdir(dirname(logPath), { recursive: true, mode: 0o755 }),
       ]);
       const user = resolveUser(pod.spec, container, image.config.User, { passwd, group });
-      const mounts = [
-        ...defaultMounts(this.#defaults(pod, container)),
-        ...etc,
-        message,
-        ...volumeMounts(pinned.sources),
-      ];
+      const idMaps = await this.#idMaps(pod);
+      const all = [...defaultMounts(this.#defaults(pod, container)), ...etc, message, ...volumeMounts(pinned.sources)];
+      const mounts = idMaps ? withMappedIds(all) : all;
       const spec = ociSpec({
         pod,
         container,
@@ -112,6 +118,7 @@ export class NodeFiles implements ContainerFiles {
         env,
         user,
         mounts,
+        ...(idMaps ? { idMaps } : {}),
         hostname: hostnameOf(pod, this.#options.clusterDomain),
         cgroupsPath: containerCgroupPath(pod.spec, uid, container.name, attempt),
         nodeMemoryBytes: this.#options.nodeMemoryBytes,
@@ -167,6 +174,7 @@ export class NodeFiles implements ContainerFiles {
     const { layout } = this.#options;
     await fs.rm(dirname(layout.small(uid)), { recursive: true, force: true });
     await fs.rm(layout.pod(uid), { recursive: true, force: true });
+    this.#userNamespaces.release(uid);
   }
 
   async tidy(isKnown: (uid: string) => boolean): Promise<void> {
@@ -177,12 +185,17 @@ export class NodeFiles implements ContainerFiles {
         // Log directories are `<namespace>_<name>_<uid>`, the others bear the UID alone.
         if (isKnown(name.slice(name.lastIndexOf('_') + 1))) continue;
         await fs.rm(join(directory, name), { recursive: true, force: true });
+        if (directory === podsDir) this.#userNamespaces.release(name);
       }
     }
   }
 
   async removeLogs(pod: Pod): Promise<void> {
     await fs.rm(this.#options.layout.logs(pod), { recursive: true, force: true });
+  }
+
+  async #idMaps(pod: Pod): Promise<PodIdMaps | undefined> {
+    return pod.spec.hostUsers === false ? this.#userNamespaces.of(uidOf(pod)) : undefined;
   }
 
   #envSources({ pod, podIPs }: ContainerRequest) {

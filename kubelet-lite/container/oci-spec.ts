@@ -8,6 +8,7 @@ import { ContainerConfigError } from './container-files.js';
 import { expand } from './expansion.js';
 import { capabilitiesOf, MASKED_PATHS, noNewPrivileges, READONLY_PATHS, seccompOf } from './security.js';
 import type { ResolvedUser } from './user.js';
+import type { PodIdMaps } from './user-namespaces.js';
 
 export interface OciSpecInput {
   readonly pod: Pod;
@@ -18,6 +19,8 @@ export interface OciSpecInput {
   readonly user: ResolvedUser;
   /** Complete and in order. */
   readonly mounts: readonly OciMount[];
+  /** Of the pod's user namespace, where it has one. */
+  readonly idMaps?: PodIdMaps;
   readonly hostname: string;
   readonly cgroupsPath: string;
   readonly nodeMemoryBytes: number;
@@ -56,10 +59,12 @@ export function ociSpec(input: OciSpecInput): OciSpec {
       namespaces: [
         { type: 'mount' },
         { type: 'cgroup' },
+        ...(input.idMaps ? [{ type: 'user' as const }] : []),
         ...(spec.hostPID ? [] : [{ type: 'pid' as const }]),
         ...(spec.hostIPC ? [] : [{ type: 'ipc' as const }]),
         ...(spec.hostNetwork ? [] : [{ type: 'network' as const }, { type: 'uts' as const }]),
       ],
+      ...input.idMaps,
       cgroupsPath: input.cgroupsPath,
       resources: containerResources(container),
       ...(seccomp ? { seccomp } : {}),

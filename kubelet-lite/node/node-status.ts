@@ -76,6 +76,9 @@ export function nodeStatus(
       osImage: machine.osImage,
       systemUUID: machine.systemUUID,
     },
+    // The handler without a name is the built-in runtime.
+    runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: true, userNamespaces: true } }],
+    features: { supplementalGroupsPolicy: true },
     images: [...images]
       .sort((a, b) => b.size - a.size)
       .slice(0, SHOWN_IMAGES)

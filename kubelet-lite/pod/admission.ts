@@ -61,7 +61,6 @@ function unsupported(spec: PodSpec): Verdict | undefined {
 function unsupportedPodField(spec: PodSpec): string | undefined {
   if (spec.runtimeClassName)
     return `spec.runtimeClassName "${spec.runtimeClassName}": only the built-in runtime is there`;
-  if (spec.hostUsers === false) return 'spec.hostUsers=false: user namespaces are not offered yet';
   if (spec.resourceClaims?.length) return 'spec.resourceClaims: there is no dynamic resource driver';
   return unsupportedProfile('spec.securityContext', spec.securityContext);
 }

@@ -63,7 +63,7 @@ const POD: Verdicts = {
   hostIPC: starts(spec({ hostIPC: true })),
   hostNetwork: starts(spec({ hostNetwork: true })),
   hostPID: starts(spec({ hostPID: true })),
-  hostUsers: refused(spec({ hostUsers: false }), 'UnsupportedField', 'hostUsers'),
+  hostUsers: starts(spec({ hostUsers: false })),
   hostname: starts(spec({ hostname: 'other' })),
   hostnameOverride: starts(spec({ hostnameOverride: 'whole.name' })),
   imagePullSecrets: elsewhere('the image store: whoever pulls is handed them'),

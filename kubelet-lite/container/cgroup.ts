@@ -10,21 +10,48 @@ const shares = (milliCPU: number): number =>
   Math.min(Math.max(Math.floor((milliCPU * 1024) / 1000), MIN_SHARES), MAX_SHARES);
 const quota = (milliCPU: number): number => Math.max(Math.floor((milliCPU * PERIOD_MICROSECONDS) / 1000), MIN_QUOTA);
 
-/** OCI `linux.resources` from amounts: CPU in millicores, memory in bytes; zero or undefined is no limit. */
-function resources(
-  request: number,
-  cpuLimit: number | undefined,
-  memoryLimit: number | undefined,
-  pids?: number,
-): object {
+/** CPU in millicores, memory in bytes; a limit of 0 is none. */
+export interface Limits {
+  readonly cpuRequest: number;
+  readonly cpuLimit: number;
+  readonly memoryLimit: number;
+}
+
+export function podLimits(spec: PodSpec): Limits {
+  return {
+    cpuRequest: podRequest(spec, 'cpu'),
+    cpuLimit: podLimit(spec, 'cpu') ?? 0,
+    memoryLimit: podLimit(spec, 'memory') ?? 0,
+  };
+}
+
+export function containerLimits(container: Container): Limits {
+  return {
+    cpuRequest: requestOf(container, 'cpu'),
+    cpuLimit: limitOf(container, 'cpu'),
+    memoryLimit: limitOf(container, 'memory'),
+  };
+}
+
+/** OCI `linux.resources` of something new. */
+function resources({ cpuRequest, cpuLimit, memoryLimit }: Limits, pids?: number): object {
   return {
     cpu: {
-      shares: shares(request),
+      shares: shares(cpuRequest),
       ...(cpuLimit ? { quota: quota(cpuLimit), period: PERIOD_MICROSECONDS } : {}),
     },
     // Swap equal to memory means none: a limit that can be swapped around is no limit.
     ...(memoryLimit ? { memory: { limit: memoryLimit, swap: memoryLimit } } : {}),
     ...(pids ? { pids: { limit: pids } } : {}),
+  };
+}
+
+/** OCI `linux.resources` for something that lives: a limit that is gone is said to be. */
+export function changedResources({ cpuRequest, cpuLimit, memoryLimit }: Limits): object {
+  const memory = memoryLimit || -1;
+  return {
+    cpu: { shares: shares(cpuRequest), quota: cpuLimit ? quota(cpuLimit) : -1, period: PERIOD_MICROSECONDS },
+    memory: { limit: memory, swap: memory },
   };
 }
 
@@ -43,12 +70,12 @@ export function containerCgroupPath(spec: PodSpec, uid: string, container: strin
 }
 
 export function podResources(spec: PodSpec, podPids: number | undefined): object {
-  return resources(podRequest(spec, 'cpu'), podLimit(spec, 'cpu'), podLimit(spec, 'memory'), podPids);
+  return resources(podLimits(spec), podPids);
 }
 
 export function containerResources(container: Container): object {
   return {
-    ...resources(requestOf(container, 'cpu'), limitOf(container, 'cpu'), limitOf(container, 'memory')),
+    ...resources(containerLimits(container)),
     ...(container.securityContext?.privileged ? { devices: [{ allow: true, access: 'rwm' }] } : {}),
   };
 }

@@ -1,5 +1,6 @@
 import type { Container } from '@trimtab/machinery';
 import type { Image } from '../images/image-store.js';
+import type { SavedAllocation } from '../pod/allocation.js';
 import type { Pod } from '../pod/api.js';
 import type { ContainerConfig, SandboxConfig } from '../runtime/runtime.js';
 
@@ -24,6 +25,10 @@ export interface ContainerFiles {
   terminationMessage(pod: Pod, container: Container, attempt: number, failed: boolean): Promise<string>;
   /** Drops logs and files of attempts before the last two. */
   forgetAttempts(pod: Pod, container: string, attempt: number): Promise<void>;
+  /** Writes down what the pod is allocated; on disk when it resolves. */
+  saveAllocation(pod: Pod, saved: SavedAllocation): Promise<void>;
+  /** What was written down in earlier lives of the node, by UID. */
+  allocations(): Promise<ReadonlyMap<string, SavedAllocation>>;
   /** The pod has ended: everything but its logs goes. */
   removePod(uid: string): Promise<void>;
   /** Removes what is left of pods that went while the node was down; `isKnown` tells by UID, at any later time, which stay. */
@@ -59,4 +64,7 @@ export const ANNOTATION = {
   image: 'io.trimtab.container.image',
   imageID: 'io.trimtab.container.image-id',
   stopSignal: 'io.trimtab.container.stop-signal',
+  /** The image as the pod's object names it, and the resources it was started with: what an adopter compares. */
+  definedImage: 'io.trimtab.container.defined-image',
+  resources: 'io.trimtab.container.resources',
 } as const;

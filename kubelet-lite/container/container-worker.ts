@@ -3,11 +3,12 @@ import { type Actor, createActor } from 'xstate';
 import { type Image, ImageError } from '../images/image-store.js';
 import { actorClock } from '../pod/actor-clock.js';
 import { formatPod, type Pod, restartPolicyOf } from '../pod/api.js';
-import type { ContainerFacts } from '../pod/plan.js';
+import { type ContainerFacts, containersOf } from '../pod/plan.js';
 import { type PodContextDeps, podSubject } from '../pod/pod-context.js';
-import { ContainerProbes } from '../probes/container-probes.js';
+import { ContainerProbes, probeWords } from '../probes/container-probes.js';
 import type { ProbeTarget } from '../probes/prober.js';
 import type { ContainerStatus } from '../runtime/runtime.js';
+import { backOffWords } from './back-off-words.js';
 import { ContainerConfigError } from './container-files.js';
 import { attemptOf, terminatedState } from './exit.js';
 import { ensureImage, type Say } from './image-puller.js';
@@ -28,6 +29,8 @@ export interface ContainingPod {
   podIPs(): readonly string[];
   graceMs(): number;
   changed(name: string): void;
+  /** The container runs with what `pod()` gave it when it was prepared. */
+  started(name: string, container: Container): void;
   /** Keeps the pod from being cleaned up until the promise has settled. */
   track(work: Promise<void>): void;
 }
@@ -157,11 +160,14 @@ export class ContainerWorker {
   /** The pod's object now describes the container otherwise (its image): it is ended and started as described. */
   redefine(container: Container): void {
     this.#container = container;
-    this.#send({ type: 'redefined', container });
-    if (this.containerId) {
-      const why = `Container ${this.name} definition changed, will be restarted`;
-      this.stop({ graceMs: this.#home.graceMs(), final: false }, why);
-    } else this.retry();
+    this.renew(`Container ${this.name} definition changed, will be restarted`);
+  }
+
+  /** Ends the container, with its grace, and starts it anew at once, whatever its policy. */
+  renew(why: string): void {
+    this.#send({ type: 'redefined', container: this.#container });
+    if (this.containerId) this.stop({ graceMs: this.#home.graceMs(), final: false }, why);
+    else this.retry();
   }
 
   get definition(): Container {
@@ -217,7 +223,7 @@ export class ContainerWorker {
         this.#home.track(this.#signal('SIGKILL'));
         break;
       case 'backedOff':
-        this.#sayBackOff(effect.what);
+        for (const words of backOffWords(effect.what, this.#container, this.#home.pod())) this.#say(...words);
         break;
     }
   }
@@ -250,10 +256,11 @@ export class ContainerWorker {
     const pod = this.#home.pod();
     const previous = this.context.containerID;
     const id = `${this.#home.sandboxId}-${this.name}-${attempt}`;
+    const container = containersOf(pod.spec).find((c) => c.name === this.name) ?? this.#container;
     try {
       const prepared = await files.prepare({
         pod,
-        container: this.#container,
+        container,
         attempt,
         image: this.#image!,
         podIPs: this.#home.podIPs(),
@@ -262,6 +269,7 @@ export class ContainerWorker {
         const status = await runtime.startContainer(this.#home.sandboxId, prepared.config);
         if (epoch !== this.#epoch) return;
         this.#announce(status, attempt);
+        this.#home.started(this.name, container);
       } finally {
         await prepared.release();
       }
@@ -335,16 +343,6 @@ export class ContainerWorker {
     }
   }
 
-  #sayBackOff(what: 'restart' | 'pull'): void {
-    const pod = formatPod(this.#home.pod());
-    if (what === 'restart') {
-      this.#say('Warning', 'BackOff', `Back-off restarting failed container ${this.name} in pod ${pod}`);
-      return;
-    }
-    this.#say('Normal', 'BackOff', `Back-off pulling image "${this.#container.image}"`);
-    this.#say('Warning', 'Failed', 'Error: ImagePullBackOff');
-  }
-
   #target(): ProbeTarget | undefined {
     const id = this.containerId;
     if (!id) return undefined;
@@ -365,27 +363,26 @@ export class ContainerWorker {
     if (target?.containerId === this.#probed) return;
     if (target && snapshot.matches('stopping')) return;
     this.#probes?.stop();
-    this.#probes = undefined;
     this.#probed = target?.containerId;
-    if (!target) return;
-    this.#probes = new ContainerProbes(
+    this.#probes = target && this.#probe(target, snapshot.context);
+  }
+
+  #probe(target: ProbeTarget, { running, started }: ContainerContext): ContainerProbes {
+    const { prober, clock, random } = this.#deps;
+    return new ContainerProbes(
       {
         container: this.#container,
         target,
-        prober: this.#deps.prober,
-        clock: this.#deps.clock,
-        startedAt: snapshot.context.running?.startedAt ?? this.#deps.clock.now(),
+        prober,
+        clock,
+        startedAt: running?.startedAt ?? clock.now(),
         onStarted: () => this.#send({ type: 'startup.passed' }),
         onReadiness: (ready) => this.#setReady(ready),
         onDead: (kind) => this.#killForProbe(kind),
-        ...(target.containerId === this.#adopted ? { spread: this.#deps.random.next() } : {}),
-        onFailure: (kind, output, result) => {
-          const probe = `${kind[0]!.toUpperCase()}${kind.slice(1)} probe`;
-          if (result === 'warning') this.#say('Warning', 'ProbeWarning', `${probe} warning: ${output}`);
-          else this.#say('Warning', 'Unhealthy', `${probe} failed: ${output}`);
-        },
+        ...(target.containerId === this.#adopted ? { spread: random.next() } : {}),
+        onFailure: (kind, output, result) => this.#say('Warning', ...probeWords(kind, output, result)),
       },
-      snapshot.context.started,
+      started,
     );
   }
 

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ConfigMap, Container, Secret, Service } from '@trimtab/machinery';
+import type { SavedAllocation } from '../pod/allocation.js';
 import { type Pod, uidOf } from '../pod/api.js';
 import type { OciMount } from '../runtime/oci.js';
 import type { SandboxConfig } from '../runtime/runtime.js';
@@ -138,6 +139,8 @@ export class NodeFiles implements ContainerFiles {
           [ANNOTATION.attempt]: String(attempt),
           [ANNOTATION.image]: image.tags[0] ?? container.image ?? '',
           [ANNOTATION.imageID]: image.digests[0] ?? image.id,
+          [ANNOTATION.definedImage]: container.image ?? '',
+          [ANNOTATION.resources]: JSON.stringify(container.resources ?? {}),
           [ANNOTATION.stopSignal]: container.lifecycle?.stopSignal ?? image.config.StopSignal ?? 'SIGTERM',
         },
       };
@@ -168,6 +171,31 @@ export class NodeFiles implements ContainerFiles {
       const of = Number(file.split('.')[0]);
       if (Number.isInteger(of) && of < attempt - 1) await fs.rm(join(directory, file), { force: true });
     }
+  }
+
+  async saveAllocation(pod: Pod, saved: SavedAllocation): Promise<void> {
+    const path = this.#options.layout.allocation(uidOf(pod));
+    await fs.mkdir(dirname(path), { recursive: true, mode: 0o750 });
+    const handle = await fs.open(`${path}.new`, 'w', 0o600);
+    try {
+      await handle.writeFile(JSON.stringify(saved));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await fs.rename(`${path}.new`, path);
+  }
+
+  async allocations(): Promise<ReadonlyMap<string, SavedAllocation>> {
+    const { layout } = this.#options;
+    const uids = await fs.readdir(layout.podsDir).catch(() => []);
+    const found = await Promise.all(
+      uids.map(async (uid) => {
+        const text = await fs.readFile(layout.allocation(uid), 'utf8').catch(() => '');
+        return text === '' ? [] : [[uid, JSON.parse(text) as SavedAllocation] as const];
+      }),
+    );
+    return new Map(found.flat());
   }
 
   async removePod(uid: string): Promise<void> {

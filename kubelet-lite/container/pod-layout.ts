@@ -7,6 +7,8 @@ export interface PodLayout {
   readonly logDir: string;
   readonly memoryDir: string | undefined;
   pod(uid: string): string;
+  /** What resources the pod was last allocated, once they have been changed. */
+  allocation(uid: string): string;
   /** The files below `/etc` and the termination messages: small, many, and of no use after a reboot. */
   small(uid: string): string;
   file(uid: string, name: 'hosts' | 'hostname' | 'resolv.conf'): string;
@@ -33,6 +35,7 @@ export function podLayout(rootDir: string, logDir: string, memoryDir: string | u
     logDir,
     memoryDir,
     pod: (uid) => join(podsDir, uid),
+    allocation: (uid) => join(podsDir, uid, 'allocation.json'),
     small,
     file: (uid, name) => join(small(uid), name),
     terminationLog: (uid, container, attempt) => join(small(uid), `termination-${container}-${attempt}`),

@@ -133,17 +133,31 @@ function portConflict(pod: Pod, others: readonly Pod[]): Verdict | undefined {
 function shortage(spec: PodSpec, node: NodeCapacity, others: readonly Pod[]): Verdict | undefined {
   const pods = Number(node.allocatable.pods ?? Number.POSITIVE_INFINITY);
   if (others.length + 1 > pods) return short('pods', 1, others.length, pods);
-  for (const resource of ['cpu', 'memory'] as const) {
-    const text = node.allocatable[resource];
-    if (text === undefined) continue;
-    const parsed = parseQuantity(text);
-    const capacity = resource === 'cpu' ? quantityMilliValue(parsed) : quantityValue(parsed);
+  return shortOf(spec, node, others);
+}
+
+/** What the node has to give of a resource, in the units of `podRequest`; undefined where it does not say. */
+export function capacityOf(node: NodeCapacity, resource: string): number | undefined {
+  const text = node.allocatable[resource];
+  if (text === undefined) return undefined;
+  const parsed = parseQuantity(text);
+  return resource === 'cpu' ? quantityMilliValue(parsed) : quantityValue(parsed);
+}
+
+/** CPU, memory, storage or huge pages that the pod asks for and the others have left too little of. */
+export function shortOf(spec: PodSpec, node: NodeCapacity, others: readonly Pod[]): Verdict | undefined {
+  const counted = Object.keys(node.allocatable).filter((name) => COUNTED.test(name));
+  for (const resource of ['cpu', 'memory', ...counted]) {
+    const capacity = capacityOf(node, resource);
     const requested = podRequest(spec, resource);
+    if (capacity === undefined || requested === 0) continue;
     const used = others.reduce((sum, other) => sum + podRequest(other.spec, resource), 0);
-    if (requested > 0 && used + requested > capacity) return short(resource, requested, used, capacity);
+    if (used + requested > capacity) return short(resource, requested, used, capacity);
   }
   return undefined;
 }
+
+const COUNTED = /^(ephemeral-storage$|hugepages-)/;
 
 function short(resource: string, requested: number, used: number, capacity: number): Verdict {
   return {

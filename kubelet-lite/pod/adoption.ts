@@ -1,9 +1,16 @@
 import type { ContainerStatus as ApiContainerStatus, Container } from '@trimtab/machinery';
 import { ANNOTATION } from '../container/container-files.js';
 import { attemptOf, terminatedState } from '../container/exit.js';
-import type { ContainerInput } from '../container/machine-types.js';
+import type { ContainerContext, ContainerInput } from '../container/machine-types.js';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.js';
+import type { Allocation, SavedAllocation } from './allocation.js';
 import { type Pod, restartPolicyOf } from './api.js';
+
+/** What an earlier life of the node left of a pod. */
+export interface FoundPod {
+  readonly sandbox?: SandboxStatus | undefined;
+  readonly allocation?: SavedAllocation | undefined;
+}
 
 type Found = NonNullable<ContainerInput['found']>;
 
@@ -73,4 +80,38 @@ function fromApi(pod: Pod, api: ApiContainerStatus): Found {
 function rememberedStatus(pod: Pod, name: string): ApiContainerStatus | undefined {
   const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {};
   return [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses].find((s) => s.name === name);
+}
+
+/**
+ * What the pod's containers were started with. A resize that came while no kubelet was there is then seen as one; what was
+ * written down of an earlier one is newer than that.
+ */
+export function foundAllocation(sandbox: SandboxStatus | undefined, saved: SavedAllocation | undefined) {
+  const started: Record<string, Allocation[string]> = {};
+  for (const c of [...(sandbox?.containers ?? [])].sort((a, b) => attemptOf(a) - attemptOf(b))) {
+    const text = c.annotations[ANNOTATION.resources];
+    if (text !== undefined) started[c.name] = JSON.parse(text) as Allocation[string];
+  }
+  return { allocated: { ...started, ...saved?.allocated }, actuated: { ...started, ...saved?.actuated } };
+}
+
+/** The image its newest container was started for, as the object named it then. */
+export function foundImage(sandbox: SandboxStatus | undefined, name: string): string | undefined {
+  const present = sandbox?.containers.filter((c) => c.name === name).sort((a, b) => attemptOf(a) - attemptOf(b));
+  return present?.at(-1)?.annotations[ANNOTATION.definedImage];
+}
+
+/** The end of a container that went down with its pod's sandbox and whose exit nobody saw. */
+export function lostContainer(context: ContainerContext, id: string, now: number): ContainerStatus {
+  return {
+    id,
+    name: context.container.name,
+    state: 'exited',
+    pid: 0,
+    startedAt: context.running?.startedAt ?? 0,
+    finishedAt: now,
+    exitCode: 137,
+    logPath: '',
+    annotations: { [ANNOTATION.attempt]: String(context.attempt) },
+  };
 }

@@ -1,6 +1,7 @@
 import type { ContainerStatus, PodCondition, PodSpec } from '@trimtab/machinery';
 import { timestamp } from '@trimtab/machinery';
 import type { PodPhase } from './api.js';
+import type { ResizeView } from './resize.js';
 
 /** A condition before it knows when it last changed. */
 export type Finding = Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>;
@@ -14,7 +15,11 @@ export interface ConditionInput {
   readonly present: readonly PodCondition[];
   readonly initialized: boolean;
   readonly sandboxReady: boolean;
+  readonly resize: ResizeView;
 }
+
+/** Those of the kubelet's conditions that are there only while they say something. */
+export const PASSING_CONDITIONS: readonly string[] = ['PodResizePending', 'PodResizeInProgress'];
 
 const names = (list: readonly string[]): string => `[${list.join(' ')}]`;
 const finding = (type: string, ok: boolean, reason?: string, message?: string): Finding => ({
@@ -24,7 +29,7 @@ const finding = (type: string, ok: boolean, reason?: string, message?: string): 
   ...(message ? { message } : {}),
 });
 
-/** The five conditions the kubelet owns, with Kubernetes' reasons and texts. */
+/** The conditions the kubelet owns, with Kubernetes' reasons and texts: five always, those of a resize while there is one. */
 export function podConditions(input: ConditionInput): readonly Finding[] {
   const containersReady = containersReadyCondition(input);
   return [
@@ -33,6 +38,16 @@ export function podConditions(input: ConditionInput): readonly Finding[] {
     readyCondition(input, containersReady),
     containersReady,
     finding('PodScheduled', true),
+    ...resizeConditions(input),
+  ];
+}
+
+function resizeConditions({ phase, resize: { pending, inProgress } }: ConditionInput): readonly Finding[] {
+  if (phase === 'Succeeded' || phase === 'Failed') return [];
+  const { error } = inProgress ?? {};
+  return [
+    ...(pending ? [finding('PodResizePending', true, pending.reason, pending.message)] : []),
+    ...(inProgress ? [finding('PodResizeInProgress', true, error ? 'Error' : undefined, error)] : []),
   ];
 }
 

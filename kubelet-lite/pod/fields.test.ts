@@ -126,7 +126,7 @@ const CONTAINER: Verdicts = {
   name: starts(spec({ containers: [{ ...MAIN, name: 'other' }] })),
   ports: probing('httpGet sends its headers to a named port; 200 to 399 is success'),
   readinessProbe: probing('readiness decides Ready at once, in both directions'),
-  resizePolicy: elsewhere('nobody yet'),
+  resizePolicy: tested('pod/resize.test.ts', 'a policy of RestartContainer starts the container anew'),
   resources: starts(container({ resources: { limits: { memory: '64Mi' } } })),
   restartPolicy: tested(
     'container/rules.test.ts',
@@ -202,7 +202,7 @@ const PROBE: Verdicts = {
 const mounted = (change: object) => container({ volumeMounts: [{ name: 'data', mountPath: '/data', ...change }] });
 const MOUNT: Verdicts = {
   mountPath: starts(mounted({})),
-  mountPropagation: starts(mounted({ mountPropagation: 'HostToContainer' })),
+  mountPropagation: elsewhere('volumes: propagation that the node’s own mounts do not have is refused there'),
   name: starts(mounted({ name: 'other' })),
   readOnly: starts(mounted({ readOnly: true })),
   recursiveReadOnly: starts(mounted({ readOnly: true, recursiveReadOnly: 'Enabled' })),

@@ -8,6 +8,7 @@ import type { PodNetwork } from '../node/pod-network.js';
 import type { Prober } from '../probes/prober.js';
 import type { PodRuntime } from '../runtime/runtime.js';
 import type { VolumeManager } from '../volumes/volume-manager.js';
+import type { ResizeRefusal } from './allocation.js';
 import type { Pod } from './api.js';
 
 /** What every pod's worker is handed: the node's services, and time. */
@@ -27,6 +28,15 @@ export interface PodContextDeps {
   readonly nodeIP: string;
   readonly restartBackOff: BackOff;
   readonly pullBackOff: BackOff;
+}
+
+/** The pods beside this one. */
+export interface PodNeighbourhood {
+  gone(uid: string): void;
+  /** Resources have been given back. */
+  freed(): void;
+  /** Whether the node has room for the pod as it now wants to be. */
+  refusal(desired: Pod): ResizeRefusal | undefined;
 }
 
 export function podSubject(pod: Pod, container?: string): EventSubject {

@@ -3,10 +3,12 @@ import { ANNOTATION } from '../container/container-files.js';
 import type { PodSource } from '../node/pod-source.js';
 import type { RuntimeEvent, SandboxStatus } from '../runtime/runtime.js';
 import { admit, type NodeCapacity } from './admission.js';
+import { growsRequests, resizeRefusal, type SavedAllocation } from './allocation.js';
 import { isTerminal, type Pod, uidOf } from './api.js';
 import type { Verdict } from './machine.js';
 import type { PodContextDeps } from './pod-context.js';
 import { PodWorker } from './pod-worker.js';
+import { qosClass } from './qos.js';
 
 /** All pods of this node: one worker each, found again at start by what the runtime still holds. */
 export class PodManager {
@@ -15,6 +17,7 @@ export class PodManager {
   readonly #capacity: () => NodeCapacity;
   readonly #workers = new Map<string, PodWorker>();
   readonly #found = new Map<string, SandboxStatus>();
+  #allocations: ReadonlyMap<string, SavedAllocation> = new Map();
   #early: RuntimeEvent[] | undefined = [];
   #events: Subscription | undefined;
   #stopListening: (() => void) | undefined;
@@ -57,6 +60,7 @@ export class PodManager {
     });
     volumes.onChange((uid) => this.#workers.get(uid)?.retry());
     for (const sandbox of await runtime.list()) this.#found.set(sandbox.id, sandbox);
+    this.#allocations = await files.allocations();
     await this.#source.whenSynced();
     const left = (error: unknown) => logger.warn({ error: String(error) }, 'left-overs of earlier pods stay');
     // Before the first pod can be attached: what is attached later must not look like a left-over.
@@ -70,6 +74,7 @@ export class PodManager {
     for (const event of early) this.#dispatch(event);
     const orphans = [...this.#found.values()].filter((sandbox) => !this.#workers.has(sandbox.id));
     this.#found.clear();
+    this.#allocations = new Map();
     await Promise.all(orphans.map((sandbox) => this.#removeOrphan(sandbox)));
     await files.tidy((uid) => this.#workers.has(uid)).catch(left);
   }
@@ -89,22 +94,37 @@ export class PodManager {
       known.update(pod);
       return;
     }
-    const found = this.#found.get(uid);
-    const worker = new PodWorker(this.#deps, pod, found, this.#refusal(pod, found), (gone) =>
-      this.#workers.delete(gone),
-    );
+    const found = { sandbox: this.#found.get(uid), allocation: this.#allocations.get(uid) };
+    const worker = new PodWorker(this.#deps, pod, found, this.#refusal(pod, found.sandbox), {
+      gone: (gone) => this.#workers.delete(gone),
+      freed: () => this.#reconsiderResizes(),
+      refusal: (desired) => resizeRefusal(desired, this.#capacity(), this.#allocatedBeside(uid)),
+    });
     this.#workers.set(uid, worker);
     worker.begin();
   }
 
   #refusal(pod: Pod, found: SandboxStatus | undefined): Verdict | undefined {
     if (found || isTerminal(pod.status?.phase) || pod.metadata.deletionTimestamp) return undefined;
-    const others = this.workers().filter((worker) => worker.active);
-    return admit(
-      pod,
-      this.#capacity(),
-      others.map((worker) => worker.pod),
-    );
+    return admit(pod, this.#capacity(), this.#allocatedBeside(uidOf(pod)));
+  }
+
+  #allocatedBeside(uid: string): readonly Pod[] {
+    return this.workers().flatMap((worker) => (worker.active && worker.uid !== uid ? [worker.allocated] : []));
+  }
+
+  /** Those that only give come first, then by priority, Guaranteed before others, and who waits longest. */
+  #reconsiderResizes(): void {
+    const waiting = this.workers().filter((worker) => worker.resize.deferredSince !== undefined);
+    const rank = (w: PodWorker) => [
+      growsRequests(w.pod, w.allocated) ? 1 : 0,
+      -(w.pod.spec.priority ?? 0),
+      qosClass(w.pod.spec) === 'Guaranteed' ? 0 : 1,
+      w.resize.deferredSince ?? 0,
+    ];
+    const ranked = waiting.map((worker) => ({ worker, rank: rank(worker) }));
+    ranked.sort((a, b) => a.rank.map((n, i) => n - b.rank[i]!).find((n) => n !== 0) ?? 0);
+    for (const { worker } of ranked) worker.resize.consider();
   }
 
   #dispatch(event: RuntimeEvent): void {

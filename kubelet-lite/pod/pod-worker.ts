@@ -1,57 +1,73 @@
-import { timestamp } from '@trimtab/machinery';
+import { type Container, timestamp } from '@trimtab/machinery';
 import { type Actor, createActor } from 'xstate';
 import { ANNOTATION } from '../container/container-files.js';
 import { ContainerWorker } from '../container/container-worker.js';
 import type { ContainerContext } from '../container/machine-types.js';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.js';
 import { actorClock } from './actor-clock.js';
-import { foundContainer } from './adoption.js';
+import { type FoundPod, foundAllocation, foundContainer, foundImage, lostContainer } from './adoption.js';
 import { DEFAULT_GRACE_SECONDS, isTerminal, type Pod, restartPolicyOf, uidOf } from './api.js';
+import { Deadline } from './deadline.js';
 import { type PodEffect, type PodEvent, podMachine, type Verdict } from './machine.js';
 import { type ContainerFacts, containersOf, type FactsByName, planOf } from './plan.js';
-import { type PodContextDeps, podSubject } from './pod-context.js';
+import { type PodContextDeps, type PodNeighbourhood, podSubject } from './pod-context.js';
+import { PodResize, type ResizingPod } from './resize.js';
 import { finalDelete, PodSandbox } from './sandbox.js';
-import { type PodView, podStatus, sameView } from './status.js';
+import type { PodView } from './status.js';
+import { StatusPublisher } from './status-publisher.js';
 import { StatusWriter } from './status-writer.js';
+import { Work } from './work.js';
+
+/** The states in which a pod is resized: from stopping on nothing changes any more. */
+const LIVING = ['preparing', 'active', 'rebuilding'] as const;
 
 /** Drives one pod on this node: owns its statechart, its containers' and its status. */
 export class PodWorker {
   readonly uid: string;
   readonly #deps: PodContextDeps;
-  readonly #onGone: (uid: string) => void;
+  readonly #node: PodNeighbourhood;
   readonly #actor: Actor<typeof podMachine>;
   readonly #containers = new Map<string, ContainerWorker>();
   readonly #writer: StatusWriter;
   readonly #sandbox: PodSandbox;
-  readonly #work = new Set<Promise<void>>();
+  readonly resize: PodResize;
+  readonly #work: Work;
   /** What the pod's statechart has been told of each container. */
   readonly #told = new Map<string, ContainerFacts>();
   readonly #startTime: string;
   #pod: Pod;
   #grace: number | undefined;
-  #publishing = false;
-  #published: PodView | undefined;
+  /** Containers that run something else than the object now says. */
+  readonly #redefined: readonly Container[];
   #abandoned = false;
-  #cancelDeadline: (() => void) | undefined;
+  readonly #deadline: Deadline;
+  readonly #publisher: StatusPublisher;
 
   /** `refused`: why nothing of the pod is started. */
-  constructor(
-    deps: PodContextDeps,
-    pod: Pod,
-    found: SandboxStatus | undefined,
-    refused: Verdict | undefined,
-    onGone: (uid: string) => void,
-  ) {
+  constructor(deps: PodContextDeps, pod: Pod, found: FoundPod, refused: Verdict | undefined, node: PodNeighbourhood) {
     const logger = deps.logger.child({ pod: `${pod.metadata.namespace}/${pod.metadata.name}` });
     this.uid = uidOf(pod);
     this.#deps = { ...deps, logger };
+    this.#work = new Work(logger);
     this.#pod = pod;
-    this.#onGone = onGone;
+    this.#node = node;
     this.#startTime = pod.status?.startTime ?? timestamp(deps.clock.now());
     this.#writer = new StatusWriter(deps.client, deps.clock, logger, pod);
-    this.#sandbox = new PodSandbox(this.#deps, pod, found);
-    const live = found?.state === 'ready' ? found : undefined;
+    this.#publisher = new StatusPublisher(this.#writer, () => this.#view());
+    this.#deadline = new Deadline(deps.clock, Date.parse(this.#startTime), (verdict) => {
+      deps.recorder.event(podSubject(this.#pod), 'Normal', verdict.reason, verdict.message);
+      this.#send({ type: 'stop', graceMs: this.graceMs(), delete: false, verdict });
+    });
+    this.#sandbox = new PodSandbox(this.#deps, pod, found.sandbox);
+    const live = found.sandbox?.state === 'ready' ? found.sandbox : undefined;
+    this.resize = new PodResize(
+      this.#deps,
+      this.#resizing(),
+      foundAllocation(live, found.allocation),
+      live !== undefined,
+    );
     for (const c of containersOf(pod.spec)) this.#addContainer(c.name, live);
+    this.#redefined = containersOf(pod.spec).filter((c) => (foundImage(live, c.name) ?? c.image) !== c.image);
     this.#actor = createActor(podMachine, {
       clock: actorClock(deps.clock),
       input: {
@@ -64,7 +80,7 @@ export class PodWorker {
       },
     });
     this.#actor.on('*', (effect) => this.#run(effect));
-    this.#actor.subscribe(() => this.#publish());
+    this.#actor.subscribe(() => this.#publisher.publish());
   }
 
   get pod(): Pod {
@@ -88,6 +104,11 @@ export class PodWorker {
     return [...this.#containers.values()];
   }
 
+  /** The pod as the node has set resources aside for it. */
+  get allocated(): Pod {
+    return this.resize.pod;
+  }
+
   /** True while the pod holds resources of the node. */
   get active(): boolean {
     return !this.#actor.getSnapshot().matches('ended') && !this.#actor.getSnapshot().matches('gone');
@@ -99,7 +120,9 @@ export class PodWorker {
     if (refused) this.#deps.recorder.event(podSubject(this.#pod), 'Warning', refused.reason, refused.message);
     else if (!terminal) for (const c of this.#containers.values()) c.begin();
     this.#actor.start();
-    this.#armDeadline();
+    for (const c of this.#redefined) this.#containers.get(c.name)?.redefine(c);
+    this.resize.consider();
+    if (this.active) this.#deadline.arm(this.#pod.spec.activeDeadlineSeconds);
   }
 
   update(pod: Pod): void {
@@ -111,10 +134,11 @@ export class PodWorker {
       if (worker && worker.definition.image !== container.image) worker.redefine(container);
     }
     if (pod.spec.ephemeralContainers?.length !== before.spec.ephemeralContainers?.length) this.#addEphemeral();
+    this.resize.consider();
     this.#deps.volumes.updated(pod);
-    this.#armDeadline();
+    if (this.active) this.#deadline.arm(this.#pod.spec.activeDeadlineSeconds);
     this.#followDeletion();
-    this.#publish();
+    this.#publisher.publish();
   }
 
   /** The object is gone from the API. */
@@ -135,7 +159,8 @@ export class PodWorker {
       'Pod sandbox changed, it will be killed and re-created.',
     );
     if (restartPolicyOf(this.#pod.spec) === 'Never') {
-      for (const c of this.#containers.values()) if (c.containerId) c.exited(this.#lost(c, c.containerId));
+      for (const c of this.#containers.values())
+        if (c.containerId) c.exited(lostContainer(c.context, c.containerId, this.#deps.clock.now()));
       return;
     }
     this.#send({ type: 'sandbox.died' });
@@ -150,11 +175,13 @@ export class PodWorker {
   /** The kubelet stops: the pod runs on, unwatched, for the next kubelet to adopt. Resolves when work under way has ended. */
   async abandon(): Promise<void> {
     this.#abandoned = true;
-    this.#cancelDeadline?.();
+    this.#deadline.stop();
     this.#actor.stop();
     for (const c of this.#containers.values()) c.abandon();
+    this.resize.stop();
+    this.#publisher.stop();
     this.#writer.stop();
-    await this.#settled();
+    await this.#work.settled();
   }
 
   graceMs(): number {
@@ -178,11 +205,12 @@ export class PodWorker {
         this.#deps,
         {
           sandboxId: this.uid,
-          pod: () => this.#pod,
+          pod: () => this.resize.pod,
           podIPs: () => this.podIPs,
           graceMs: () => this.graceMs(),
           changed: (changed) => this.#containerChanged(changed),
-          track: (work) => this.#track(work),
+          started: (which, as) => this.resize.containerStarted(which, as.resources),
+          track: (work) => this.#work.track(work),
         },
         container,
         kind,
@@ -215,16 +243,16 @@ export class PodWorker {
       this.#told.set(name, facts);
       this.#send({ type: 'container.changed', name, facts });
     }
-    this.#publish();
+    this.#publisher.publish();
   }
 
   #run(effect: PodEffect): void {
     switch (effect.type) {
       case 'mountVolumes':
-        this.#track(this.#mountVolumes());
+        this.#work.track(this.#mountVolumes());
         break;
       case 'runSandbox':
-        this.#track(this.#runSandbox());
+        this.#work.track(this.#runSandbox());
         break;
       case 'startContainer':
         this.#containers.get(effect.name)?.start();
@@ -263,7 +291,9 @@ export class PodWorker {
 
   async #runSandbox(): Promise<void> {
     try {
-      await this.#sandbox.run(this.#pod);
+      const { pod } = this.resize;
+      await this.#sandbox.run(pod);
+      this.resize.sandboxStarted(pod);
       this.#send({ type: 'sandbox.ready' });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -275,12 +305,13 @@ export class PodWorker {
 
   async #rebuild(): Promise<void> {
     for (const c of this.#containers.values()) if (!this.#hasSucceeded(c)) c.reset();
-    await this.#settled();
+    await this.#work.settled();
     try {
       await this.#sandbox.remove(this.#pod);
     } catch (error) {
       this.#deps.logger.error({ error: String(error) }, 'dead sandbox not removed');
     }
+    this.resize.sandboxGone();
     this.#send({ type: 'rebuilt' });
   }
 
@@ -292,7 +323,7 @@ export class PodWorker {
   }
 
   async #cleanUp(): Promise<void> {
-    await this.#settled();
+    await this.#work.settled();
     if (this.#abandoned) return;
     try {
       await this.#sandbox.remove(this.#pod);
@@ -306,8 +337,10 @@ export class PodWorker {
   }
 
   async #finish(andDelete: boolean): Promise<void> {
-    this.#cancelDeadline?.();
-    this.#publishNow();
+    this.#deadline.stop();
+    this.resize.stop();
+    this.#publisher.now();
+    this.#node.freed();
     await this.#writer.flush();
     if (andDelete && !this.#abandoned) await finalDelete(this.#deps, this.#pod);
   }
@@ -315,7 +348,7 @@ export class PodWorker {
   async #gone(): Promise<void> {
     this.#writer.stop();
     for (const c of this.#containers.values()) c.abandon();
-    this.#onGone(this.uid);
+    this.#node.gone(this.uid);
     await this.#deps.files.removeLogs(this.#pod);
   }
 
@@ -326,63 +359,29 @@ export class PodWorker {
     this.#send({ type: 'stop', graceMs: this.#grace, delete: true });
   }
 
-  #armDeadline(): void {
-    const seconds = this.#pod.spec.activeDeadlineSeconds;
-    this.#cancelDeadline?.();
-    if (seconds === undefined || !this.active) return;
-    const { clock, recorder } = this.#deps;
-    this.#cancelDeadline = clock.after(Date.parse(this.#startTime) + seconds * 1_000 - clock.now(), () => {
-      const message = 'Pod was active on the node longer than the specified deadline';
-      recorder.event(podSubject(this.#pod), 'Normal', 'DeadlineExceeded', message);
-      const verdict: Verdict = { reason: 'DeadlineExceeded', message };
-      this.#send({ type: 'stop', graceMs: this.graceMs(), delete: false, verdict });
-    });
-  }
-
-  #lost(c: ContainerWorker, id: string): ContainerStatus {
-    const { running, attempt } = c.context;
+  #resizing(): ResizingPod {
     return {
-      id,
-      name: c.name,
-      state: 'exited',
-      pid: 0,
-      startedAt: running?.startedAt ?? 0,
-      finishedAt: this.#deps.clock.now(),
-      exitCode: 137,
-      logPath: '',
-      annotations: { [ANNOTATION.attempt]: String(attempt) },
+      sandboxId: this.uid,
+      desired: () => this.#pod,
+      active: () => !this.#abandoned && LIVING.some((state) => this.#actor.getSnapshot().matches(state)),
+      running: () => this.containers().flatMap((c) => (c.containerId ? [c.name] : [])),
+      containerId: (name) => this.#containers.get(name)?.containerId,
+      restart: (name, why) => this.#containers.get(name)?.renew(why),
+      refusal: (desired) => this.#node.refusal(desired),
+      changed: () => this.#publisher.publish(),
+      freed: () => this.#node.freed(),
+      track: (work) => this.#work.track(work),
     };
   }
 
-  #track(work: Promise<void>): void {
-    const tracked = work
-      .catch((error: unknown) => this.#deps.logger.error({ error: String(error) }, 'step of a pod failed unexpectedly'))
-      .finally(() => this.#work.delete(tracked));
-    this.#work.add(tracked);
-  }
-
-  async #settled(): Promise<void> {
-    while (this.#work.size > 0) await Promise.all(this.#work);
-  }
-
-  /** At most once per turn of the event loop's microtasks, however much has changed. */
-  #publish(): void {
-    if (this.#publishing || this.#abandoned) return;
-    this.#publishing = true;
-    queueMicrotask(() => {
-      this.#publishing = false;
-      if (!this.#abandoned) this.#publishNow();
-    });
-  }
-
-  #publishNow(): void {
+  #view(): PodView {
     const snapshot = this.#actor.getSnapshot();
     const { refused, verdict, sandboxReady, everInitialized } = snapshot.context;
     const containers = new Map<string, ContainerContext>();
     if (!refused && !isTerminal(this.#pod.status?.phase)) {
       for (const c of this.#containers.values()) containers.set(c.name, c.context);
     }
-    const view: PodView = {
+    return {
       pod: this.#pod,
       hostIP: this.#deps.nodeIP,
       podIPs: this.podIPs,
@@ -391,12 +390,10 @@ export class PodWorker {
       initialized: everInitialized,
       ended: snapshot.matches('ended') || snapshot.matches('gone'),
       ...(verdict ? { verdict } : {}),
+      resize: this.resize.view,
       containers,
       previous: this.#writer.written,
       now: this.#deps.clock.now(),
     };
-    if (sameView(this.#published, view)) return;
-    this.#published = view;
-    this.#writer.want(podStatus(view));
   }
 }

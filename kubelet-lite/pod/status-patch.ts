@@ -1,4 +1,5 @@
 import type { PodCondition, PodStatus } from '@trimtab/machinery';
+import { PASSING_CONDITIONS } from './conditions.js';
 
 /** Equal as the API sees it: key order does not matter, and absent, null and empty are one. */
 export function same(a: unknown, b: unknown): boolean {
@@ -27,7 +28,14 @@ export function statusPatch(before: PodStatus, after: PodStatus): object | undef
     if (!same(before[key], after[key])) patch[key] = after[key] ?? null;
   }
   const conditions = (after.conditions ?? []).filter((c) => !same(normal(c), find(before, c.type)));
-  if (conditions.length > 0) patch.conditions = conditions.map((c) => ({ reason: null, message: null, ...c }));
+  const over = (before.conditions ?? []).filter(
+    ({ type }) => PASSING_CONDITIONS.includes(type) && !after.conditions?.some((c) => c.type === type),
+  );
+  if (conditions.length + over.length > 0)
+    patch.conditions = [
+      ...over.map(({ type }) => ({ $patch: 'delete', type })),
+      ...conditions.map((c) => ({ reason: null, message: null, ...c })),
+    ];
   for (const key of ['podIPs', 'hostIPs'] as const) {
     const from = before[key] ?? [];
     const to = after[key] ?? [];

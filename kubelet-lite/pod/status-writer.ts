@@ -3,6 +3,7 @@ import { compareResourceVersions } from '@trimtab/client';
 import type { Clock, Logger, PodStatus } from '@trimtab/machinery';
 import { isReason } from '@trimtab/machinery';
 import { PODS, type Pod, uidOf } from './api.js';
+import { PASSING_CONDITIONS } from './conditions.js';
 import { statusPatch } from './status-patch.js';
 
 /** How long a change nobody waits for may be held back to travel with the next one. */
@@ -152,6 +153,10 @@ function essence(status: PodStatus): unknown {
     s.state?.running ? 'running' : (s.state?.terminated?.reason ?? 'waiting'),
     ['ContainerCreating', 'PodInitializing'].includes(s.state?.waiting?.reason ?? '') ? '' : s.state?.waiting?.reason,
   ]);
+  const resize = [
+    status.conditions?.filter((c) => PASSING_CONDITIONS.includes(c.type)).map((c) => [c.type, c.reason]),
+    status.containerStatuses?.map((s) => s.state?.running && s.resources),
+  ];
   const before = states.every((s) => s[3] === 'waiting' && !s[4]);
-  return [status.phase ?? 'Pending', before ? [] : states];
+  return [status.phase ?? 'Pending', before ? [] : [states, resize]];
 }

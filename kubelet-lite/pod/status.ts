@@ -5,6 +5,7 @@ import { dated, podConditions } from './conditions.js';
 import type { Verdict } from './machine.js';
 import { podPhase } from './phase.js';
 import { qosClass } from './qos.js';
+import type { ResizeView } from './resize.js';
 
 /** Everything a pod's status is made of; all of it known to the pod's worker, none of it read from the API. */
 export interface PodView {
@@ -17,6 +18,7 @@ export interface PodView {
   /** Nothing in the pod runs or will run. */
   readonly ended: boolean;
   readonly verdict?: Verdict;
+  readonly resize: ResizeView;
   readonly containers: ReadonlyMap<string, ContainerContext>;
   /** The status last written: transition times and terminal phases are kept from it. */
   readonly previous: PodStatus;
@@ -27,7 +29,7 @@ export interface PodView {
 export function sameView(a: PodView | undefined, b: PodView): boolean {
   if (!a || a.pod !== b.pod || a.containers.size !== b.containers.size || a.verdict !== b.verdict) return false;
   if (a.sandboxReady !== b.sandboxReady || a.initialized !== b.initialized || a.ended !== b.ended) return false;
-  if (a.podIPs !== b.podIPs) return false;
+  if (a.podIPs !== b.podIPs || a.resize !== b.resize) return false;
   for (const [name, c] of b.containers) {
     const old = a.containers.get(name);
     if (!old || VISIBLE.some((field) => old[field] !== c[field])) return false;
@@ -56,6 +58,7 @@ export function podStatus(view: PodView): PodStatus {
     present: pod.status?.conditions ?? [],
     initialized: view.initialized,
     sandboxReady: view.sandboxReady,
+    resize: view.resize,
   });
   const generation = pod.metadata.generation;
   return {
@@ -109,6 +112,17 @@ function containerStatus(name: string, view: PodView, init: boolean): ContainerS
     imageID: c.imageID,
     ...(c.containerID ? { containerID: containerIdOf(c.containerID) } : {}),
     started: c.started && state.running !== undefined,
+    ...amounts(name, view, state.running !== undefined),
+  };
+}
+
+/** What is set aside for the container, and what is enforced (for one that does not run: will be). */
+function amounts(name: string, { resize }: PodView, running: boolean) {
+  const allocated = resize.allocated[name];
+  const actual = running ? resize.actuated[name] : allocated;
+  return {
+    ...(allocated?.requests ? { allocatedResources: allocated.requests } : {}),
+    ...(actual && Object.keys(actual).length > 0 ? { resources: actual } : {}),
   };
 }
 

@@ -79,3 +79,11 @@ export class ContainerProbes {
     this.#running.delete(kind);
   }
 }
+
+/** Reason and message of the event about a probe that did not just succeed, in the kubelet's words. */
+export function probeWords(kind: ProbeKind, output: string, result: 'failure' | 'warning'): readonly [string, string] {
+  const probe = `${kind[0]!.toUpperCase()}${kind.slice(1)} probe`;
+  return result === 'warning'
+    ? ['ProbeWarning', `${probe} warning: ${output}`]
+    : ['Unhealthy', `${probe} failed: ${output}`];
+}

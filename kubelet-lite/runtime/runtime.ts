@@ -22,7 +22,9 @@ export interface PodRuntime {
   signal(containerId: string, signal: string): Promise<void>;
   /** Frees an exited (or kills a running) container's root file system and cgroup; its log stays. */
   removeContainer(containerId: string): Promise<void>;
-  /** Changes limits of a running container (OCI `linux.resources`). */
+  /** Changes limits of a whole pod (OCI `linux.resources`); what is not named stays. */
+  updateSandbox(sandboxId: string, resources: object): Promise<void>;
+  /** Changes limits of a running container (OCI `linux.resources`); what is not named stays. */
   updateContainer(containerId: string, resources: object): Promise<void>;
   exec(containerId: string, config: ExecConfig): Promise<ProcessStreams>;
   /** Runs a command to its end with bounded output (for probes and hooks); rejects with code `Timeout` when late. */

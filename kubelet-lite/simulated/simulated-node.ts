@@ -7,6 +7,7 @@ import {
 } from '../container/container-files.js';
 import type { Image, ImageStore } from '../images/image-store.js';
 import type { PodAttachment, PodNetwork, PodNetworkStatus } from '../node/pod-network.js';
+import type { SavedAllocation } from '../pod/allocation.js';
 import type { Pod } from '../pod/api.js';
 import { uidOf } from '../pod/api.js';
 import type { ProbeOutcome, Prober, ProbeTarget } from '../probes/prober.js';
@@ -106,6 +107,7 @@ export class SimulatedProber implements Prober {
 /** Describes containers to the simulated runtime without touching a file. */
 export class SimulatedFiles implements ContainerFiles {
   readonly #lifecycles: Lifecycles;
+  readonly #allocations = new Map<string, SavedAllocation>();
 
   constructor(lifecycles: Lifecycles = NO_LIFECYCLES) {
     this.#lifecycles = lifecycles;
@@ -157,6 +159,8 @@ export class SimulatedFiles implements ContainerFiles {
           [ANNOTATION.attempt]: String(attempt),
           [ANNOTATION.image]: image.tags[0] ?? '',
           [ANNOTATION.imageID]: image.id,
+          [ANNOTATION.definedImage]: container.image ?? '',
+          [ANNOTATION.resources]: JSON.stringify(container.resources ?? {}),
           ...scriptOf(pod, container.name, this.#lifecycles),
         },
       },
@@ -168,7 +172,15 @@ export class SimulatedFiles implements ContainerFiles {
     return '';
   }
   async forgetAttempts(): Promise<void> {}
-  async removePod(): Promise<void> {}
+  async saveAllocation(pod: Pod, saved: SavedAllocation): Promise<void> {
+    this.#allocations.set(uidOf(pod), saved);
+  }
+  async allocations(): Promise<ReadonlyMap<string, SavedAllocation>> {
+    return this.#allocations;
+  }
+  async removePod(uid: string): Promise<void> {
+    this.#allocations.delete(uid);
+  }
   async tidy(): Promise<void> {}
   async removeLogs(): Promise<void> {}
 }

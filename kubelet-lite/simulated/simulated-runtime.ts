@@ -92,7 +92,9 @@ export class SimulatedRuntime implements PodRuntime {
     this.#homes.delete(containerId);
   }
 
-  async updateContainer(): Promise<void> {}
+  async updateSandbox(_sandboxId: string, _resources: object): Promise<void> {}
+
+  async updateContainer(_containerId: string, _resources: object): Promise<void> {}
 
   async exec(): Promise<ProcessStreams> {
     throw new RuntimeError('exec', 'ENOSYS', 'this node is simulated: there is no process to run a command in');

@@ -147,6 +147,12 @@ class Runtime implements NativeRuntime {
     this.#exited.delete(containerId);
   }
 
+  async updateSandbox(sandboxId: string, resources: object): Promise<void> {
+    const pod = this.#pods.get(sandboxId);
+    if (!pod) throw new RuntimeError('sandbox', 'ENOENT', sandboxId);
+    await this.#ask(pod, 'pod.update', { resources });
+  }
+
   async updateContainer(containerId: string, resources: object): Promise<void> {
     await this.#ask(this.#podOf(containerId), 'container.update', { id: containerId, resources });
   }

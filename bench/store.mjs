@@ -2,13 +2,16 @@
  * The embedded store beside etcd on the same disk: durable writes of 3 KB objects by 1, 8, 64 and 512 writers, round and round with
  * etcd; then restart, memory and disk of the store with many objects, and what it costs while nobody asks anything.
  *
- *   node bench/store.mjs [--seconds 2] [--rounds 2] [--objects 100000] [--json FILE]
+ *   node bench/store.mjs [--seconds 2] [--rounds 2] [--objects 100000] [--rate 500] [--steady 20] [--directory DIR] [--json FILE]
+ *
+ * `--steady` is for how many seconds --rate writes a second are made while the past is forgotten all along; --rounds 0 leaves the
+ * comparison out, --objects 0 the restart. With `--directory /dev/shm` it all is in memory, which tells the disk's part from ours.
  *
  * etcd is asked through its gRPC gateway by kept-alive HTTP connections; JSON and HTTP are part of its figures as objects and
  * their JSON are part of ours.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,12 +20,17 @@ import { systemClock } from '@trimtab/machinery';
 import { embeddedEngine, openStore } from '@trimtab/store';
 import { Report } from './lib/report.mjs';
 import { onStage } from './lib/stage.mjs';
+import { quantile } from './lib/stats.mjs';
+import { steady } from './lib/store-steady.mjs';
 
 const { values: options } = parseArgs({
   options: {
     seconds: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '2' },
     objects: { type: 'string', default: '100000' },
+    rate: { type: 'string', default: '500' },
+    steady: { type: 'string', default: '20' },
+    directory: { type: 'string' },
     json: { type: 'string' },
     reopen: { type: 'string' },
   },
@@ -180,9 +188,60 @@ async function reopen(directory) {
   await store.close();
 }
 
+const SLOW_MS = 20;
+
+/** A steady rate, with what slow writes waited for longest. */
+async function atSteadyRate(report, directory) {
+  const [seconds, rate] = [Number(options.steady), Number(options.rate)];
+  if (seconds === 0) return;
+  report.say(`${rate} writes a second for ${seconds} s`);
+  const run = await steady(join(directory, 'steady'), { object, objects: 20_000, rate, seconds, commits: 4000 });
+  const slow = run.writes.filter(({ ms }) => ms > SLOW_MS);
+  const causes = new Map();
+  for (const {
+    causes: [first],
+  } of slow) {
+    const what = first?.what ?? 'the ones before it';
+    causes.set(what, (causes.get(what) ?? 0) + 1);
+  }
+  const lasting = (what) => run.spans.filter((span) => span.what === what).map(({ start, end }) => end - start);
+  report.section(
+    `${rate} writes/s for ${seconds} s at 20,000 objects, 4,000 commits of history kept: ${run.compactions} compactions`,
+    [
+      {
+        what: 'write',
+        unit: 'ms',
+        values: run.writes.map(({ ms }) => ms),
+        target: { text: '<= 20', most: 20, at: 'p99' },
+      },
+      { what: 'sync of the log', unit: 'ms', values: lasting('sync') },
+      { what: 'the disk alone: a probe’s 4 KB written and synced', unit: 'ms', values: run.disk },
+      { what: 'minor collections', unit: 'ms', values: lasting('minor collection') },
+      { what: 'major collections', unit: 'ms', values: lasting('major collection') },
+      {
+        what: 'turns of the event loop above 12 ms',
+        unit: 'ms',
+        values: lasting('event loop'),
+        target: { text: '<= 50', most: 50, at: 'max' },
+      },
+    ],
+  );
+  const reasons = [...causes].sort(([, a], [, b]) => b - a).map(([what, count]) => `${what} ${count}`);
+  if (slow.length > 0)
+    report.note(
+      `${slow.length} of ${run.writes.length} writes took more than ${SLOW_MS} ms; what each waited for longest: ${reasons.join(', ')}.`,
+    );
+  const bySecond = Array.from({ length: seconds }, (_, second) =>
+    run.writes.filter(({ at }) => Math.floor(at / 1000) === second).map(({ ms }) => ms),
+  );
+  report.note(`p99 of each second, ms: ${bySecond.map((values) => quantile(values, 0.99).toFixed(0)).join(' ')}`);
+}
+
 if (options.reopen !== undefined) await reopen(options.reopen);
 else
-  await onStage(fileURLToPath(import.meta.url), 300, async ({ directory }) => {
+  await onStage(fileURLToPath(import.meta.url), 300, async (room) => {
+    const directory = options.directory ? mkdtempSync(join(options.directory, 'trimtab-store-')) : room.directory;
+    if (options.directory) process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
     spawnSync('ip', ['link', 'set', 'lo', 'up']);
     const report = new Report('store', 'The embedded store, and etcd on the same disk in the same run');
     const etcdThere = spawnSync('etcd', ['--version']).status === 0;
@@ -208,7 +267,7 @@ else
         await etcd?.stop();
         rmSync(place, { recursive: true, force: true });
       }
-    for (const writers of WRITERS) {
+    for (const writers of ROUNDS > 0 ? WRITERS : []) {
       const rows = peers.flatMap((peer) => {
         const runs = results.get(`${peer} ${writers}`);
         return [
@@ -225,6 +284,8 @@ else
       report.section(`${writers} writers, 3 KB objects, acknowledged on disk`, rows);
     }
 
+    await atSteadyRate(report, directory);
+    if (OBJECTS === 0) return report.finish(options.json);
     report.say(`${OBJECTS} objects`);
     const place = join(directory, 'many');
     const store = await openStore({ engine: await embeddedEngine(place), clock: systemClock });

@@ -6,18 +6,14 @@ import { NodeFiles } from './container/node-files.js';
 import { podLayout } from './container/pod-layout.js';
 import { configurationOf } from './node/configuration.js';
 import { ApiEventRecorder } from './node/event-recorder.js';
-import { KubeletFigures } from './node/kubelet-figures.js';
 import { readMachine } from './node/machine-info.js';
-import { measuredImages, measuredRuntime, watchedProber } from './node/measured.js';
 import { ownMemoryDir } from './node/memory-dir.js';
 import { nodeAllocatable } from './node/node-status.js';
+import { NodeObservers } from './node/observers.js';
 import { podsOf } from './node/pod-source.js';
-import { ProbeMemory } from './node/probe-memory.js';
 import { type NodeOptions, nodeFacts, type RunningNode, startNode } from './node/start-node.js';
 import { PODS, type Pod } from './pod/api.js';
 import { NodeProber } from './probes/node-prober.js';
-import { cgroupReader } from './stats/cgroup-reader.js';
-import { NodeStats } from './stats/node-stats.js';
 import { rotateLogs } from './streams/log-rotation.js';
 import { PodStreams } from './streams/node-streams.js';
 import { LOCAL_VOLUMES_DIR } from './volumes/claim-volumes.js';
@@ -44,6 +40,8 @@ export interface KubeletOptions extends NodeOptions {
   readonly podPidsLimit?: number;
   /** A directory on the file system where images are; default the root directory. */
   readonly imagesDir?: string;
+  /** What is kept of the logs of pods that are gone; default 100 MiB, 0: nothing. */
+  readonly goneLogsBytes?: number;
 }
 
 export interface Kubelet {
@@ -60,18 +58,18 @@ export interface Kubelet {
  */
 export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const { client, clock, random, logger, rootDir, nodeName } = options;
-  let node: RunningNode | undefined;
-  const figures = new KubeletFigures(nodeName, clock.now(), (uid) => {
-    const { namespace = '', name = '' } = node?.pods.worker(uid)?.pod.metadata ?? {};
-    return { namespace, name };
-  });
-  const runtime = measuredRuntime(options.runtime, clock, figures);
-  const images = measuredImages(options.images, clock, figures);
-  const probeMemory = new ProbeMemory();
   await fs.mkdir(join(rootDir, 'pods'), { recursive: true, mode: 0o750 });
   const machine = options.machine ?? (await readMachine(rootDir));
   const memoryDir = options.memoryDir ?? (await ownMemoryDir(rootDir));
   const layout = podLayout(rootDir, options.logDir ?? join(rootDir, 'logs'), memoryDir);
+  let node: RunningNode | undefined;
+  const observers = new NodeObservers({
+    ...options,
+    layout,
+    imagesDir: options.imagesDir ?? rootDir,
+    pod: (uid) => node?.pods.worker(uid)?.pod,
+  });
+  const { runtime, images } = observers;
   const tracker = new ObjectTracker({ client, clock, random, logger });
   const allocatable = nodeAllocatable(nodeFacts(options, machine));
   // Volumes cannot show addresses; where the environment does, it is given those the sandbox has.
@@ -114,9 +112,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       machine,
       pods: podsOf(pods),
       volumes,
-      files,
-      prober: watchedProber(new NodeProber(runtime, clock), clock, figures, probeMemory),
-      recorder: new ApiEventRecorder({ client, clock, random, logger, nodeName }),
+      files: observers.files(files),
+      prober: observers.prober(new NodeProber(runtime, clock)),
+      recorder: observers.recorder(new ApiEventRecorder({ client, clock, random, logger, nodeName })),
     },
   );
   const remover = new LocalVolumeRemover({
@@ -129,16 +127,6 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   });
   remover.start();
   const { pods: running, stop } = node;
-  const stats = new NodeStats({
-    nodeName,
-    pods: running,
-    cgroups: cgroupReader(),
-    clock,
-    layout,
-    volumes,
-    imagesDir: options.imagesDir ?? rootDir,
-    imageBytes: async () => (await options.images.list()).reduce((sum, { size }) => sum + size, 0),
-  });
   const stopRotation = rotateLogs({
     clock,
     logger,
@@ -152,10 +140,11 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       runtime,
       clock,
       logPath: (worker, container, attempt) => layout.log(worker.pod, container, attempt),
-      pages: { stats, figures, configuration: () => configurationOf(options), logDir: layout.logDir },
+      pages: observers.pages(running, volumes, () => configurationOf(options)),
     }),
     stop: async () => {
       stopRotation();
+      observers.stop();
       volumes.stop();
       remover.stop();
       await stop();

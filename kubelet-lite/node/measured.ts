@@ -5,6 +5,7 @@ import type { PodRuntime } from '../runtime/runtime.js';
 import { timed } from '../stats/node-figures.js';
 import type { KubeletFigures } from './kubelet-figures.js';
 import type { ProbeMemory } from './probe-memory.js';
+import { withMethods } from './with-methods.js';
 
 /** What the kubelet's metrics call the runtime's operations (kubernetes: pkg/kubelet/kuberuntime/instrumented_services.go). */
 const OPERATIONS: Readonly<Record<string, string>> = {
@@ -34,35 +35,19 @@ export const measuredRuntime = (runtime: PodRuntime, clock: Clock, figures: Kube
 export const measuredImages = <T extends ImageStore>(images: T, clock: Clock, figures: KubeletFigures): T =>
   measured(images, IMAGE_OPERATIONS, clock, figures);
 
-/** The very same object, whose operations are counted and timed. */
+/** Its operations are counted and timed. */
 function measured<T extends object>(
   target: T,
   operations: Readonly<Record<string, string>>,
   clock: Clock,
   figures: KubeletFigures,
 ): T {
-  const made = new Map<PropertyKey, unknown>();
-  return new Proxy(target, {
-    get(of, key) {
-      const value: unknown = Reflect.get(of, key, of);
-      if (typeof value !== 'function') return value;
-      let method = made.get(key);
-      if (!method) {
-        const operation = typeof key === 'string' && Object.hasOwn(operations, key) ? operations[key] : undefined;
-        method =
-          operation === undefined
-            ? value.bind(of)
-            : (...args: unknown[]) =>
-                timed(
-                  clock,
-                  () => value.apply(of, args) as Promise<unknown>,
-                  (seconds, failed) => figures.operation(operation, seconds, failed),
-                );
-        made.set(key, method);
-      }
-      return method;
-    },
+  const counted = Object.entries(operations).map(([name, operation]) => {
+    const method = target[name as keyof T] as (...args: unknown[]) => Promise<unknown>;
+    const told = (seconds: number, failed: boolean) => figures.operation(operation, seconds, failed);
+    return [name, (...args: unknown[]) => timed(clock, () => method.apply(target, args), told)];
   });
+  return withMethods(target, Object.fromEntries(counted) as Partial<T>);
 }
 
 /** The same prober; what it finds is counted, and the last of each kind remembered for whoever asks why. */

@@ -3,8 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
+import { silentLogger } from '@trimtab/machinery';
 import { podLayout } from '../container/pod-layout.js';
+import { ExitMemory } from '../node/exits/exit-memory.js';
 import { KubeletFigures } from '../node/kubelet-figures.js';
+import { GoneLogs } from '../streams/gone-logs.js';
 import { PodStreams } from '../streams/node-streams.js';
 import { NodeUnderTest } from '../testing/node-under-test.js';
 import type { CgroupReader } from './cgroup-reader.js';
@@ -201,12 +204,21 @@ describe('the node’s own paths', () => {
       imageBytes: async () => 12,
     });
     const figures = new KubeletFigures('n1', 0, () => ({ namespace: 'default', name: 'web' }));
+    const exits = new ExitMemory({ directory: '/nowhere', logger: silentLogger });
+    const gone = new GoneLogs({ directory: '/nowhere', maxBytes: 0, clock: node.clock, logger: silentLogger });
     const streams = new PodStreams({
       pods,
       runtime: node.runtime,
       clock: node.clock,
       logPath: () => '/nowhere/log',
-      pages: { stats, figures, configuration: () => ({ kind: 'KubeletConfiguration' }), logDir: '/nowhere' },
+      pages: {
+        stats,
+        figures,
+        configuration: () => ({ kind: 'KubeletConfiguration' }),
+        logDir: '/nowhere',
+        exits,
+        gone,
+      },
     });
     const ask = async (path: string, method = 'GET') => {
       const signal = new AbortController().signal;

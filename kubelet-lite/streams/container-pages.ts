@@ -1,12 +1,13 @@
 import { createReadStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join, normalize } from 'node:path';
-import type { LogOptions, NodeHttpAnswer, NodeHttpRequest, NodeStreams } from '@trimtab/client';
+import type { NodeHttpAnswer, NodeHttpRequest, NodeStreams } from '@trimtab/client';
 import { badRequest, notFound, Pods } from '@trimtab/machinery';
 import type { PodManager } from '../pod/pod-manager.js';
 import type { PodWorker } from '../pod/pod-worker.js';
 import type { PodRuntime } from '../runtime/runtime.js';
 import { text } from './answers.js';
+import { logOptions } from './log-options.js';
 
 export interface StreamPages {
   readonly pods: PodManager;
@@ -93,19 +94,4 @@ function named(pods: PodManager, path: string, what: string): { worker: PodWorke
     );
   if (!worker) throw notFound(Pods, name);
   return { worker, container };
-}
-
-function logOptions(container: string, query: URLSearchParams): LogOptions {
-  const number = (field: string) => (query.get(field) ? Number(query.get(field)) : undefined);
-  const flag = (field: string) => ['true', '1'].includes(query.get(field) ?? '');
-  return {
-    container,
-    follow: flag('follow'),
-    previous: flag('previous'),
-    timestamps: flag('timestamps'),
-    tailLines: number('tailLines'),
-    sinceSeconds: number('sinceSeconds'),
-    limitBytes: number('limitBytes'),
-    ...(query.get('sinceTime') ? { sinceTime: query.get('sinceTime')! } : {}),
-  };
 }

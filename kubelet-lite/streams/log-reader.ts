@@ -3,10 +3,12 @@ import * as fs from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { LogOptions } from '@trimtab/client';
 import { LineSplitter, LogFormatter, parseLogLine } from './cri-log.js';
+import { type LogSegment, readSegment, rotatedSegments, tailOf, tailOfFile } from './log-segments.js';
 
 const CHUNK = 64 * 1024;
 
 export interface LogSource {
+  /** The file that is written now; rotated ones are beside it. */
   readonly path: string;
   /** Resolves when nothing more will be written: the end of following. */
   readonly ended: Promise<void>;
@@ -15,7 +17,7 @@ export interface LogSource {
 }
 
 /**
- * A container's log as `kubectl logs` wants it. Following is driven by the file system's own notifications and goes on across
+ * A container's log as `kubectl logs` wants it, rotated files included. Following is driven by the file system's own notifications and goes on across
  * rotations; it ends when the container has ended and everything it wrote has been read, or when aborted.
  */
 export async function* readLog(source: LogSource, options: LogOptions): AsyncGenerator<Buffer> {
@@ -48,7 +50,12 @@ async function* rawLines(source: LogSource, options: LogOptions): AsyncGenerator
   let handle = await fs.open(source.path, 'r');
   try {
     const splitter = new LineSplitter();
-    let position = await startOf(handle, options.tailLines);
+    const { older, start } = await beginning(source, handle, options);
+    for await (const text of older) {
+      yield* splitter.push(text);
+      if (source.signal.aborted) return;
+    }
+    let position = start;
     for (;;) {
       const ended = changes?.ended ?? true;
       let chunk = await readAt(handle, position);
@@ -72,6 +79,36 @@ async function* rawLines(source: LogSource, options: LogOptions): AsyncGenerator
   }
 }
 
+/** Where to begin: in the file that is written now, or in one of those before it. */
+async function beginning(
+  source: LogSource,
+  handle: fs.FileHandle,
+  options: LogOptions,
+): Promise<{ readonly older: AsyncIterable<Buffer> | readonly Buffer[]; readonly start: number }> {
+  const { tailLines = -1 } = options;
+  const { start, missing } = tailLines < 0 ? { start: 0, missing: -1 } : await tailOfFile(handle, tailLines);
+  if (missing === 0) return { older: [], start };
+  const since = sinceOf(options, source.now) ?? 0;
+  const segments = (await rotatedSegments(source.path, (await handle.stat()).ino)).filter(
+    ({ endedAt }) => endedAt >= since,
+  );
+  if (missing < 0) return { older: contents(segments), start };
+  const older: Buffer[] = [];
+  let left = missing;
+  for (const segment of [...segments].reverse()) {
+    const text = await readSegment(segment);
+    const tail = tailOf(text, left);
+    older.unshift(text.subarray(tail.start));
+    left = tail.missing;
+    if (left === 0) break;
+  }
+  return { older, start };
+}
+
+async function* contents(segments: readonly LogSegment[]): AsyncGenerator<Buffer> {
+  for (const segment of segments) yield await readSegment(segment);
+}
+
 async function readAt(handle: fs.FileHandle, position: number): Promise<Buffer> {
   const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(CHUNK), 0, CHUNK, position);
   return buffer.subarray(0, bytesRead);
@@ -85,23 +122,6 @@ async function rotatedTo(path: string, handle: fs.FileHandle): Promise<fs.FileHa
   if (a.ino !== b.ino) return next;
   await next.close();
   return undefined;
-}
-
-/** The offset at which the last `lines` entries begin; the file is read backwards no further than that. */
-async function startOf(handle: fs.FileHandle, lines: number | undefined): Promise<number> {
-  if (lines === undefined || lines < 0) return 0;
-  const { size } = await handle.stat();
-  if (lines === 0) return size;
-  let wanted = lines;
-  for (let end = size; end > 0; end -= CHUNK) {
-    const start = Math.max(end - CHUNK, 0);
-    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(end - start), 0, end - start, start);
-    for (let i = bytesRead - 1; i >= 0; i--) {
-      const at = start + i;
-      if (buffer[i] === 0x0a && at !== size - 1 && --wanted === 0) return at + 1;
-    }
-  }
-  return 0;
 }
 
 /** Tells that something may be there to read: the file changed, the container ended, or nobody listens any more. */

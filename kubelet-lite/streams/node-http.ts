@@ -3,9 +3,10 @@ import { StatusError } from '@trimtab/machinery';
 import type { NodeStats } from '../stats/node-stats.js';
 import { json, text } from './answers.js';
 import { containerLog, nodeLogs, runCommand, type StreamPages } from './container-pages.js';
+import { exitsPage, goneLogsPage, type MemoryPages } from './memory-pages.js';
 import { cadvisorPage, kubeletPage, type NodeFigures, probesPage, resourcePage, summaryPage } from './metrics-pages.js';
 
-export interface NodeHttpOptions extends StreamPages {
+export interface NodeHttpOptions extends StreamPages, MemoryPages {
   readonly stats: NodeStats;
   readonly figures: NodeFigures;
   /** What `/configz` shows: the kubelet's settings in KubeletConfiguration's words. */
@@ -45,10 +46,12 @@ const pages: readonly Page[] = [
   page(/^\/containerLogs\//, containerLog),
   page(/^\/logs\//, (options, url) => nodeLogs(options, url.pathname)),
   page(/^\/run\//, runCommand, ['POST']),
+  page(/^\/trimtab\/exits$/, exitsPage),
+  page(/^\/trimtab\/gone-logs(\/|$)/, goneLogsPage),
 ];
 
 const names =
-  '/healthz, /pods, /runningpods/, /configz, /stats/summary, /metrics, /metrics/cadvisor, /metrics/resource, /metrics/probes, /containerLogs/<namespace>/<pod>/<container>, /logs/ and /run/<namespace>/<pod>/<container>?cmd=<command>';
+  '/healthz, /pods, /runningpods/, /configz, /stats/summary, /metrics, /metrics/cadvisor, /metrics/resource, /metrics/probes, /containerLogs/<namespace>/<pod>/<container>, /logs/, /run/<namespace>/<pod>/<container>?cmd=<command>, /trimtab/exits and /trimtab/gone-logs';
 
 /** Answers `nodes/<name>/proxy`; 404 names the paths there are. */
 export async function answerNodeHttp(options: NodeHttpOptions, request: NodeHttpRequest): Promise<NodeHttpAnswer> {

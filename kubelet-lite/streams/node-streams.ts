@@ -27,7 +27,7 @@ export interface PodStreamsOptions {
   readonly clock: Clock;
   readonly logPath: (pod: PodWorker, container: string, attempt: number) => string;
   /** The node's own HTTP paths, and what it measures; absent: it has none. */
-  readonly pages?: Pick<NodeHttpOptions, 'stats' | 'figures' | 'configuration' | 'logDir'>;
+  readonly pages?: Pick<NodeHttpOptions, 'stats' | 'figures' | 'configuration' | 'logDir' | 'exits' | 'gone'>;
 }
 
 /** Logs, exec, attach and port-forward of this node's pods. */

@@ -1,10 +1,11 @@
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import type { LogOptions } from '@trimtab/client';
 import { silentLogger, VirtualClock } from '@trimtab/machinery';
 import { NodeUnderTest } from '../testing/node-under-test.js';
+import { GoneLogs } from './gone-logs.js';
 import { logTail, readLog } from './log-reader.js';
 import { rotateLogs } from './log-rotation.js';
 import { PodStreams } from './node-streams.js';
@@ -141,4 +142,90 @@ test('streams refuse in the words kubectl users know', async () => {
   await node.exit('web', 'main', 1);
   const io = { container: 'main', stdin: false, stdout: true, stderr: true, tty: false };
   await expect(streams.exec(ref, { ...io, command: ['sh'] })).rejects.toThrow('container not found ("main")');
+});
+
+describe('a log that has been rotated', () => {
+  const line = (n: number) => `${T}${n}.000000001Z stdout F line ${n}\n`;
+  const read = async (options: Partial<LogOptions> = {}): Promise<string> => {
+    const signal = new AbortController().signal;
+    const source = { path, ended: Promise.resolve(), now: Date.parse(`${T}9Z`), signal };
+    const parts: Buffer[] = [];
+    for await (const part of readLog(source, { container: '', ...options })) parts.push(part);
+    return Buffer.concat(parts).toString();
+  };
+  const wanted = (...numbers: number[]) => numbers.map((n) => `line ${n}\n`).join('');
+
+  beforeEach(async () => {
+    await fs.writeFile(`${path}.20260101-000002.gz`, gzipSync(line(1) + line(2)));
+    await fs.writeFile(`${path}.20260101-000004`, line(3) + line(4));
+    await fs.writeFile(path, line(5) + line(6));
+  });
+
+  test('is one log, packed files included', async () => {
+    expect(await read()).toBe(wanted(1, 2, 3, 4, 5, 6));
+    expect(await read({ limitBytes: 10 })).toBe('line 1\nlin');
+    expect(await read({ sinceSeconds: 5 })).toBe(wanted(4, 5, 6).slice(0));
+  });
+
+  test.each([0, 1, 2, 3, 4, 5, 6, 7])('its last %i lines are found in as many files as it takes', async (tailLines) => {
+    const all = [1, 2, 3, 4, 5, 6];
+    expect(await read({ tailLines })).toBe(wanted(...(tailLines === 0 ? [] : all.slice(-tailLines))));
+  });
+
+  test('while a file is being packed it is read once', async () => {
+    await fs.writeFile(`${path}.20260101-000002`, line(1) + line(2));
+    await fs.writeFile(`${path}.20260101-000004.gz.tmp`, 'half');
+    expect(await read()).toBe(wanted(1, 2, 3, 4, 5, 6));
+  });
+});
+
+describe('logs of pods that are gone', () => {
+  const pod = (name: string) =>
+    ({ metadata: { namespace: 'default', name, uid: `uid-${name}` }, spec: { containers: [] } }) as never;
+  const clock = new VirtualClock();
+  const archive = (maxBytes: number) =>
+    new GoneLogs({ directory: join(dir, 'gone'), maxBytes, clock, logger: silentLogger });
+  const leave = async (gone: GoneLogs, name: string, ...attempts: string[]) => {
+    const from = join(dir, 'logs', name);
+    await fs.mkdir(join(from, 'main'), { recursive: true });
+    for (const [i, text] of attempts.entries())
+      await fs.writeFile(join(from, 'main', `${i}.log`), `${T}1Z stdout F ${text}\n`);
+    await gone.keep(pod(name), from);
+    await clock.advance(1_000);
+  };
+  const read = async (gone: GoneLogs, name: string, options: Partial<LogOptions> = {}, attempt?: number) => {
+    const of = { namespace: 'default', pod: name, ...(attempt === undefined ? {} : { attempt }) };
+    const log = await gone.open(of, { container: 'main', ...options }, new AbortController().signal);
+    const parts: Buffer[] = [];
+    for await (const part of log ?? []) parts.push(part);
+    return log && Buffer.concat(parts).toString();
+  };
+
+  test('are listed and read, the newest first, also by the next kubelet', async () => {
+    await leave(archive(1 << 20), 'web', 'first', 'second');
+    await leave(archive(1 << 20), 'db', 'only');
+    const gone = archive(1 << 20);
+    expect((await gone.list()).map(({ pod: name, containers }) => [name, containers])).toEqual([
+      ['db', [{ name: 'main', attempts: [0] }]],
+      ['web', [{ name: 'main', attempts: [0, 1] }]],
+    ]);
+    expect(await read(gone, 'web')).toBe('second\n');
+    expect(await read(gone, 'web', { previous: true })).toBe('first\n');
+    expect(await read(gone, 'web', {}, 0)).toBe('first\n');
+    expect(await read(gone, 'db', { previous: true })).toBeUndefined();
+    expect(await read(gone, 'nobody')).toBeUndefined();
+  });
+
+  test('stay within their budget: the oldest go', async () => {
+    const gone = archive(40 * 1024);
+    for (const name of ['a', 'b', 'c', 'd', 'e']) await leave(gone, name, name);
+    const left = (await gone.list()).map(({ pod: name }) => name);
+    expect(left.length).toBeGreaterThan(1);
+    expect(left).toEqual(['e', 'd', 'c', 'b', 'a'].slice(0, left.length));
+    expect(left.length).toBeLessThan(5);
+    const none = archive(0);
+    await leave(none, 'f', 'f');
+    expect(await read(none, 'f')).toBeUndefined();
+    expect(await fs.readdir(join(dir, 'logs'))).toEqual([]);
+  });
 });

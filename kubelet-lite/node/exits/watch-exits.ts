@@ -1,0 +1,100 @@
+import type { Clock, Logger } from '@trimtab/machinery';
+import { containerCgroupPath } from '../../container/cgroup.js';
+import { ANNOTATION } from '../../container/container-files.js';
+import { attemptOf } from '../../container/exit.js';
+import type { Pod } from '../../pod/api.js';
+import type { ContainerStatus, PodRuntime } from '../../runtime/runtime.js';
+import type { CgroupReader } from '../../stats/cgroup-reader.js';
+import { logTail } from '../../streams/log-reader.js';
+import type { EventRecorder } from '../event-recorder.js';
+import type { ProbeMemory } from '../probe-memory.js';
+import type { ExitMemory } from './exit-memory.js';
+import { exitRecord } from './exit-record.js';
+import type { KernelLog, OomKill } from './kernel-log.js';
+
+export interface WatchExitsOptions {
+  readonly runtime: PodRuntime;
+  readonly cgroups: CgroupReader;
+  readonly kernel: KernelLog;
+  readonly probes: ProbeMemory;
+  readonly memory: ExitMemory;
+  readonly pod: (uid: string) => Pod | undefined;
+  readonly logPath: (pod: Pod, container: string, attempt: number) => string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const LOG_LINES = 200;
+const LOG_BYTES = 32 * 1024;
+const VICTIMS_KEPT = 64;
+
+/**
+ * Keeps, of every container that ends, what tells why. Must listen before those who restart containers: the container's group is
+ * read at once, for it goes with the next start.
+ */
+export class ExitWatch {
+  readonly #options: WatchExitsOptions;
+  readonly #killing = new Map<string, string>();
+  #victims: OomKill[] = [];
+  readonly #stop: () => void;
+
+  constructor(options: WatchExitsOptions) {
+    this.#options = options;
+    const events = options.runtime.events.subscribe((event) => {
+      if (event.type === 'containerExited') this.#exited(event.sandboxId, event.container);
+    });
+    this.#stop = () => events.unsubscribe();
+  }
+
+  stop(): void {
+    this.#stop();
+    this.#options.kernel.close();
+  }
+
+  /** The same recorder; what it says of why a container is killed is remembered until the container has ended. */
+  listening(recorder: EventRecorder): EventRecorder {
+    return {
+      event: (subject, type, reason, message) => {
+        const container = /\{(.*)\}$/.exec(subject.fieldPath ?? '')?.[1];
+        if (reason === 'Killing' && container && subject.uid) this.#killing.set(`${subject.uid}/${container}`, message);
+        recorder.event(subject, type, reason, message);
+      },
+    };
+  }
+
+  #exited(uid: string, status: ContainerStatus): void {
+    const { probes, cgroups, logger } = this.#options;
+    const pod = this.#options.pod(uid);
+    const answers = probes.take(status.id);
+    const key = `${uid}/${status.name}`;
+    const killedFor = this.#killing.get(key);
+    this.#killing.delete(key);
+    if (!pod) return;
+    const cgroup = containerCgroupPath(pod.spec, uid, status.name, attemptOf(status));
+    const { memory } = cgroups.read(cgroup);
+    // Who is deleted is asked to end, and that it did is no riddle.
+    if (pod.metadata.deletionTimestamp && !status.oomKilled) return;
+    const victims = status.oomKilled || (memory?.oomKills ?? 0) > 0 ? this.#victimsOf(cgroup) : [];
+    void this.#remember(pod, status, { memory, killedFor, cgroup, victims, probes: answers }).catch((error: unknown) =>
+      logger.warn({ container: status.id, error: String(error) }, 'the end of a container is not remembered'),
+    );
+  }
+
+  async #remember(
+    pod: Pod,
+    status: ContainerStatus,
+    found: Pick<Parameters<typeof exitRecord>[0], 'memory' | 'killedFor' | 'cgroup' | 'victims' | 'probes'>,
+  ): Promise<void> {
+    const path = this.#options.logPath(pod, status.name, attemptOf(status));
+    const tail = await logTail(path, LOG_LINES, LOG_BYTES).catch(() => '');
+    const { namespace = '', name = '', uid = '' } = pod.metadata;
+    const image = status.annotations[ANNOTATION.image] ?? '';
+    const log = tail === '' ? [] : tail.replace(/\n$/, '').split('\n');
+    await this.#options.memory.remember(exitRecord({ ...found, namespace, pod: name, uid, status, image, log }));
+  }
+
+  #victimsOf(cgroup: string): readonly OomKill[] {
+    this.#victims = [...this.#victims, ...this.#options.kernel.news()].slice(-VICTIMS_KEPT);
+    return this.#victims.filter(({ taskGroup }) => taskGroup.endsWith(cgroup));
+  }
+}

@@ -1,14 +1,11 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { promisify } from 'node:util';
-import { constants, createGzip, gzip } from 'node:zlib';
 import { internalError, StatusError } from '@trimtab/machinery';
 import { type Exchange, header } from './exchange.js';
+import { gzipBytes, gzipSlices } from './gzip.js';
 import type { Slices } from './shared-slices.js';
 
 const gzipFrom = 128 * 1024;
-const compress = promisify(gzip);
-export const gzipOptions = { level: constants.Z_BEST_SPEED };
 
 /** The headers every answer carries. */
 export function commonHeaders(auditId: string, warnings: readonly string[]): OutgoingHttpHeaders {
@@ -75,7 +72,7 @@ export async function sendBytes(
     exchange.respond(status, { ...headers }, body);
     return;
   }
-  const small = await compress(body, gzipOptions);
+  const small = await gzipBytes(body);
   exchange.respond(status, { ...headers, ...asGzip }, small);
 }
 
@@ -102,7 +99,7 @@ export async function sendSlices(
   const zipped = acceptsGzip(exchange);
   const out = exchange.open(status, zipped ? { ...headers, ...asGzip } : headers);
   try {
-    if (zipped) await pipeline(rest, createGzip(gzipOptions), out);
+    if (zipped) await pipeline(gzipSlices(rest()), out);
     else await pipeline(rest, out);
   } catch (error) {
     if (!exchange.signal.aborted) throw error;

@@ -14,10 +14,11 @@ import type { ServedKind } from '../registry/served-kind.js';
 import { acceptsGzip, commonHeaders, passSlices, sendBytes, sendSlices } from './answer.js';
 import { encodeArray, encodeList, encodeMessages } from './encoding.js';
 import { header } from './exchange.js';
+import { gzipSlices } from './gzip.js';
 import { contentType, negotiate, type Representation } from './negotiation.js';
 import type { Call, HttpParts } from './parts.js';
 import { isTrue } from './request-info.js';
-import { sharedSlices, zipped } from './shared-slices.js';
+import { sharedSlices } from './shared-slices.js';
 import { type IncludeObject, partialMetadata, tableOf } from './table.js';
 
 /** The form this call's answer is to have; 406 when none that can be given was asked for. */
@@ -106,7 +107,7 @@ export function sendList(
       zip,
       r.as === 'Table' && tableForm(),
     ]);
-    const slices = items.length >= sharedFrom && sharedSlices(items, form, () => (zip ? zipped(make()) : make()));
+    const slices = items.length >= sharedFrom && sharedSlices(items, form, () => (zip ? gzipSlices(make()) : make()));
     if (!slices) return sendSlices(call.exchange, 200, headers, make());
     // What is left to do is sending, at the pace of whoever reads.
     call.endTurn?.();

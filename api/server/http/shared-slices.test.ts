@@ -1,5 +1,6 @@
 import { gunzipSync } from 'node:zlib';
-import { sharedSlices, zipped } from './shared-slices.js';
+import { gzipSlices } from './gzip.js';
+import { sharedSlices } from './shared-slices.js';
 
 /** Slices that count how often they were made, and whether their maker was ended. */
 function maker(count: number, size = 1) {
@@ -77,7 +78,33 @@ describe('shared slices', () => {
 
   test('compressed slices are one gzip stream', async () => {
     const { make } = maker(50, 1000);
-    const bytes = await all(sharedSlices({}, 'z', () => zipped(make())));
+    const bytes = await all(sharedSlices({}, 'z', () => gzipSlices(make())));
     expect(gunzipSync(bytes).equals(await all(make()))).toBe(true);
+  });
+});
+
+test('many answers are zipped at once, each whole, and one that is left in the middle holds up nobody', async () => {
+  const text = (n: number) => Buffer.from(`${n} `.repeat(40_000));
+  const make = async function* (n: number) {
+    for (let i = 0; i < 4; i++) yield text(n * 10 + i);
+  };
+  const left = gzipSlices(make(99));
+  await left.next();
+  await left.return();
+  const broken = gzipSlices(
+    // biome-ignore lint/correctness/useYield: it fails before it gives anything
+    (async function* (): AsyncGenerator<Buffer> {
+      throw new Error('cannot be read');
+    })(),
+  );
+  await expect(broken.next()).rejects.toThrow('cannot be read');
+  const whole = async (n: number) => {
+    const parts: Buffer[] = [];
+    for await (const part of gzipSlices(make(n))) parts.push(part);
+    return gunzipSync(Buffer.concat(parts));
+  };
+  const all = await Promise.all(Array.from({ length: 20 }, (_, n) => whole(n)));
+  all.forEach((bytes, n) => {
+    expect(bytes.equals(Buffer.concat([0, 1, 2, 3].map((i) => text(n * 10 + i))))).toBe(true);
   });
 });

@@ -1,7 +1,3 @@
-import { Readable } from 'node:stream';
-import { createGzip } from 'node:zlib';
-import { gzipOptions } from './answer.js';
-
 /** Of what nobody reads any more, at most this many bytes of each answer stay. */
 const keptIdle = 8 << 20;
 /** Of all answers that are read at the moment. Beyond, each reader makes its own. */
@@ -101,8 +97,4 @@ export function sharedSlices(what: object, form: string, make: () => AsyncGenera
     shared.set(what, forms);
   }
   return slices.read();
-}
-
-export async function* zipped(slices: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
-  yield* Readable.from(slices, { objectMode: false }).pipe(createGzip(gzipOptions)) as AsyncIterable<Buffer>;
 }

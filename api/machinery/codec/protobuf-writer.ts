@@ -14,6 +14,7 @@ export class ProtobufWriter {
       this.#bytes[this.#end++] = value;
       return this;
     }
+    if (!(value < 2 ** 64)) throw new RangeError(`${value} is no integer of 64 bits`);
     this.#room(10);
     this.#end = varint(this.#bytes, this.#end, value);
     return this;

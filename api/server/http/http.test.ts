@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -193,6 +194,28 @@ describe('objects', () => {
     const metadata = (await api.request('GET', maps, { headers: { accept: partial } })).json();
     expect(metadata.items[0]).toMatchObject({ kind: 'PartialObjectMetadata', metadata: { labels: { x: 'y' } } });
     expect(metadata.items[0]).not.toHaveProperty('data');
+  });
+
+  test('metadata alone as protobuf: one, a list, and what changes', async () => {
+    await api.request('POST', maps, { body: map('a', { k: 'v' }, { labels: { x: 'y' } }) });
+    const read = (path: string, kind: string) =>
+      api.request('GET', path, {
+        headers: { accept: `application/vnd.kubernetes.protobuf;as=${kind};v=v1;g=meta.k8s.io` },
+      });
+    const one = await read(`${maps}/a`, 'PartialObjectMetadata');
+    expect(one.headers['content-type']).toContain('application/vnd.kubernetes.protobuf;as=PartialObjectMetadata');
+    const wanted = { metadata: { name: 'a', labels: { x: 'y' } } };
+    expect(decodeProtobuf(one.body)).toMatchObject({ kind: 'PartialObjectMetadata', ...wanted });
+    expect(decodeProtobuf(one.body)).not.toHaveProperty('data');
+    const list = decodeProtobuf((await read(maps, 'PartialObjectMetadataList')).body);
+    expect(list).toMatchObject({ kind: 'PartialObjectMetadataList', items: [wanted] });
+    const accept = 'application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;v=v1;g=meta.k8s.io';
+    const stream = api.open(`${maps}?watch=1&resourceVersion=0`, { accept });
+    const [change] = (await once(stream, 'data')) as [Buffer];
+    stream.close();
+    expect(change.includes('k8s\0')).toBe(true);
+    expect(change.includes('PartialObjectMetadata')).toBe(true);
+    expect((await read(maps, 'Table')).status).toBe(406);
   });
 
   test('the scale of a deployment, patched and put', async () => {

@@ -58,9 +58,14 @@ export function negotiate(
 ): Representation {
   for (const { type, params } of parseAccept(accept)) {
     const format = Object.hasOwn(formats, type) ? formats[type] : undefined;
-    if (!format || (format === 'protobuf' && !can.protobuf())) continue;
-    if (params.as === undefined) return { format, version: 'v1', pretty };
-    if (!can.convertible || format !== 'json' || params.g !== 'meta.k8s.io') continue;
+    if (!format) continue;
+    if (params.as === undefined) {
+      if (format === 'protobuf' && !can.protobuf()) continue;
+      return { format, version: 'v1', pretty };
+    }
+    if (!can.convertible || format === 'yaml' || params.g !== 'meta.k8s.io') continue;
+    // Rows hold any JSON, which has no message; metadata is of the same kind whatever the object's.
+    if (format === 'protobuf' && params.as === 'Table') continue;
     if (params.v !== 'v1' && params.v !== 'v1beta1') continue;
     const wanted = can.list ? ['Table', 'PartialObjectMetadataList'] : ['Table', 'PartialObjectMetadata'];
     if (!wanted.includes(params.as)) continue;

@@ -140,6 +140,11 @@ function eventEncoder(
       return make(type, representation, object, () => Buffer.from(JSON.stringify(table())));
     };
   }
+  if (as === 'PartialObjectMetadata' && format === 'protobuf')
+    return ({ type, object }) =>
+      encoder.event(object, `${type} Partial protobuf ${version}`, () =>
+        Buffer.from(protobufWatchFrame(type, encodeProtobuf(partialMetadata(object, version)))),
+      );
   if (as === 'PartialObjectMetadata')
     return ({ type, object }) =>
       make(type, `Partial ${version}`, object, () => Buffer.from(JSON.stringify(partialMetadata(object, version))));

@@ -58,7 +58,7 @@ export function acceptPatched(
 /** Refuses a body of another kind than the path's; one without a type is taken for it. */
 export function checkType(gvk: GroupVersion, body: TypeMeta): void {
   for (const field of ['kind', 'apiVersion'] as const)
-    if (body[field] && typeof body[field] !== 'string')
+    if (typeof (body[field] ?? '') !== 'string')
       throw badRequest(
         `couldn't get version/kind; json parse error: cannot unmarshal ${kindOfJson(body[field])} into field ${field} of type string`,
       );

@@ -18,16 +18,16 @@ export type Expression =
   | { readonly source: string; readonly program: CelProgram; readonly problem?: undefined }
   | { readonly source: string; readonly program?: undefined; readonly problem: string };
 
+/** What is absent is compiled as nothing, which is wrong too; that it is required is said elsewhere. */
 export function compile(
-  source: string,
+  text: string | undefined,
   variables: Readonly<Record<string, CelType>>,
   expected?: string | readonly string[],
   structs?: CelEnvironment['structs'],
 ): Expression {
-  const made = compileCel(source.trim(), { variables, ...(structs ? { structs } : {}) }, expected);
-  return isCompileError(made)
-    ? { source: source.trim(), problem: made.error }
-    : { source: source.trim(), program: made };
+  const source = (text ?? '').trim();
+  const made = compileCel(source, { variables, ...(structs ? { structs } : {}) }, expected);
+  return isCompileError(made) ? { source, problem: made.error } : { source, program: made };
 }
 
 export type Bindings = Readonly<Record<string, unknown>>;

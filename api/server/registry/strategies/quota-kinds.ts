@@ -161,7 +161,7 @@ export const limitRange: KindRules<LimitRange> = {
     for (const [i, item] of (spec?.limits ?? []).entries()) {
       const at = `spec.limits[${i}]`;
       qualifiedName(item.type, `${at}.type`, out);
-      if (!item.type.includes('/') && !limitTypes.includes(item.type))
+      if (item.type && !item.type.includes('/') && !limitTypes.includes(item.type))
         out.push(causes.invalid(`${at}.type`, item.type, 'must be a standard limit type or fully qualified'));
       if (seen.has(item.type)) out.push(causes.duplicate(`${at}.type`, item.type));
       seen.add(item.type);

@@ -13,6 +13,11 @@ static const char *const names[] = {
     "BLOCK_SUSPEND",   "AUDIT_READ",       "PERFMON",         "BPF",          "CHECKPOINT_RESTORE",
 };
 
+const char *capability_name(int number)
+{
+    return number >= 0 && (size_t)number < sizeof names / sizeof *names ? names[number] : NULL;
+}
+
 int capability_number(const char *name)
 {
     if (strncasecmp(name, "CAP_", 4) == 0)

@@ -61,6 +61,16 @@ void cgroup_kill(const char *path);
 /* Removes the group and everything below; EBUSY while processes live in it. Missing is fine. */
 int cgroup_remove(const char *path);
 
+/* cgroup_freeze.c: stops everything in the group and below, or lets it go on, and waits until that is so. */
+int cgroup_freeze(const char *path, bool freeze, struct error *error);
+bool cgroup_frozen(const char *path);
+/* Processes of the group and of those below. Zero-initialise; free `pids`. */
+struct cgroup_members {
+    int *pids;
+    size_t count, room;
+};
+void cgroup_members(const char *path, struct cgroup_members *out);
+
 uint64_t cgroup_cpu_nanos(const char *path);
 /* The working set: usage without inactive page cache. */
 uint64_t cgroup_memory_bytes(const char *path);

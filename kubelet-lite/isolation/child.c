@@ -118,78 +118,6 @@ void child_own_pipes(const struct child *child, const struct plan_process *plan)
             (void)!fchown(child->stdio[i], owner, (gid_t)-1);
 }
 
-/* Descriptors 0 to 2 and nothing else: whatever was left open closes on execve. */
-static int settle_descriptors(struct child *child, struct error *error)
-{
-    for (int i = 0; i < 3 && !child->keep_stdio; i++) {
-        int fd = child->stdio[i] >= 0 ? child->stdio[i] : child->null;
-        if (fd != i ? dup2(fd, i) < 0 : fcntl(fd, F_SETFD, 0) < 0)
-            return fail(error, "stdio", errno, "%d", i);
-    }
-    if (sys_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
-        return fail(error, "stdio", errno, "close_range");
-    return 0;
-}
-
-/* A directory reached through a leaked descriptor would lie outside: getcwd tells (CVE-2024-21626). */
-static int enter_cwd(const char *path, struct error *error)
-{
-    char where[PATH_MAX];
-    if (chdir(path) < 0)
-        return fail(error, "cwd", errno, "%s", path);
-    if (syscall(SYS_getcwd, where, sizeof where) < 0 || where[0] != '/')
-        return fail(error, "cwd", EPERM, "%s is outside the container", path);
-    return 0;
-}
-
-static void execute(const struct plan_process *plan, struct error *error)
-{
-    const char *name = plan->args[0], *search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    char candidate[PATH_MAX];
-    int denied = 0;
-    if (strchr(name, '/')) {
-        execve(name, plan->args, plan->env);
-        fail(error, "exec", errno, "%s", name);
-        return;
-    }
-    for (char **entry = plan->env; *entry; entry++)
-        if (strncmp(*entry, "PATH=", 5) == 0)
-            search = *entry + 5;
-    errno = ENOENT;
-    for (const char *at = search; *name; at++) {
-        size_t n = strcspn(at, ":");
-        if (snprintf(candidate, sizeof candidate, "%.*s%s%s", (int)n, at, n ? "/" : "./", name) < (int)sizeof candidate) {
-            execve(candidate, plan->args, plan->env);
-            if (errno != ENOENT && errno != ENOTDIR)
-                denied = errno;
-        }
-        at += n;
-        if (!*at)
-            break;
-    }
-    fail(error, "exec", denied ? denied : ENOENT, "%s: not found in $PATH", name);
-}
-
-void child_finish(struct child *child, const struct plan_process *plan, struct error *error)
-{
-    char byte;
-    if (settle_descriptors(child, error) == 0 && credentials_apply(plan, error) == 0 &&
-             enter_cwd(plan->cwd, error) == 0) {
-        if (child->exec_gate >= 0)
-            child_tell(child->channel, CHILD_WAITING, NULL, -1);
-        if (child->exec_gate >= 0 && read(child->exec_gate, &byte, 1) < 0)
-            fail(error, "start", errno, "waiting");
-        else {
-            bool heard = child_tell(child->channel, CHILD_READY, NULL, -1);
-            /* A parent that died before its death was made ours has nobody left to watch over a container. */
-            if (!heard && child->exec_gate < 0)
-                _exit(127);
-            execute(plan, error);
-        }
-    }
-    child_die(child->channel, error);
-}
-
 void child_begin(struct child *child)
 {
     struct error error;
@@ -214,7 +142,8 @@ void child_exec(struct child *child, struct plan_process *plan, int pidfd, uint6
         child_die(child->channel, &error);
     child_own_pipes(child, plan);
     child_raise_limits(child, plan);
-    if (setns(pidfd, (int)namespaces) < 0) {
+    int other = child->root_link ? open(child->root_link, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if ((namespaces && setns(pidfd, (int)namespaces) < 0) || (child->root_link && (fchdir(other) < 0 || chroot(".") < 0))) {
         fail(&error, "namespace", errno, "the container's");
         child_die(child->channel, &error);
     }

@@ -2,6 +2,7 @@
 #define TRIMTAB_CHILD_H
 
 #include "cgroup.h"
+#include "hook.h"
 #include "plan.h"
 #include "rootfs.h"
 
@@ -12,7 +13,8 @@
  */
 struct child_message {
     enum { CHILD_FAILED = 'E', CHILD_WARNING = 'W', CHILD_TERMINAL = 'T', CHILD_READY = 'R', CHILD_WAITING = 'C',
-           CHILD_BORN = 'B' /* `err` is the pid of the one that goes on */ } kind;
+           CHILD_BORN = 'B' /* `err` is the pid of the one that goes on */,
+           CHILD_HOOKS = 'H' /* waits for the runtime's hooks, and for its own pid_t as the answer */ } kind;
     int err;
     char stage[32];
     char object[400];
@@ -27,6 +29,12 @@ struct child {
     const struct id_maps *maps;   /* of its user namespace; NULL: the host's ids */
     int null;        /* the host's /dev/null, opened before anything of the container's can be in the way */
     int exec_gate;   /* >= 0: wait for one byte before execve (OCI create/start) */
+    int report;      /* with a gate: where a child_message goes when something fails behind it */
+    int kept;        /* how many descriptors from 3 on the program gets */
+    const struct hooks *hooks; /* NULL: none to run */
+    pid_t outer_pid;           /* its own number outside, once hooks have been run */
+    const char *keyring;       /* name of a new session keyring, NULL: the caller's */
+    const char *root_link;     /* exec: path to the container's root when its mount namespace has another, NULL */
 };
 
 /* Where a child is born. */
@@ -67,6 +75,7 @@ void child_own_pipes(const struct child *child, const struct plan_process *plan)
 void child_raise_limits(struct child *child, const struct plan_process *plan);
 /* Hands the master to the parent and makes the slave the controlling terminal and standard streams; answers with it too. */
 int child_terminal(struct child *child, const struct plan_process *plan, int pts, int *slave, struct error *error);
+/* child_finish.c: descriptors, credentials, the gate, execve. */
 void child_finish(struct child *child, const struct plan_process *plan, struct error *error) __attribute__((noreturn));
 
 /* credentials.c: limits, user, groups, capabilities, seccomp; after it only execve is left to do. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "cgroup.h"
@@ -55,6 +56,17 @@ static int prepare_outside(struct child *child, struct plan *plan, struct rootfs
     return 0;
 }
 
+/* The runtime's hooks, then those that run in the container's mount namespace while the host's files are in sight. */
+static int run_hooks(struct child *child, struct error *error)
+{
+    if (!child->hooks)
+        return 0;
+    child_tell(child->channel, CHILD_HOOKS, NULL, -1);
+    if (recv(child->channel, &child->outer_pid, sizeof child->outer_pid, 0) != sizeof child->outer_pid)
+        _exit(127);
+    return hooks_run(child->hooks, HOOK_CREATE_CONTAINER, "creating", child->outer_pid, NULL, error);
+}
+
 static int prepare(struct child *child, struct plan *plan, struct rootfs *fs, struct error *error)
 {
     /* With v2 alone we are in the group since birth, and its file system shows what the namespace's root is. */
@@ -79,7 +91,7 @@ static int prepare(struct child *child, struct plan *plan, struct rootfs *fs, st
         close(pts);
         fs->terminal = slave;
     }
-    if (rootfs_finish(fs, plan, error) < 0)
+    if (rootfs_populate(fs, plan, error) < 0 || run_hooks(child, error) < 0 || rootfs_finish(fs, plan, error) < 0)
         return -1;
     /* Only now: what it took to get here is not held up by the container's share of the processor, nor charged to it. */
     if (cgroup_enter(child->door, error) < 0)

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,12 +16,11 @@ struct image {
     uint32_t instructions;
 };
 
-int exec_image_write(const struct json *process, const struct plan_process *plan, struct error *error)
+static int image_write(int fd, const struct json *process, const struct plan_process *plan, struct error *error)
 {
     struct buffer text = {0};
     struct json_writer w = {.out = &text};
     struct image head = {.filter_flags = plan->filter_flags, .instructions = plan->filter.len};
-    int fd = memfd_create("exec", MFD_CLOEXEC);
     buffer_append(&text, &head, sizeof head);
     buffer_append(&text, plan->filter.filter, plan->filter.len * sizeof(struct sock_filter));
     json_value(&w, NULL, process);
@@ -33,6 +33,26 @@ int exec_image_write(const struct json *process, const struct plan_process *plan
     if (fd >= 0)
         close(fd);
     return fail(error, "start", saved, "keeping the configuration");
+}
+
+int exec_image_write(const struct json *process, const struct plan_process *plan, struct error *error)
+{
+    return image_write(memfd_create("exec", MFD_CLOEXEC), process, plan, error);
+}
+
+int exec_image_save(const char *path, const struct json *process, const struct plan_process *plan, struct error *error)
+{
+    int fd = image_write(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), process, plan, error);
+    return fd < 0 ? -1 : close(fd);
+}
+
+int exec_image_load(const char *path, struct plan_process *plan, struct arena *arena, struct error *error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int result = exec_image_read(fd, plan, arena, error);
+    if (fd >= 0)
+        close(fd);
+    return result;
 }
 
 int exec_image_read(int fd, struct plan_process *plan, struct arena *arena, struct error *error)

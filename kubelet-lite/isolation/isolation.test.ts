@@ -60,9 +60,9 @@ describe('the command line', () => {
 
   test('refuses by name what it does not support', () => {
     expect(core('checkpoint', 'x')).toMatchObject({ status: 2 });
-    expect(core('run', '--console-socket', '/x', 'y')).toMatchObject({
+    expect(core('run', '--no-such-thing', 'y')).toMatchObject({
       status: 2,
-      stderr: 'trimtab-core: option --console-socket is not supported\n',
+      stderr: 'trimtab-core: run: --no-such-thing is not known here\ntry: trimtab-core run --help\n',
     });
     expect(core('--root', dir, 'state', 'nobody')).toMatchObject({
       status: 1,

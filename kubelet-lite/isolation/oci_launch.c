@@ -3,24 +3,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "cgroup.h"
+#include "console.h"
 #include "oci.h"
 #include "path.h"
+#include "pod.h"
 #include "sys.h"
-
-/* The gate is a FIFO: the container's first process reads one byte from it, `start` writes it. */
-static int make_gate(const struct oci *oci, struct error *error)
-{
-    char path[600];
-    snprintf(path, sizeof path, "%s/gate", oci->state_dir);
-    if (mkfifo(path, 0600) < 0)
-        return fail(error, "start", errno, "%s", path);
-    int gate = open(path, O_RDWR | O_CLOEXEC);
-    return gate < 0 ? fail(error, "start", errno, "%s", path) : gate;
-}
 
 static int open_birth(struct plan *plan, const struct cgroup_door *door, struct birth *birth, struct arena *arena,
                       struct error *error)
@@ -48,100 +42,211 @@ static int open_birth(struct plan *plan, const struct cgroup_door *door, struct 
     return 0;
 }
 
-/* Waits until the child runs its program, or stands at the gate, or has failed. */
-static int await_child(int channel, struct error *error)
+static int answer_hooks(struct oci_birth *birth, struct error *error)
+{
+    if (birth->hooks(birth->context, error) < 0)
+        return -1;
+    /* Its own number outside, which the child cannot see. */
+    return send(birth->channel, &birth->pid, sizeof birth->pid, MSG_NOSIGNAL) < 0 ? fail(error, "hook", errno, "the container") : 0;
+}
+
+int oci_await(struct oci_birth *birth, struct error *error)
 {
     static char stage[32];
     struct child_message message;
     bool ready = false;
     int fd;
-    while (child_receive(channel, 0, &message, &fd) > 0) {
+    while (child_receive(birth->channel, 0, &message, &fd) > 0) {
+        if (message.kind == CHILD_TERMINAL && fd >= 0) {
+            birth->master = fd;
+            continue;
+        }
         if (fd >= 0)
             close(fd);
         if (message.kind == CHILD_WAITING)
             return 0;
+        if (message.kind == CHILD_HOOKS && answer_hooks(birth, error) < 0)
+            return -1;
         ready |= message.kind == CHILD_READY;
-        if (message.kind == CHILD_WARNING)
-            fprintf(stderr, "trimtab-core: warning: %s: %s: %s\n", message.stage, message.object, errno_name(message.err));
-        if (message.kind == CHILD_FAILED) {
-            snprintf(stage, sizeof stage, "%s", message.stage);
+        snprintf(stage, sizeof stage, "%s", message.stage);
+        if (message.kind == CHILD_FAILED)
             return fail(error, stage, message.err, "%s", message.object);
+        if (message.kind == CHILD_WARNING) {
+            fail(error, stage, message.err, "%s", message.object);
+            oci_warn(error);
         }
     }
     return ready ? 0 : fail(error, "start", ESRCH, "killed before its program ran");
 }
 
-static int prepare(struct oci *oci, struct plan *plan, struct arena *arena, struct oci_state *state, struct error *error)
+/* A terminal needs somebody who serves it; a console socket without a terminal is a mistake of the caller. */
+static int check_terminal(const struct oci *oci, const struct plan *plan, bool gate, struct error *error)
+{
+    bool leaves = gate || oci->detach;
+    if (plan->process.terminal && leaves && !oci->console_socket)
+        return fail(error, "terminal", EINVAL, "process.terminal needs --console-socket when we do not stay");
+    if (!plan->process.terminal && oci->console_socket)
+        return fail(error, "terminal", EINVAL, "--console-socket without process.terminal");
+    return 0;
+}
+
+static const char *joined_mounts(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->join_count; i++)
+        if (plan->join[i].type == CLONE_NEWNS)
+            return plan->join[i].path;
+    return plan->new_namespaces & CLONE_NEWNS ? "" : ".";
+}
+
+static void stamp(char *out, size_t size)
+{
+    struct timespec now;
+    struct tm tm;
+    char second[24];
+    clock_gettime(CLOCK_REALTIME, &now);
+    strftime(second, sizeof second, "%Y-%m-%dT%H:%M:%S", gmtime_r(&now.tv_sec, &tm));
+    snprintf(out, size, "%s.%09ldZ", second, now.tv_nsec);
+}
+
+static int prepare(struct oci *oci, struct plan *plan, bool gate, struct oci_state *state, struct error *error)
 {
     const struct json *config;
-    static char root[PATH_MAX];
+    struct arena *arena = &state->arena;
+    char root[PATH_MAX];
     if (!realpath(oci->bundle, root) || chdir(root) < 0)
         return fail(error, "bundle", errno, "%s", oci->bundle);
     if (snprintf(state->bundle, sizeof state->bundle, "%s", root) >= (int)sizeof state->bundle)
         return fail(error, "bundle", ENAMETOOLONG, "%s", oci->bundle);
-    if (oci_read_config("config.json", arena, &config, error) < 0 || plan_container(plan, arena, config, error) < 0)
+    if (oci_read_json(oci->config, arena, &config, error) < 0 || plan_container(plan, arena, config, error) < 0 ||
+        check_terminal(oci, plan, gate, error) < 0)
         return -1;
-    if (plan->process.terminal)
-        return fail(error, "config", ENOTSUP, "process.terminal: the command line has no console socket");
-    bool mounts = plan->new_namespaces & CLONE_NEWNS;
-    for (size_t i = 0; i < plan->join_count; i++)
-        mounts |= plan->join[i].type == CLONE_NEWNS;
-    if (!mounts)
-        return fail(error, "namespace", ENOTSUP, "a container without a mount namespace");
+    if (!plan->process.args[0] && !gate)
+        return fail(error, "config", EINVAL, "process is not set");
     if (!plan->root || !realpath(plan->root, root))
-        return fail(error, "rootfs", plan->root ? errno : EINVAL, "%s", plan->root ? plan->root : "root.path");
-    plan->root = root;
-    snprintf(state->cgroup, sizeof state->cgroup, "trimtab/%s", oci->id);
-    if (plan->cgroup_path)
-        snprintf(state->cgroup, sizeof state->cgroup, "%s", plan->cgroup_path);
-    if (cgroup_detect(error) < 0 || cgroup_create(state->cgroup, false, error) < 0)
-        return -1;
-    if (cgroup_limit(state->cgroup, plan->resources, error) < 0 ||
-        cgroup_devices(state->cgroup, plan->resources, error) < 0) {
-        cgroup_remove(state->cgroup);
-        return -1;
-    }
-    return 0;
+        return fail(error, "rootfs", plan->root ? errno : EINVAL, "%s", plan->root ? plan->root : "root.path is not set");
+    if (snprintf(state->rootfs, sizeof state->rootfs, "%s", root) >= (int)sizeof state->rootfs)
+        return fail(error, "rootfs", ENAMETOOLONG, "%s", plan->root);
+    plan->root = state->rootfs;
+    snprintf(state->cgroup, sizeof state->cgroup, "trimtab-oci-%s", oci->id);
+    if (plan->cgroup_path && *plan->cgroup_path &&
+        snprintf(state->cgroup, sizeof state->cgroup, "%s", plan->cgroup_path) >= (int)sizeof state->cgroup)
+        return fail(error, "cgroup", ENAMETOOLONG, "%s", plan->cgroup_path);
+    snprintf(state->mounts, sizeof state->mounts, "%s", joined_mounts(plan));
+    state->hooks_json = plan->hooks;
+    state->hooks.id = oci->id;
+    state->hooks.bundle = state->bundle;
+    state->hooks.version = json_get_string(config, "ociVersion", OCI_VERSION);
+    state->hooks.annotations = json_get(config, "annotations");
+    state->has_process = plan->process.args[0] != NULL;
+    state->namespaces = plan->new_namespaces;
+    for (size_t i = 0; i < plan->join_count; i++)
+        state->namespaces |= plan->join[i].type;
+    state->owner = getuid();
+    stamp(state->created, sizeof state->created);
+    return hooks_plan(&state->hooks, arena, plan->hooks, error);
 }
 
-int oci_launch(struct oci *oci, bool gate, struct oci_state *state, struct error *error)
+/* For exec: the process as it was configured, and its compiled filter. */
+static int keep_process(const struct oci *oci, const struct plan *plan, struct error *error)
+{
+    char path[600];
+    return plan->process_json ? exec_image_save(oci_path(oci, "process", path, sizeof path), plan->process_json, &plan->process, error) : 0;
+}
+
+struct creation {
+    struct oci *oci;
+    struct oci_state *state;
+};
+
+/* Hooks may ask for the state, so it is there before them. */
+static int create_hooks(void *context, struct error *error)
+{
+    struct creation *c = context;
+    c->state->creating = true;
+    int result = oci_save(c->oci, c->state, error);
+    /* prestart has always been told "created"; the two that took its place are part of creating. */
+    if (result == 0)
+        result = hooks_run(&c->state->hooks, HOOK_PRESTART, "created", c->state->pid, NULL, error);
+    if (result == 0)
+        result = hooks_run(&c->state->hooks, HOOK_CREATE_RUNTIME, "creating", c->state->pid, NULL, error);
+    c->state->creating = false;
+    return result;
+}
+
+static bool has_hooks(const struct hooks *hooks)
+{
+    return hooks->count[HOOK_PRESTART] + hooks->count[HOOK_CREATE_RUNTIME] + hooks->count[HOOK_CREATE_CONTAINER] +
+           hooks->count[HOOK_START_CONTAINER];
+}
+
+static int bear(struct oci *oci, bool gate, struct plan *plan, struct oci_state *state, int *master, struct error *error)
 {
     static const char *const no_layers[] = {NULL};
-    struct arena arena = {0};
-    struct plan plan = {0};
-    struct rootfs fs = {.layers = no_layers, .user_namespace = -1};
-    struct birth birth;
+    struct rootfs fs = {.layers = no_layers, .cgroup_path = state->cgroup, .user_namespace = -1};
+    struct birth birth = {0};
     struct cgroup_door door = {.v2 = -1};
-    struct child child = {.stdio = {-1, -1, -1}, .door = &door, .keep_stdio = true, .exec_gate = -1};
-    int pidfd, channel;
+    struct child child = {.stdio = {-1, -1, -1}, .door = &door, .keep_stdio = true, .exec_gate = -1, .report = -1};
+    struct creation creation = {oci, state};
+    char keyring[260];
+    int pidfd = -1, channel = -1;
+    snprintf(keyring, sizeof keyring, "_ses.%s", oci->id);
+    child.keyring = oci->no_new_keyring ? NULL : keyring;
+    child.hooks = has_hooks(&state->hooks) ? &state->hooks : NULL;
+    if ((child.kept = oci_kept_descriptors(oci, error)) < 0 || (gate && oci_make_gate(oci, &child, error) < 0) ||
+        cgroup_open(state->cgroup, &door, error) < 0 || open_birth(plan, &door, &birth, &state->arena, error) < 0)
+        return -1;
+    fs.user_namespace = birth.user_namespace;
+    fs.maps = child.maps = &plan->maps;
+    if (rootfs_id_namespaces(&fs, plan, &state->arena, error) < 0)
+        return -1;
+    pid_t pid = child_clone(&birth, &child, &pidfd, &channel, error);
+    if (pid == 0)
+        child_container(&child, plan, &fs, &state->arena);
+    if (pid < 0)
+        return -1;
+    state->pid = pid;
+    state->start_ticks = oci_start_ticks(pid);
+    struct oci_birth awaited = {.channel = channel, .master = -1, .pid = pid, .hooks = create_hooks, .context = &creation};
+    int result = oci_await(&awaited, error);
+    if (result == 0 && awaited.master >= 0 && oci->console_socket)
+        result = console_send(oci->console_socket, awaited.master, error);
+    if (result < 0) {
+        sys_pidfd_send_signal(pidfd, SIGKILL);
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+        state->start_ticks = 0;
+    }
+    if (awaited.master >= 0 && oci->console_socket)
+        close(awaited.master), awaited.master = -1;
+    *master = awaited.master;
+    close(pidfd);
+    close(channel);
+    return result;
+}
+
+int oci_launch(struct oci *oci, bool gate, struct oci_state *state, int *master, struct error *error)
+{
+    struct plan plan = {0};
+    struct error ignored;
+    *state = (struct oci_state){0};
+    *master = -1;
+    if (geteuid() != 0)
+        return fail(error, "start", EPERM, "containers need root here");
     if (make_directories(oci->root, 0700) < 0)
         return fail(error, "state", errno, "%s", oci->root);
     if (mkdir(oci->state_dir, 0700) < 0)
-        return fail(error, "state", errno, "%s", errno == EEXIST ? oci->id : oci->state_dir);
-    if (prepare(oci, &plan, &arena, state, error) < 0) {
+        return fail(error, "container", errno, "%s", errno == EEXIST ? oci->id : oci->state_dir);
+    if (prepare(oci, &plan, gate, state, error) < 0 || oci_make_groups(state, plan.resources, error) < 0) {
         oci_forget(oci);
         return -1;
     }
-    fs.cgroup_path = state->cgroup;
-    pid_t pid = -1;
-    if ((!gate || (child.exec_gate = make_gate(oci, error)) >= 0) && cgroup_open(state->cgroup, &door, error) == 0 &&
-        open_birth(&plan, &door, &birth, &arena, error) == 0) {
-        fs.user_namespace = birth.user_namespace;
-        fs.maps = child.maps = &plan.maps;
-        if (rootfs_id_namespaces(&fs, &plan, &arena, error) == 0)
-            pid = child_clone(&birth, &child, &pidfd, &channel, error);
+    if (keep_process(oci, &plan, error) == 0 && bear(oci, gate, &plan, state, master, error) == 0 &&
+        oci_write_pid(oci, state->pid, error) == 0 && oci_save(oci, state, error) == 0)
+        return 0;
+    if (state->start_ticks) {
+        kill(state->pid, SIGKILL);
+        waitpid(state->pid, NULL, 0);
     }
-    if (pid == 0)
-        child_container(&child, &plan, &fs, &arena);
-    if (pid < 0 || await_child(channel, error) < 0) {
-        if (pid > 0)
-            waitpid(pid, NULL, 0);
-        struct error ignored;
-        oci_remove_groups(state->cgroup, &ignored);
-        oci_forget(oci);
-        return -1;
-    }
-    state->pid = pid;
-    state->start_ticks = gate ? oci_start_ticks(pid) : 0;
-    return 0;
+    oci_destroy(oci, state, &ignored);
+    return -1;
 }

@@ -16,6 +16,11 @@ static const struct {
     {"user", CLONE_NEWUSER}, {"time", CLONE_NEWTIME},
 };
 
+const char *plan_namespace_name(size_t i)
+{
+    return i < sizeof namespaces / sizeof *namespaces ? namespaces[i].name : NULL;
+}
+
 static int plan_namespaces(struct plan *plan, const struct json *list, struct error *error)
 {
     json_each(item, list) {
@@ -134,7 +139,7 @@ static int plan_propagation(struct plan *plan, const char *name, struct error *e
 static int refuse(const struct json *config, const struct json *linux_, struct error *error)
 {
     static const char *const in_linux[] = {"intelRdt", "personality", "mountLabel", "netDevices", "memoryPolicy"};
-    static const char *const in_config[] = {"hooks", "solaris", "windows", "vm", "zos", "freebsd"};
+    static const char *const in_config[] = {"solaris", "windows", "vm", "zos", "freebsd"};
     for (size_t i = 0; i < sizeof in_linux / sizeof *in_linux; i++) {
         const struct json *value = json_get(linux_, in_linux[i]);
         if (value && value->length)
@@ -148,6 +153,20 @@ static int refuse(const struct json *config, const struct json *linux_, struct e
     return 0;
 }
 
+/* A container may be created without a process; it is never run then. */
+static int plan_first(struct plan *plan, struct arena *arena, const struct json *config, const struct json *linux_,
+                      struct error *error)
+{
+    plan->process_json = json_get(config, "process");
+    if (plan->process_json && !json_is(plan->process_json, JSON_NULL))
+        return plan_process(&plan->process, arena, plan->process_json, linux_, error);
+    plan->process_json = NULL;
+    plan->process.args = plan->process.env = arena_alloc(arena, sizeof(char *));
+    plan->process.cwd = "/";
+    plan->process.umask = -1;
+    return 0;
+}
+
 int plan_container(struct plan *plan, struct arena *arena, const struct json *config, struct error *error)
 {
     const struct json *linux_ = json_get(config, "linux"), *root = json_get(config, "root");
@@ -157,7 +176,7 @@ int plan_container(struct plan *plan, struct arena *arena, const struct json *co
     if (strncmp(version, "1.", 2) != 0)
         return fail(error, "config", ENOTSUP, "ociVersion %s", version);
     if (refuse(config, linux_, error) < 0 ||
-        plan_process(&plan->process, arena, json_get(config, "process"), linux_, error) < 0 ||
+        plan_first(plan, arena, config, linux_, error) < 0 ||
         plan_namespaces(plan, json_get(linux_, "namespaces"), error) < 0 ||
         plan_identity(plan, arena, linux_, error) < 0 ||
         plan_mounts(plan, arena, json_get(config, "mounts"), error) < 0 ||
@@ -170,6 +189,7 @@ int plan_container(struct plan *plan, struct arena *arena, const struct json *co
     plan->hostname = json_get_string(config, "hostname", NULL);
     plan->cgroup_path = json_get_string(linux_, "cgroupsPath", NULL);
     plan->resources = json_get(linux_, "resources");
+    plan->hooks = json_get(config, "hooks");
     plan->masked = (const char **)plan_strings(arena, json_get(linux_, "maskedPaths"), "linux.maskedPaths", error);
     plan->readonly = (const char **)plan_strings(arena, json_get(linux_, "readonlyPaths"), "linux.readonlyPaths", error);
     return plan->masked && plan->readonly ? 0 : -1;
@@ -217,5 +237,6 @@ void plan_print(const struct plan *plan, FILE *out)
             (unsigned long long)p->capabilities[CAP_AMBIENT]);
     fprintf(out, "seccomp %u instructions\n", p->filter.len);
     fprintf(out, "user %u:%u no-new-privileges=%d\n", p->uid, p->gid, p->no_new_privileges);
-    fprintf(out, "exec %s in %s\n", p->args[0], p->cwd);
+    if (p->args[0])
+        fprintf(out, "exec %s in %s\n", p->args[0], p->cwd);
 }

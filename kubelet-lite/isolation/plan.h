@@ -94,6 +94,8 @@ struct plan {
     size_t sysctl_count;
     const char *cgroup_path;
     const struct json *resources;
+    const struct json *hooks; /* OCI hooks; only the command line runs them (hook.h) */
+    const struct json *process_json; /* NULL: no process is set */
 };
 
 /* The whole configuration. Refuses by name what it cannot honour (ENOTSUP). */
@@ -111,7 +113,11 @@ void plan_print(const struct plan *plan, FILE *out);
 int seccomp_compile(struct plan_process *plan, struct arena *arena, const struct json *profile, struct error *error);
 /* Names with or without SIG, or a number; -1: no such signal. signal.c */
 int signal_number(const char *name);
-/* capability.c */
+/* capability.c: the name without CAP_, NULL past the last one. */
 int capability_number(const char *name);
+const char *capability_name(int number);
+/* The words known to the plan, NULL past the last one. */
+const char *plan_namespace_name(size_t i);
+const char *plan_mount_option_name(size_t i);
 
 #endif

@@ -58,6 +58,15 @@ static const struct {
     {"remount", REFUSE, 0},
 };
 
+/* Those that are refused are known too, but not promised. */
+const char *plan_mount_option_name(size_t i)
+{
+    for (size_t at = 0; at < sizeof options / sizeof *options; at++)
+        if (options[at].kind != REFUSE && i-- == 0)
+            return options[at].name;
+    return NULL;
+}
+
 static int apply_option(struct plan_mount *m, const char *name, struct error *error)
 {
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
@@ -130,7 +139,7 @@ static int plan_mount(struct plan_mount *m, struct arena *arena, const struct js
         m->ids = IDS_MAPPED;
     const struct json *list = json_get(json, "options");
     size_t count = 0;
-    m->data = arena_alloc(arena, ((list ? list->length : 0) + 1) * sizeof *m->data);
+    m->data = arena_alloc(arena, ((list ? list->length : 0) + 2) * sizeof *m->data);
     json_each(option, list) {
         const char *name = json_text(option, NULL);
         int known = name ? apply_option(m, name, error) : fail(error, "mount", EINVAL, "%s: option", m->destination);
@@ -144,15 +153,21 @@ static int plan_mount(struct plan_mount *m, struct arena *arena, const struct js
     if (m->bind) {
         if (m->source[0] != '/')
             return fail(error, "mount", EINVAL, "%s: bind source must be absolute", m->destination);
-        /* A bind mount has no file system options: an unknown word must not silently weaken the mount. */
-        if (count)
-            return fail(error, "mount", EINVAL, "%s: unknown option %s", m->destination, m->data[0]);
+        /* A bind mount has no file system options, and the kernel passes over those of the form `mode=755`; but an unknown
+         * word might be meant to confine, and must not silently do nothing. */
+        for (size_t i = 0; i < count; i++)
+            if (!strchr(m->data[i], '='))
+                return fail(error, "mount", EINVAL, "%s: unknown option %s", m->destination, m->data[i]);
         m->type = "bind";
         return 0;
     }
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strcmp(m->type, types[i]) == 0)
+        if (strcmp(m->type, types[i]) == 0) {
+            /* The name it has in /proc/self/mountinfo. */
+            if (*m->source && strncmp(m->type, "cgroup", 6) != 0)
+                m->data[count] = arena_format(arena, "source=%s", m->source);
             return 0;
+        }
     return fail(error, "mount", ENOTSUP, "%s: type %s", m->destination, m->type);
 }
 

@@ -78,6 +78,9 @@ void container_kill_all(void);
 /* exec_image.c */
 int exec_image_write(const struct json *process, const struct plan_process *plan, struct error *error);
 int exec_image_read(int fd, struct plan_process *plan, struct arena *arena, struct error *error);
+/* The same in a file, for the command line. */
+int exec_image_save(const char *path, const struct json *process, const struct plan_process *plan, struct error *error);
+int exec_image_load(const char *path, struct plan_process *plan, struct arena *arena, struct error *error);
 
 /* stream.c */
 void stream_output(struct container *c, int channel, const char *data, size_t length);

@@ -172,7 +172,7 @@ static int mask_paths(struct rootfs *fs, const struct plan *plan, struct error *
     return 0;
 }
 
-int rootfs_finish(struct rootfs *fs, const struct plan *plan, struct error *error)
+int rootfs_populate(struct rootfs *fs, const struct plan *plan, struct error *error)
 {
     uint64_t private = plan->new_namespaces;
     for (size_t i = 0; i < plan->join_count; i++)
@@ -187,6 +187,11 @@ int rootfs_finish(struct rootfs *fs, const struct plan *plan, struct error *erro
     if (cwd < 0)
         return -1;
     close(cwd);
+    return 0;
+}
+
+int rootfs_finish(struct rootfs *fs, const struct plan *plan, struct error *error)
+{
     for (const char **path = plan->readonly; *path; path++)
         if (make_readonly(fs, *path, error) < 0)
             return -1;

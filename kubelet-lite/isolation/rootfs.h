@@ -28,7 +28,9 @@ void rootfs_close_id_namespaces(struct rootfs *fs, const struct plan *plan);
 int rootfs_open(struct rootfs *fs, const struct plan *plan, struct arena *arena, struct error *error);
 /* In the new ones: mounts. The terminal is made by the caller between this and rootfs_finish(). */
 int rootfs_mount(struct rootfs *fs, const struct plan *plan, struct error *error);
-/* Devices, sysctls, read-only and masked paths, read-only root, pivot_root. Afterwards "/" is the container's. */
+/* Devices, sysctls, the working directory: after it hooks see the whole container. */
+int rootfs_populate(struct rootfs *fs, const struct plan *plan, struct error *error);
+/* Read-only and masked paths, read-only root, pivot_root. Afterwards "/" is the container's. */
 int rootfs_finish(struct rootfs *fs, const struct plan *plan, struct error *error);
 
 /* mount_fs.c */

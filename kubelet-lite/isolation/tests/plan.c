@@ -74,7 +74,6 @@ void test_plan(void)
             EINVAL, "gidMappings");
     refused(CONFIG("", ",\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}}"), ENOTSUP, "SCMP_ACT_NOTIFY");
     refused(CONFIG("", ",\"linux\":{\"seccomp\":{\"profile\":\"other\"}}"), ENOTSUP, "other");
-    refused(CONFIG("", ",\"hooks\":{\"prestart\":[{}]}"), ENOTSUP, "hooks");
     refused(CONFIG("", ",\"mounts\":[{\"destination\":\"x\",\"type\":\"proc\"}]"), EINVAL, "absolute");
     refused(CONFIG("", ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"nfs\"}]"), ENOTSUP, "nfs");
     refused(CONFIG("", ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"bind\",\"source\":\"/y\",\"options\":[\"r0\"]}]"), EINVAL, "r0");

@@ -1,0 +1,157 @@
+/* The last steps of a process before its program, the same for a container's first and for those of exec. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "child.h"
+#include "sys.h"
+
+/* Descriptors 0 to 2, those the caller asked for, and nothing else: whatever was left open closes on execve. */
+static int settle_descriptors(struct child *child, struct error *error)
+{
+    for (int i = 0; i < 3 && !(child->keep_stdio && child->stdio[i] < 0); i++) {
+        int fd = child->stdio[i] >= 0 ? child->stdio[i] : child->null;
+        if (fd != i ? dup2(fd, i) < 0 : fcntl(fd, F_SETFD, 0) < 0)
+            return fail(error, "stdio", errno, "%d", i);
+    }
+    if (sys_close_range(3 + (unsigned)child->kept, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+        return fail(error, "stdio", errno, "close_range");
+    return 0;
+}
+
+/* A directory reached through a leaked descriptor would lie outside: getcwd tells (CVE-2024-21626). */
+static int enter_cwd(const char *path, struct error *error)
+{
+    char where[PATH_MAX];
+    if (chdir(path) < 0)
+        return fail(error, "cwd", errno, "%s", path);
+    if (syscall(SYS_getcwd, where, sizeof where) < 0 || where[0] != '/')
+        return fail(error, "cwd", EPERM, "%s is outside the container", path);
+    return 0;
+}
+
+static const char *search_path(const struct plan_process *plan)
+{
+    const char *search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    for (char **entry = plan->env; *entry; entry++)
+        if (strncmp(*entry, "PATH=", 5) == 0)
+            search = *entry + 5;
+    return search;
+}
+
+static void execute(const struct plan_process *plan, struct error *error)
+{
+    const char *name = plan->args[0];
+    char candidate[PATH_MAX];
+    int denied = 0;
+    if (strchr(name, '/')) {
+        execve(name, plan->args, plan->env);
+        fail(error, "exec", errno, "%s", name);
+        return;
+    }
+    errno = ENOENT;
+    for (const char *at = search_path(plan); *name; at++) {
+        size_t n = strcspn(at, ":");
+        if (snprintf(candidate, sizeof candidate, "%.*s%s%s", (int)n, at, n ? "/" : "./", name) < (int)sizeof candidate) {
+            execve(candidate, plan->args, plan->env);
+            if (errno != ENOENT && errno != ENOTDIR)
+                denied = errno;
+        }
+        at += n;
+        if (!*at)
+            break;
+    }
+    fail(error, "exec", denied ? denied : ENOENT, "%s: not found in $PATH", name);
+}
+
+/* Said at create already what start could only say too late. What the user may is execve's to judge. */
+static int find_program(const struct plan_process *plan, struct error *error)
+{
+    const char *name = plan->args[0];
+    char candidate[PATH_MAX];
+    struct stat st;
+    if (!name)
+        return 0;
+    if (strchr(name, '/')) {
+        if (stat(name, &st) < 0)
+            return errno == ENOENT || errno == ENOTDIR ? fail(error, "exec", errno, "%s", name) : 0;
+        return S_ISREG(st.st_mode) && st.st_mode & 0111 ? 0 : fail(error, "exec", EACCES, "%s", name);
+    }
+    for (const char *at = search_path(plan); *name; at++) {
+        size_t n = strcspn(at, ":");
+        snprintf(candidate, sizeof candidate, "%.*s%s%s", (int)n, at, n ? "/" : "./", name);
+        if (stat(candidate, &st) == 0 || (errno != ENOENT && errno != ENOTDIR))
+            return 0;
+        at += n;
+        if (!*at)
+            break;
+    }
+    return fail(error, "exec", ENOENT, "%s: not found in $PATH", name);
+}
+
+/* The caller's session keyring holds the host's keys. */
+static int leave_keyring(const struct child *child, struct error *error)
+{
+    enum { JOIN_SESSION_KEYRING = 1 };
+    if (!child->keyring || syscall(SYS_keyctl, JOIN_SESSION_KEYRING, child->keyring, 0, 0, 0) >= 0 || errno == ENOSYS)
+        return 0;
+    return fail(error, "keyring", errno, "%s", child->keyring);
+}
+
+/* Behind the gate nobody is at the channel any more. */
+static void die_late(int report, const struct error *error) __attribute__((noreturn));
+static void die_late(int report, const struct error *error)
+{
+    struct child_message message = {.kind = CHILD_FAILED, .err = error->err};
+    snprintf(message.stage, sizeof message.stage, "%s", error->stage);
+    snprintf(message.object, sizeof message.object, "%s", error->object);
+    (void)!write(report, &message, sizeof message);
+    _exit(127);
+}
+
+static int start_hooks(const struct child *child, struct error *error)
+{
+    return child->hooks ? hooks_run(child->hooks, HOOK_START_CONTAINER, "created", child->outer_pid, NULL, error) : 0;
+}
+
+/* Created: all is done but the program. */
+static void wait_at_gate(struct child *child, const struct plan_process *plan, struct error *error) __attribute__((noreturn));
+static void wait_at_gate(struct child *child, const struct plan_process *plan, struct error *error)
+{
+    char byte;
+    ssize_t n;
+    if (!child_tell(child->channel, CHILD_WAITING, NULL, -1))
+        _exit(127);
+    close(child->channel);
+    do
+        n = read(child->exec_gate, &byte, 1);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        fail(error, "start", errno, "waiting");
+    else if (!plan->args[0])
+        _exit(0);
+    else if (start_hooks(child, error) == 0)
+        execute(plan, error);
+    die_late(child->report, error);
+}
+
+void child_finish(struct child *child, const struct plan_process *plan, struct error *error)
+{
+    if (leave_keyring(child, error) < 0 || settle_descriptors(child, error) < 0 || credentials_apply(plan, error) < 0 ||
+        enter_cwd(plan->cwd, error) < 0)
+        child_die(child->channel, error);
+    if (child->exec_gate >= 0) {
+        if (find_program(plan, error) < 0)
+            child_die(child->channel, error);
+        wait_at_gate(child, plan, error);
+    }
+    if (start_hooks(child, error) < 0)
+        child_die(child->channel, error);
+    /* A parent that died before its death was made ours has nobody left to watch over a container. */
+    if (!child_tell(child->channel, CHILD_READY, NULL, -1))
+        _exit(127);
+    execute(plan, error);
+    child_die(child->channel, error);
+}

@@ -4,9 +4,9 @@ import {
   type JSONSchemaProps,
   type ResourceType,
   type UnknownObject,
+  validateValue,
 } from '@trimtab/machinery';
 import { cluster } from './testing.js';
-import { validateValue } from './validate-value.js';
 
 const Widgets: ResourceType<UnknownObject> = {
   group: 'example.com',

@@ -8,13 +8,13 @@ import {
   type KubeObject,
   type StatusCause,
   schemaFor,
+  validateValue,
 } from '@trimtab/machinery';
 import type { ServedKind, Strategy, Subresource, Verb, WebhookCaller } from '@trimtab/server';
 import { storageOf } from './custom-storage.js';
 import { evaluateRules } from './evaluate-rules.js';
 import { compileRules } from './rules.js';
 import { objectSchema } from './structural-schema.js';
-import { validateValue } from './validate-value.js';
 
 const VERBS: readonly Verb[] = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
 

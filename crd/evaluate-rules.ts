@@ -4,13 +4,13 @@ import {
   type CelResult,
   causes,
   celFromJson,
+  correlated,
   equalJson,
   FieldPath,
   isCompileError,
   type StatusCause,
   type ValidationRule,
 } from '@trimtab/machinery';
-import { correlated } from './correlate.js';
 import type { CompiledRule, RuleNode } from './rules.js';
 
 /** The longest message a messageExpression may make. */

@@ -6,12 +6,12 @@ import {
   type StatusCause,
   type UnknownObject,
   type ValidationRule,
+  validateValue,
 } from '@trimtab/machinery';
 import { evaluateRules } from './evaluate-rules.js';
 import { compileRules } from './rules.js';
 import { cluster } from './testing.js';
 import { validateDefinition } from './validate-definition.js';
-import { validateValue } from './validate-value.js';
 
 const Gates: ResourceType<UnknownObject> = {
   group: 'example.com',

@@ -1,8 +1,14 @@
-import { causes, decodeStructural, type FieldPath, type JSONSchemaProps, type StatusCause } from '@trimtab/machinery';
+import {
+  causes,
+  decodeStructural,
+  type FieldPath,
+  type JSONSchemaProps,
+  type StatusCause,
+  validateValue,
+} from '@trimtab/machinery';
 import { evaluateRules } from './evaluate-rules.js';
 import { compileRules, isSchema } from './rules.js';
 import { toSchema } from './structural-schema.js';
-import { validateValue } from './validate-value.js';
 
 /** Every default must be a value its own schema takes: known fields, right types, rules kept. */
 export function validateDefaults(props: JSONSchemaProps, at: FieldPath, found: StatusCause[], root = true): void {

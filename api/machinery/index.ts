@@ -68,6 +68,8 @@ export * from './selector/labels.js';
 export * from './selector/node-affinity.js';
 export * from './selector/requirement.js';
 export * from './status.js';
+export { correlated } from './structural/correlate.js';
+export { validateValue } from './structural/validate-value.js';
 export { humanDuration, sinceText } from './table/duration.js';
 export { type PodSummary, summarizePod } from './table/pod.js';
 export {

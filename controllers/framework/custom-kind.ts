@@ -57,7 +57,7 @@ export function customKind<S, T = never>(declaration: KindDeclaration<S, T>): Cu
     validate: (object) => {
       const { spec: given, status: told } = object as Partial<CustomObject<S, T>>;
       return [
-        ...(given === undefined ? ['spec: is required'] : misfits(spec.props, given, 'spec')),
+        ...(given === undefined ? ['spec: Required value'] : misfits(spec.props, given, 'spec')),
         ...(status ? misfits(status.props, told, 'status') : []),
       ];
     },

@@ -1,74 +1,33 @@
-import type { JSONSchemaProps, Random } from '@trimtab/machinery';
+import { FieldPath, type JSONSchemaProps, type Random, validateValue } from '@trimtab/machinery';
 
-/** What does not fit: the field's path and why; empty for a value that fits. CEL rules are the server's. */
-export function misfits(props: JSONSchemaProps, value: unknown, at = ''): readonly string[] {
-  const wrong = (why: string) => [`${at || 'value'}: ${why}`];
+/**
+ * What does not fit, a line each with the field's path: what the server would say, and fields it does not know. CEL rules are
+ * the server's alone.
+ */
+export function misfits(props: JSONSchemaProps, value: unknown, at = 'value'): readonly string[] {
   if (value === undefined) return [];
-  if (value === null) return props.nullable ? [] : wrong('must not be null');
-  if (!isOfType(props, value)) return wrong(`must be of type ${props.type}`);
-  if (props.enum && !props.enum.includes(value as never)) return wrong(`must be one of ${props.enum.join(', ')}`);
-  if (typeof value === 'string') return textMisfits(props, value).flatMap(wrong);
-  if (typeof value === 'number') return numberMisfits(props, value).flatMap(wrong);
-  if (Array.isArray(value)) return listMisfits(props, value, at);
-  return typeof value === 'object' ? objectMisfits(props, value as Readonly<Record<string, unknown>>, at) : [];
-}
-
-function isOfType({ type }: JSONSchemaProps, value: unknown): boolean {
-  if (type === undefined) return true;
-  if (type === 'integer') return Number.isInteger(value);
-  if (type === 'array') return Array.isArray(value);
-  if (type === 'object') return typeof value === 'object' && !Array.isArray(value);
-  return typeof value === type;
-}
-
-function textMisfits({ minLength = 0, maxLength, pattern }: JSONSchemaProps, value: string): readonly string[] {
-  const length = [...value].length;
+  const path = new FieldPath(at);
   return [
-    ...(length < minLength ? [`must have at least ${minLength} characters`] : []),
-    ...(maxLength !== undefined && length > maxLength ? [`must have at most ${maxLength} characters`] : []),
-    ...(pattern !== undefined && !new RegExp(pattern, 'u').test(value) ? [`must match ${pattern}`] : []),
+    ...validateValue(props, value, path).map(({ field, message }) => `${field}: ${message}`),
+    ...unknown(props, value, path).map((field) => `${field}: is not known`),
   ];
 }
 
-function numberMisfits({ minimum, maximum, multipleOf }: JSONSchemaProps, value: number): readonly string[] {
-  return [
-    ...(minimum !== undefined && value < minimum ? [`must be at least ${minimum}`] : []),
-    ...(maximum !== undefined && value > maximum ? [`must be at most ${maximum}`] : []),
-    ...(multipleOf !== undefined && value % multipleOf !== 0 ? [`must be a multiple of ${multipleOf}`] : []),
-  ];
-}
-
-function listMisfits(props: JSONSchemaProps, value: readonly unknown[], at: string): readonly string[] {
-  const { minItems = 0, maxItems = Number.POSITIVE_INFINITY } = props;
-  const items = props.items as JSONSchemaProps | undefined;
-  return [
-    ...(value.length < minItems ? [`${at}: must have at least ${minItems} items`] : []),
-    ...(value.length > maxItems ? [`${at}: must have at most ${maxItems} items`] : []),
-    ...(items ? value.flatMap((item, i) => misfits(items, item, `${at}[${i}]`)) : []),
-  ];
-}
-
-function objectMisfits(
-  props: JSONSchemaProps,
-  value: Readonly<Record<string, unknown>>,
-  at: string,
-): readonly string[] {
-  const below = (name: string) => (at === '' ? name : `${at}.${name}`);
-  const values = props.additionalProperties as JSONSchemaProps | undefined;
-  const missing = (props.required ?? []).filter((name) => {
-    const defaults = props.properties?.[name]?.default !== undefined;
-    return value[name] === undefined && !defaults;
+/** The server would drop them. */
+function unknown(props: JSONSchemaProps, value: unknown, at: FieldPath): readonly FieldPath[] {
+  if (Array.isArray(value))
+    return value.flatMap((item, i) => (isSchema(props.items) ? unknown(props.items, item, at.index(i)) : []));
+  if (typeof value !== 'object' || value === null) return [];
+  const { properties, additionalProperties } = props;
+  const open = props['x-kubernetes-preserve-unknown-fields'] === true || properties === undefined;
+  return Object.entries(value).flatMap(([name, field]) => {
+    if (properties && Object.hasOwn(properties, name)) return unknown(properties[name]!, field, at.child(name));
+    if (isSchema(additionalProperties)) return unknown(additionalProperties, field, at.key(name));
+    return open ? [] : [at.child(name)];
   });
-  return [
-    ...missing.map((name) => `${below(name)}: is required`),
-    ...Object.entries(value).flatMap(([name, field]) => {
-      const known = props.properties?.[name] ?? (typeof values === 'object' ? values : undefined);
-      if (known) return misfits(known, field, below(name));
-      const open = props['x-kubernetes-preserve-unknown-fields'] === true || props.properties === undefined;
-      return open ? [] : [`${below(name)}: is not known`];
-    }),
-  ];
 }
+
+const isSchema = (value: unknown): value is JSONSchemaProps => typeof value === 'object' && value !== null;
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz';
 
@@ -96,7 +55,9 @@ export function sample(props: JSONSchemaProps, random: Random): unknown {
     default: {
       const values = props.additionalProperties as JSONSchemaProps | undefined;
       const fields = Object.entries(props.properties ?? {}).flatMap(([name, field]) =>
-        props.required?.includes(name) || random.next() < 0.5 ? [[name, sample(field, random)] as const] : [],
+        props.required?.includes(name) || field.default !== undefined || random.next() < 0.5
+          ? [[name, sample(field, random)] as const]
+          : [],
       );
       const more = typeof values === 'object' ? [[word(random, 3), sample(values, random)] as const] : [];
       return Object.fromEntries([...fields, ...more]);

@@ -50,7 +50,9 @@ export const s = {
   map: <T>(values: Shape<T>, options: Common = {}): Shape<Readonly<Record<string, T>>> =>
     shape({ type: 'object', additionalProperties: values.props, ...options }),
   object: <F extends Fields>(fields: F, options: Common = {}): Shape<FieldsOf<F>> => {
-    const required = Object.keys(fields).filter((name) => !fields[name]!.optional);
+    const required = Object.keys(fields).filter(
+      (name) => !fields[name]!.optional && fields[name]!.props.default === undefined,
+    );
     const properties = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.props]));
     return shape({ type: 'object', properties, ...(required.length > 0 ? { required } : {}), ...options });
   },
@@ -58,7 +60,7 @@ export const s = {
   anything: <T = unknown>(options: Common = {}): Shape<T> =>
     shape({ 'x-kubernetes-preserve-unknown-fields': true, type: 'object', ...options }),
   optional: <T>(of: Shape<T>): Optional<T> => ({ props: of.props, optional: true }),
-  /** Filled in by the server when it is left out; those who read always find it. */
+  /** Filled in by the server when it is left out, so not required of those who write; those who read always find it. */
   defaulted: <T>(of: Shape<T>, value: T): Shape<T> => ({
     props: { ...of.props, default: value } as JSONSchemaProps,
     optional: false,

@@ -1,4 +1,4 @@
-import type { JSONSchemaProps } from '@trimtab/machinery';
+import type { JSONSchemaProps } from '../generated/types.js';
 
 /**
  * Finds what an element of a list was before. Only lists of type `map` say which elements are the same; elements of any other

@@ -1,5 +1,8 @@
-import { causes, equalJson, FieldPath, type JSONSchemaProps, type StatusCause } from '@trimtab/machinery';
 import { RE2JS } from 're2js';
+import { causes, FieldPath } from '../fields/path.js';
+import type { JSONSchemaProps } from '../generated/types.js';
+import { equalJson } from '../patch/structure.js';
+import type { StatusCause } from '../status.js';
 import { correlated } from './correlate.js';
 import { hasFormat } from './formats.js';
 

@@ -265,6 +265,24 @@ real('real pods', () => {
     expect(await fs.readdir(join(node.pods.dir, 'root/pods'))).toEqual([]);
   }, 30_000);
 
+  test('an ephemeral container sees the processes of its target', async () => {
+    await node.run('web', { command: ['sleep', '1234'] });
+    const pod = await node.running('web');
+    const debug = { name: 'debug', image: 'busybox:1', command: ['sleep', '1000'], targetContainerName: 'main' };
+    const lonely = { ...debug, name: 'lonely', targetContainerName: 'nobody' };
+    const body = { spec: { ephemeralContainers: [debug, lonely] } };
+    await node.client.patch(PODS, { namespace: 'default', name: 'web' }, { type: 'strategic', body });
+    const state = (status: PodStatus, name: string) =>
+      status.ephemeralContainerStatuses?.find((s) => s.name === name)?.state;
+    const { status } = await node.until(
+      'web',
+      (s) => state(s, 'debug')?.running !== undefined && state(s, 'lonely')?.waiting?.reason === 'CreateContainerError',
+    );
+    expect(state(status!, 'lonely')?.waiting?.message).toBe('unable to find target container nobody: it does not run');
+    expect(await node.exec(pod, 'ps', '-o', 'args')).toContain('sleep 1000');
+    await node.delete('web', 1);
+  }, 20_000);
+
   test('survive the kubelet: adopted as they are, never started twice', async () => {
     await node.run('kept', { command: ['sleep', '1000'], readinessProbe: { exec: { command: ['true'] } } });
     const before = await node.until('kept', (s) => s.containerStatuses?.[0]?.ready === true);

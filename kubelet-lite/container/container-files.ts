@@ -11,6 +11,8 @@ export interface ContainerRequest {
   readonly attempt: number;
   readonly image: Image;
   readonly podIPs: readonly string[];
+  /** The process whose PID namespace an ephemeral container joins. */
+  readonly targetPid?: number;
 }
 
 /**
@@ -67,4 +69,6 @@ export const ANNOTATION = {
   /** The image as the pod's object names it, and the resources it was started with: what an adopter compares. */
   definedImage: 'io.trimtab.container.defined-image',
   resources: 'io.trimtab.container.resources',
+  /** Whom its first process runs as: JSON of `status.containerStatuses[].user.linux`. */
+  user: 'io.trimtab.container.user',
 } as const;

@@ -10,7 +10,8 @@ import type { ProbeTarget } from '../probes/prober.js';
 import type { ContainerStatus } from '../runtime/runtime.js';
 import { backOffWords } from './back-off-words.js';
 import { ContainerConfigError } from './container-files.js';
-import { attemptOf, terminatedState } from './exit.js';
+import { joinedPid, probeTarget } from './container-target.js';
+import { attemptOf, startedContainer, terminatedState } from './exit.js';
 import { ensureImage, type Say } from './image-puller.js';
 import { containerMachine } from './machine.js';
 import type {
@@ -29,6 +30,8 @@ export interface ContainingPod {
   podIPs(): readonly string[];
   graceMs(): number;
   changed(name: string): void;
+  /** The first process of another container of the pod, while it runs. */
+  pidOf(name: string): number | undefined;
   /** The container runs with what `pod()` gave it when it was prepared. */
   started(name: string, container: Container): void;
   /** Keeps the pod from being cleaned up until the promise has settled. */
@@ -262,13 +265,14 @@ export class ContainerWorker {
         pod,
         container,
         attempt,
+        ...joinedPid(pod, this.name, (target) => this.#home.pidOf(target)),
         image: this.#image!,
         podIPs: this.#home.podIPs(),
       });
       try {
         const status = await runtime.startContainer(this.#home.sandboxId, prepared.config);
         if (epoch !== this.#epoch) return;
-        this.#announce(status, attempt);
+        this.#announce(status);
         this.#home.started(this.name, container);
       } finally {
         await prepared.release();
@@ -285,10 +289,10 @@ export class ContainerWorker {
     }
   }
 
-  #announce(status: ContainerStatus, attempt: number): void {
+  #announce(status: ContainerStatus): void {
     this.#say('Normal', 'Created', `Created container: ${this.name}`);
     this.#say('Normal', 'Started', `Started container ${this.name}`);
-    this.#send({ type: 'started', container: { id: status.id, attempt, startedAt: status.startedAt } });
+    this.#send({ type: 'started', container: startedContainer(status) });
     const exit = status.state === 'exited' ? status : this.#earlyExit?.id === status.id ? this.#earlyExit : undefined;
     this.#earlyExit = undefined;
     if (exit) this.#home.track(this.#reportExit(exit));
@@ -322,7 +326,7 @@ export class ContainerWorker {
   async #hook(which: 'postStart' | 'preStop', budgetMs: number): Promise<void> {
     const epoch = this.#epoch;
     const handler = this.#container.lifecycle?.[which];
-    const target = this.#target();
+    const target = probeTarget(this.containerId, this.#container, this.#home, this.#deps.nodeIP);
     if (!handler || !target) return;
     const { result, output } = await this.#deps.prober.hook(handler, target, budgetMs);
     if (epoch !== this.#epoch) return;
@@ -343,23 +347,11 @@ export class ContainerWorker {
     }
   }
 
-  #target(): ProbeTarget | undefined {
-    const id = this.containerId;
-    if (!id) return undefined;
-    const pod = this.#home.pod();
-    return {
-      sandboxId: this.#home.sandboxId,
-      containerId: id,
-      container: this.#container,
-      podIP: pod.spec.hostNetwork ? this.#deps.nodeIP : (this.#home.podIPs()[0] ?? this.#deps.nodeIP),
-    };
-  }
-
   /** Probes live exactly as long as the container is up, and start anew with each container id. */
   #followProbes(): void {
     const snapshot = this.#actor.getSnapshot();
     const up = snapshot.matches({ running: 'up' }) || snapshot.matches('stopping');
-    const target = up ? this.#target() : undefined;
+    const target = up ? probeTarget(this.containerId, this.#container, this.#home, this.#deps.nodeIP) : undefined;
     if (target?.containerId === this.#probed) return;
     if (target && snapshot.matches('stopping')) return;
     this.#probes?.stop();

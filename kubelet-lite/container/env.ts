@@ -1,6 +1,7 @@
 import type { ConfigMap, Container, EnvVar, Secret, Service } from '@trimtab/machinery';
 import { ContainerConfigError } from './container-files.js';
 import { type DownwardFacts, fieldValue, resourceValue } from './downward.js';
+import type { EnvFiles } from './env-file.js';
 import { expand } from './expansion.js';
 import { serviceEnv, servicesFor } from './service-env.js';
 
@@ -9,6 +10,8 @@ export interface EnvSources extends DownwardFacts {
   readonly services: readonly Service[];
   configMap(name: string): ConfigMap | undefined;
   secret(name: string): Secret | undefined;
+  /** Of files that have been read before; throws where something is missing and not optional. */
+  readonly file?: EnvFiles;
 }
 
 const fail = (message: string): never => {
@@ -72,6 +75,7 @@ function variableValue(
   }
   if (from.configMapKeyRef) return configMapKey(from.configMapKeyRef, sources);
   if (from.secretKeyRef) return secretKey(from.secretKeyRef, sources);
+  if (from.fileKeyRef && sources.file) return sources.file(from.fileKeyRef);
   return fail(`environment variable ${variable.name} has a source this node does not know`);
 }
 

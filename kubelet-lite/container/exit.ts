@@ -1,7 +1,8 @@
-import type { ContainerStateTerminated } from '@trimtab/machinery';
+import type { ContainerStateTerminated, ContainerUser } from '@trimtab/machinery';
 import { timestamp } from '@trimtab/machinery';
 import type { ContainerStatus } from '../runtime/runtime.js';
 import { ANNOTATION } from './container-files.js';
+import type { StartedContainer } from './machine-types.js';
 
 /** Which start of its container a runtime container is, counted from 0. */
 export function attemptOf(status: ContainerStatus): number {
@@ -19,4 +20,12 @@ export function terminatedState(status: ContainerStatus, message: string): Conta
     finishedAt: timestamp(status.finishedAt ?? status.startedAt),
     containerID: `trimtab://${status.id}`,
   };
+}
+
+/** The runtime's record of a container that runs. */
+export function startedContainer(status: ContainerStatus): StartedContainer {
+  const { id, startedAt, pid, annotations } = status;
+  const linux = annotations[ANNOTATION.user];
+  const user = linux === undefined ? {} : { user: { linux: JSON.parse(linux) } as ContainerUser };
+  return { id, attempt: attemptOf(status), startedAt, pid, ...user };
 }

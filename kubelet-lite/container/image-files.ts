@@ -18,6 +18,19 @@ export async function readImageFile(layers: readonly string[], path: readonly st
 }
 
 async function lookIn(layer: string, path: readonly string[]): Promise<string | undefined> {
+  const found = await lookInAlone(layer, path);
+  if (found !== undefined) return found;
+  const opaque = await opaqueOf(layer);
+  return path.some((_, depth) => opaque.has(path.slice(0, depth).join('/'))) ? '' : undefined;
+}
+
+/** Directories of a layer below which nothing of lower ones shows; the image store keeps them beside it. */
+async function opaqueOf(layer: string): Promise<ReadonlySet<string>> {
+  const text = await fs.readFile(join(layer, '..', 'opaque'), 'utf8').catch(() => '[]');
+  return new Set(JSON.parse(text) as string[]);
+}
+
+async function lookInAlone(layer: string, path: readonly string[]): Promise<string | undefined> {
   for (let depth = 1; depth < path.length; depth++) {
     const stat = await fs.lstat(join(layer, ...path.slice(0, depth))).catch(() => undefined);
     if (!stat) return undefined;

@@ -1,4 +1,9 @@
-import type { Container, ContainerState, ContainerStateTerminated as TerminatedState } from '@trimtab/machinery';
+import type {
+  Container,
+  ContainerState,
+  ContainerUser,
+  ContainerStateTerminated as TerminatedState,
+} from '@trimtab/machinery';
 import type { RestartPolicy } from '../pod/api.js';
 import type { BackOff, BackOffDelay, ContainerKind } from './restart.js';
 
@@ -17,6 +22,9 @@ export interface StartedContainer {
   readonly id: string;
   readonly attempt: number;
   readonly startedAt: number;
+  /** In the node's PID namespace; 0 where nothing really runs. */
+  readonly pid?: number;
+  readonly user?: ContainerUser;
 }
 
 export interface StopRequest {

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type { ConfigMap, Container, Secret, Service } from '@trimtab/machinery';
 import type { SavedAllocation } from '../pod/allocation.js';
 import { type Pod, uidOf } from '../pod/api.js';
+import { containersOf } from '../pod/plan.js';
 import type { OciMount } from '../runtime/oci.js';
 import type { SandboxConfig } from '../runtime/runtime.js';
 import { logTail } from '../streams/log-reader.js';
@@ -10,20 +11,16 @@ import { pinMountSources } from '../volumes/mount-sources.js';
 import type { ObjectTracker } from '../volumes/object-tracker.js';
 import type { VolumeManager } from '../volumes/volume-manager.js';
 import { containerCgroupPath, podCgroupPath, podResources } from './cgroup.js';
-import {
-  ANNOTATION,
-  ContainerConfigError,
-  type ContainerFiles,
-  type ContainerRequest,
-  type PreparedContainer,
-} from './container-files.js';
+import { ANNOTATION, type ContainerFiles, type ContainerRequest, type PreparedContainer } from './container-files.js';
 import type { DownwardFacts } from './downward.js';
 import { containerEnv } from './env.js';
+import { readEnvFiles } from './env-file.js';
 import { readImageFile } from './image-files.js';
 import { defaultMounts, volumeMounts } from './mounts.js';
 import { type DnsFacts, hostNetworkHostsFile, hostnameOf, hostsFile, resolvConf } from './network-files.js';
 import { ociSpec } from './oci-spec.js';
 import type { PodLayout } from './pod-layout.js';
+import { localSeccompProfile, seccompProfileOf } from './seccomp-profile.js';
 import { resolveUser } from './user.js';
 import { type PodIdMaps, UserNamespaces, withMappedIds } from './user-namespaces.js';
 
@@ -40,6 +37,10 @@ export interface NodeFilesOptions {
 }
 
 const MESSAGE_BYTES = 4_096;
+/** Of all containers of a pod together: each has an equal part. */
+const POD_MESSAGE_BYTES = 12_288;
+/** What sethostname(2) takes. */
+const MAX_LINUX_HOSTNAME = 64;
 const FALLBACK_BYTES = 2_048;
 const FALLBACK_LINES = 80;
 const ETC_FILES = ['hosts', 'hostname', 'resolv.conf'] as const;
@@ -64,6 +65,10 @@ export class NodeFiles implements ContainerFiles {
     const uid = uidOf(pod);
     const directory = join(layout.pod(uid), 'sandbox');
     const hostname = hostnameOf(pod, clusterDomain);
+    if (hostname.length > MAX_LINUX_HOSTNAME)
+      throw new Error(
+        `Failed to construct FQDN from Pod hostname and cluster domain, FQDN ${hostname} is too long (${MAX_LINUX_HOSTNAME} characters is the max, ${hostname.length} characters requested)`,
+      );
     const userNamespace = await this.#idMaps(pod);
     return {
       ...(userNamespace ? { userNamespace } : {}),
@@ -93,8 +98,9 @@ export class NodeFiles implements ContainerFiles {
     const { pod, container, attempt, image } = request;
     const { layout } = this.#options;
     const uid = uidOf(pod);
-    refuseTarget(pod, container);
-    const env = containerEnv(container, this.#envSources(request));
+    const { volumes } = this.#options;
+    const file = await readEnvFiles(container, (volume) => volumes.pathOf(pod, volume));
+    const env = containerEnv(container, { ...this.#envSources(request), file });
     const logPath = layout.log(pod, container.name, attempt);
     const pinning = pinMountSources(pod, container, env, this.#options.volumes);
     try {
@@ -112,8 +118,15 @@ export class NodeFiles implements ContainerFiles {
       const idMaps = await this.#idMaps(pod);
       const all = [...defaultMounts(this.#defaults(pod, container)), ...etc, message, ...volumeMounts(pinned.sources)];
       const mounts = idMaps ? withMappedIds(all) : all;
+      const profile = seccompProfileOf(pod.spec, container);
+      const seccomp =
+        profile?.type === 'Localhost' && !container.securityContext?.privileged
+          ? await localSeccompProfile(layout.seccompDir, profile.localhostProfile ?? '')
+          : undefined;
       const spec = ociSpec({
         pod,
+        ...(seccomp ? { seccomp } : {}),
+        ...(request.targetPid ? { targetPid: request.targetPid } : {}),
         container,
         image: image.config,
         env,
@@ -141,6 +154,11 @@ export class NodeFiles implements ContainerFiles {
           [ANNOTATION.imageID]: image.digests[0] ?? image.id,
           [ANNOTATION.definedImage]: container.image ?? '',
           [ANNOTATION.resources]: JSON.stringify(container.resources ?? {}),
+          [ANNOTATION.user]: JSON.stringify({
+            uid: user.uid,
+            gid: user.gid,
+            supplementalGroups: user.additionalGids,
+          }),
           [ANNOTATION.stopSignal]: container.lifecycle?.stopSignal ?? image.config.StopSignal ?? 'SIGTERM',
         },
       };
@@ -157,7 +175,8 @@ export class NodeFiles implements ContainerFiles {
   async terminationMessage(pod: Pod, container: Container, attempt: number, failed: boolean): Promise<string> {
     const { layout } = this.#options;
     const path = layout.terminationLog(uidOf(pod), container.name, attempt);
-    const text = await readStart(path, MESSAGE_BYTES);
+    const count = containersOf(pod.spec).length;
+    const text = await readStart(path, Math.min(MESSAGE_BYTES, Math.floor(POD_MESSAGE_BYTES / count)));
     if (text !== '' || !failed || container.terminationMessagePolicy !== 'FallbackToLogsOnError') return text;
     return logTail(layout.log(pod, container.name, attempt), FALLBACK_LINES, FALLBACK_BYTES).catch(() => '');
   }
@@ -289,14 +308,6 @@ export class NodeFiles implements ContainerFiles {
     const nodeResolvConf = await fs.readFile('/etc/resolv.conf', 'utf8').catch(() => '');
     return { clusterDns, clusterDomain, nodeResolvConf };
   }
-}
-
-/** An ephemeral container sees other processes only where the whole pod shares them. */
-function refuseTarget({ spec }: Pod, container: Container): void {
-  const target = spec.ephemeralContainers?.find((c) => c.name === container.name)?.targetContainerName;
-  if (!target || spec.shareProcessNamespace) return;
-  const message = `targetContainerName "${target}": joining another container's processes is not supported by this node; use a pod with shareProcessNamespace`;
-  throw new ContainerConfigError('CreateContainerConfigError', message);
 }
 
 /** Other containers of the pod may be reading the file: one that is right is not touched. */

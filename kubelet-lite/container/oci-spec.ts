@@ -24,6 +24,10 @@ export interface OciSpecInput {
   readonly hostname: string;
   readonly cgroupsPath: string;
   readonly nodeMemoryBytes: number;
+  /** A profile of the node's own, for who asks for one. */
+  readonly seccomp?: object;
+  /** Whose PID namespace is joined instead of having one. */
+  readonly targetPid?: number;
 }
 
 /** A pod's container as the OCI runtime specification writes it. Pure: everything read has been read before. */
@@ -33,7 +37,7 @@ export function ociSpec(input: OciSpecInput): OciSpec {
   const context = container.securityContext ?? {};
   const capabilities = capabilitiesOf(container);
   const root = user.uid === 0;
-  const seccomp = seccompOf(spec, container);
+  const seccomp = input.seccomp ?? seccompOf(spec, container);
   const unmasked = context.privileged === true || context.procMount === 'Unmasked';
   return {
     ociVersion: '1.2.0',
@@ -60,7 +64,7 @@ export function ociSpec(input: OciSpecInput): OciSpec {
         { type: 'mount' },
         { type: 'cgroup' },
         ...(input.idMaps ? [{ type: 'user' as const }] : []),
-        ...(spec.hostPID ? [] : [{ type: 'pid' as const }]),
+        ...(spec.hostPID ? [] : [pidNamespace(input.targetPid)]),
         ...(spec.hostIPC ? [] : [{ type: 'ipc' as const }]),
         ...(spec.hostNetwork ? [] : [{ type: 'network' as const }, { type: 'uts' as const }]),
       ],
@@ -81,6 +85,9 @@ function propagationOf(mounts: readonly OciMount[]): { readonly rootfsPropagatio
   const widest = ['rshared', 'rslave'].find((propagation) => asked.includes(propagation));
   return widest ? { rootfsPropagation: widest } : {};
 }
+
+const pidNamespace = (target: number | undefined) =>
+  target === undefined ? ({ type: 'pid' } as const) : ({ type: 'pid', path: `/proc/${target}/ns/pid` } as const);
 
 /** `command` replaces the image's entrypoint and its default arguments, `args` only the arguments. */
 export function argsOf(container: Container, image: ImageConfig, env: ReadonlyMap<string, string>): readonly string[] {

@@ -7,6 +7,8 @@ export interface PodLayout {
   readonly logDir: string;
   readonly memoryDir: string | undefined;
   pod(uid: string): string;
+  /** Profiles that pods name as `localhostProfile`. */
+  readonly seccompDir: string;
   /** What resources the pod was last allocated, once they have been changed. */
   allocation(uid: string): string;
   /** The files below `/etc` and the termination messages: small, many, and of no use after a reboot. */
@@ -32,6 +34,7 @@ export function podLayout(rootDir: string, logDir: string, memoryDir: string | u
   const small = (uid: string): string => join(memoryDir ?? podsDir, uid, '.etc');
   return {
     podsDir,
+    seccompDir: join(rootDir, 'seccomp'),
     logDir,
     memoryDir,
     pod: (uid) => join(podsDir, uid),

@@ -36,7 +36,7 @@ export function shouldRestart(
   if (kind === 'sidecar') return true;
   for (const rule of container.restartPolicyRules ?? []) {
     const listed = rule.exitCodes?.values?.includes(exitCode) ?? false;
-    if (exitCode !== 0 && listed === (rule.exitCodes?.operator === 'In')) return true;
+    if (listed === (rule.exitCodes?.operator === 'In')) return true;
   }
   const policy = container.restartPolicy ?? podPolicy;
   if (policy === 'Never') return false;

@@ -76,7 +76,6 @@ function unsupportedContainerField(spec: PodSpec): string | undefined {
 
 function unsupportedIn(c: Container): string | undefined {
   if (c.volumeDevices?.length) return 'volumeDevices: block volumes are not offered';
-  if (c.env?.some((e) => e.valueFrom?.fileKeyRef)) return 'env valueFrom.fileKeyRef';
   if (c.resources?.claims?.length) return 'resources.claims';
   if (c.restartPolicyRules?.some((r) => r.action === 'RestartAllContainers'))
     return 'restartPolicyRules action RestartAllContainers';
@@ -91,8 +90,6 @@ function unsupportedProfile(
 ): string | undefined {
   if (context?.windowsOptions) return `${at}.windowsOptions on Linux`;
   if (Object.keys(context?.seLinuxOptions ?? {}).length > 0) return `${at}.seLinuxOptions: SELinux is not applied here`;
-  if (context?.seccompProfile?.type === 'Localhost')
-    return `${at}.seccompProfile Localhost: profile files are not read`;
   return undefined;
 }
 

@@ -1,6 +1,6 @@
 import type { ContainerStatus as ApiContainerStatus, Container } from '@trimtab/machinery';
 import { ANNOTATION } from '../container/container-files.js';
-import { attemptOf, terminatedState } from '../container/exit.js';
+import { attemptOf, startedContainer, terminatedState } from '../container/exit.js';
 import type { ContainerContext, ContainerInput } from '../container/machine-types.js';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.js';
 import type { Allocation, SavedAllocation } from './allocation.js';
@@ -45,7 +45,7 @@ function fromRuntime(
   if (c.state === 'running') {
     return {
       ...base,
-      running: { id: c.id, attempt, startedAt: c.startedAt },
+      running: startedContainer(c),
       started: same && api?.started === true,
       ready: same && api?.ready === true,
     };

@@ -1,6 +1,7 @@
 import type { ContainerStatus, PodCondition, PodSpec } from '@trimtab/machinery';
 import { timestamp } from '@trimtab/machinery';
 import type { PodPhase } from './api.js';
+import type { Verdict } from './machine.js';
 import type { ResizeView } from './resize.js';
 
 /** A condition before it knows when it last changed. */
@@ -16,6 +17,8 @@ export interface ConditionInput {
   readonly initialized: boolean;
   readonly sandboxReady: boolean;
   readonly resize: ResizeView;
+  /** Why the pod ends failed, where it does so for a reason of the node's. */
+  readonly verdict?: Verdict;
 }
 
 /** Those of the kubelet's conditions that are there only while they say something. */
@@ -39,6 +42,7 @@ export function podConditions(input: ConditionInput): readonly Finding[] {
     containersReady,
     finding('PodScheduled', true),
     ...resizeConditions(input),
+    ...disruption(input),
   ];
 }
 
@@ -50,6 +54,14 @@ function resizeConditions({ phase, resize: { pending, inProgress } }: ConditionI
     ...(inProgress ? [finding('PodResizeInProgress', true, error ? 'Error' : undefined, error)] : []),
   ];
 }
+
+/** The verdicts by which the node takes a pod's place away. */
+const DISRUPTIONS = ['Evicted'];
+
+const disruption = ({ verdict }: ConditionInput): readonly Finding[] =>
+  verdict && DISRUPTIONS.includes(verdict.reason)
+    ? [finding('DisruptionTarget', true, 'TerminationByKubelet', verdict.message)]
+    : [];
 
 function initializedCondition({ spec, phase, initStatuses, initialized }: ConditionInput): Finding {
   if (phase === 'Succeeded') return finding('Initialized', true, 'PodCompleted');

@@ -140,7 +140,7 @@ const CONTAINER: Verdicts = {
   startupProbe: probing('startup gates the others; liveness kills and the container starts anew'),
   stdin: starts(container({ stdin: true })),
   stdinOnce: starts(container({ stdinOnce: true })),
-  targetContainerName: elsewhere('nobody yet'),
+  targetContainerName: real('an ephemeral container sees the processes of its target'),
   terminationMessagePath: starts(container({ terminationMessagePath: '/last-words' })),
   terminationMessagePolicy: real('ends are told as they were'),
   tty: starts(container({ tty: true })),
@@ -214,7 +214,10 @@ const from = (valueFrom: object) => container({ env: [{ name: 'A', valueFrom }] 
 const ENV_SOURCE: Verdicts = {
   configMapKeyRef: starts(from({ configMapKeyRef: { name: 'settings', key: 'color' } })),
   fieldRef: starts(from({ fieldRef: { fieldPath: 'metadata.name' } })),
-  fileKeyRef: refused(from({ fileKeyRef: { volumeName: 'v', path: 'p', key: 'k' } }), 'UnsupportedField', 'fileKeyRef'),
+  fileKeyRef: tested(
+    'container/node-sources.test.ts',
+    'variables come from files that containers write, and from nowhere else',
+  ),
   resourceFieldRef: starts(from({ resourceFieldRef: { resource: 'limits.cpu' } })),
   secretKeyRef: starts(from({ secretKeyRef: { name: 'keys', key: 'password' } })),
 };

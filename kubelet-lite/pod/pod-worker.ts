@@ -54,10 +54,7 @@ export class PodWorker {
     this.#startTime = pod.status?.startTime ?? timestamp(deps.clock.now());
     this.#writer = new StatusWriter(deps.client, deps.clock, logger, pod);
     this.#publisher = new StatusPublisher(this.#writer, () => this.#view());
-    this.#deadline = new Deadline(deps.clock, Date.parse(this.#startTime), (verdict) => {
-      deps.recorder.event(podSubject(this.#pod), 'Normal', verdict.reason, verdict.message);
-      this.#send({ type: 'stop', graceMs: this.graceMs(), delete: false, verdict });
-    });
+    this.#deadline = new Deadline(deps.clock, Date.parse(this.#startTime), (verdict) => this.fail('Normal', verdict));
     this.#sandbox = new PodSandbox(this.#deps, pod, found.sandbox);
     const live = found.sandbox?.state === 'ready' ? found.sandbox : undefined;
     this.resize = new PodResize(
@@ -152,18 +149,21 @@ export class PodWorker {
   }
 
   sandboxDied(): void {
-    this.#deps.recorder.event(
-      podSubject(this.#pod),
-      'Normal',
-      'SandboxChanged',
-      'Pod sandbox changed, it will be killed and re-created.',
-    );
+    const message = 'Pod sandbox changed, it will be killed and re-created.';
+    this.#deps.recorder.event(podSubject(this.#pod), 'Normal', 'SandboxChanged', message);
     if (restartPolicyOf(this.#pod.spec) === 'Never') {
       for (const c of this.#containers.values())
         if (c.containerId) c.exited(lostContainer(c.context, c.containerId, this.#deps.clock.now()));
       return;
     }
     this.#send({ type: 'sandbox.died' });
+  }
+
+  /** Ends the pod as failed, for a reason of the node's own. */
+  fail(type: 'Normal' | 'Warning', verdict: Verdict, graceMs = this.graceMs()): void {
+    if (!this.active || this.#actor.getSnapshot().context.verdict) return;
+    this.#deps.recorder.event(podSubject(this.#pod), type, verdict.reason, verdict.message);
+    this.#send({ type: 'stop', graceMs, delete: false, verdict });
   }
 
   /** An object that volumes or containers wait for has changed. */
@@ -209,6 +209,7 @@ export class PodWorker {
           podIPs: () => this.podIPs,
           graceMs: () => this.graceMs(),
           changed: (changed) => this.#containerChanged(changed),
+          pidOf: (other) => this.#containers.get(other)?.context.running?.pid,
           started: (which, as) => this.resize.containerStarted(which, as.resources),
           track: (work) => this.#work.track(work),
         },

@@ -59,6 +59,7 @@ export function podStatus(view: PodView): PodStatus {
     initialized: view.initialized,
     sandboxReady: view.sandboxReady,
     resize: view.resize,
+    ...(verdict ? { verdict } : {}),
   });
   const generation = pod.metadata.generation;
   return {
@@ -113,6 +114,8 @@ function containerStatus(name: string, view: PodView, init: boolean): ContainerS
     ...(c.containerID ? { containerID: containerIdOf(c.containerID) } : {}),
     started: c.started && state.running !== undefined,
     ...amounts(name, view, state.running !== undefined),
+    ...(c.running?.user ? { user: c.running.user } : {}),
+    ...mounts(c),
   };
 }
 
@@ -124,6 +127,18 @@ function amounts(name: string, { resize }: PodView, running: boolean) {
     ...(allocated?.requests ? { allocatedResources: allocated.requests } : {}),
     ...(actual && Object.keys(actual).length > 0 ? { resources: actual } : {}),
   };
+}
+
+/** A container's mounts as they are: of read-only ones, whether all below them is read-only too. */
+function mounts({ container }: ContainerContext) {
+  const volumeMounts = (container.volumeMounts ?? []).map(({ name, mountPath, readOnly, recursiveReadOnly }) => ({
+    name,
+    mountPath,
+    ...(readOnly
+      ? { readOnly, recursiveReadOnly: recursiveReadOnly && recursiveReadOnly !== 'Disabled' ? 'Enabled' : 'Disabled' }
+      : {}),
+  }));
+  return volumeMounts.length > 0 ? { volumeMounts } : {};
 }
 
 /** Kubernetes' words for a container of an ended pod that never ran, or whose end nobody saw. */

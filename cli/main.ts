@@ -185,7 +185,7 @@ function objects(root: Command): void {
     .option('--force-conflicts', 'take over fields that others own')
     .option('--dry-run', 'show what would happen, store nothing')
     .action(async (options) => (await lazily()).apply(options));
-  command('why', 'say why a pod waits for a node, and what writes made an object what it is')
+  command('why', 'say why a pod waits or fails and what would mend it, and what writes made an object what it is')
     .argument('<kind/name>')
     .action(async (reference, options) => (await lazily()).why(reference, options));
   readsPast(command('get', 'show objects'), count)
@@ -214,8 +214,9 @@ function objects(root: Command): void {
     .option('--timeout <seconds>', 'give up after', count, 30)
     .action(async (resource, names, options) => (await lazily()).wait(resource, names, options));
   command('logs', "show a container's output")
-    .argument('<pod>')
+    .argument('[pod]')
     .option('-c, --container <name>', 'container (default: the first)')
+    .option('--gone', 'of a pod that is gone; without a pod, list those whose logs are kept')
     .option('-f, --follow', 'go on as it is written')
     .option('-p, --previous', 'of the run before the last restart')
     .option('--tail <lines>', 'only the last lines', count)

@@ -1,9 +1,10 @@
 export { podCgroupRoots } from './container/cgroup.js';
 export { type BackOff, DEFAULT_RESTART_BACK_OFF, KUBERNETES_BACK_OFF } from './container/restart.js';
 export { assembleImage, type ImageRecipe, resolveRecipe } from './images/assemble.js';
-export { directoryImageStore } from './images/directory-store.js';
+export { DirectoryImageStore, directoryImageStore } from './images/directory-store.js';
 export * from './images/image-store.js';
 export { type Kubelet, type KubeletOptions, startKubelet } from './kubelet.js';
+export type { ExitRecord } from './node/exits/exit-record.js';
 export { type MachineInfo, readMachine } from './node/machine-info.js';
 export { releaseMemory } from './node/memory-dir.js';
 export * from './node/pod-network.js';
@@ -16,3 +17,4 @@ export type { Lifecycles } from './simulated/lifecycle.js';
 export { parseLifecycles } from './simulated/lifecycle-file.js';
 export { type SimulatedNodes, type SimulatedNodesOptions, startSimulatedNodes } from './simulated/simulated-nodes.js';
 export { SimulatedRuntime } from './simulated/simulated-runtime.js';
+export type { GonePod } from './streams/gone-logs.js';

@@ -1,3 +1,4 @@
+import { CliError } from '../errors.js';
 import type { ThenOptions } from '../history/ask.js';
 import { applyFiles } from '../objects/apply.js';
 import { deleteObjects } from '../objects/delete.js';
@@ -36,8 +37,12 @@ export const wait = (
   options: Common & Parameters<typeof waitForObjects>[3],
 ): Promise<void> => run(options, (session) => waitForObjects(session, resource, names, options));
 
-export const logs = (pod: string, options: Common & LogsOptions): Promise<void> =>
-  run(options, (session) => showLogs(session, pod, options));
+export const logs = (pod: string | undefined, options: Common & LogsOptions & { gone?: boolean }): Promise<void> =>
+  run(options, async (session) => {
+    if (options.gone) return (await import('../objects/gone-logs.js')).showGoneLogs(session, pod, options);
+    if (pod === undefined) throw new CliError('say of which pod: trimtab logs POD');
+    return showLogs(session, pod, options);
+  });
 
 export const exec = (
   pod: string,

@@ -1,5 +1,7 @@
 import { explain, Picture, PROFILES } from '@trimtab/controllers';
 import {
+  type Event,
+  Events,
   isReason,
   type KubeObject,
   Namespaces,
@@ -12,10 +14,14 @@ import {
 } from '@trimtab/machinery';
 import { CliError } from '../errors.js';
 import { chainOf } from '../history/chain.js';
+import { eventSelector, isAbout } from './describe/events.js';
 import { keyFor } from './get.js';
 import { nameText } from './object-text.js';
 import type { Session } from './session.js';
 import { resourceFor } from './targets.js';
+import { exitLines } from './why-exits.js';
+import { mendsOf } from './why-mends.js';
+import { readNodeMemory } from './why-node.js';
 import { memoryOf } from './why-status.js';
 
 /**
@@ -34,12 +40,32 @@ export async function explainPod(session: Session, reference: string): Promise<n
     throw error;
   });
   if (!object) session.say(`${nameText(type, name)} is gone.`);
-  else if (isPod)
-    session.say(
-      ...((object as Pod).spec?.nodeName ? memoryOf(object as Pod) : await placementOf(session, object as Pod)),
-    );
+  if (isPod) session.say(...(await podLines(session, name, object as Pod | undefined)));
   session.say(...chain);
   return 0;
+}
+
+async function podLines(session: Session, name: string, pod: Pod | undefined): Promise<readonly string[]> {
+  if (pod && !pod.spec?.nodeName && !pod.status?.reason) return placementOf(session, pod);
+  const { exits, refused } = await readNodeMemory(session, name, pod);
+  const remembered = refused ? [`What the node remembers is not for you to see: ${refused}`] : exitLines(exits);
+  if (!pod) return remembered;
+  const events = await eventsOf(session, pod);
+  const mends = mendsOf({ pod, exits, events });
+  return [
+    ...memoryOf(pod),
+    ...remembered,
+    ...(mends.length > 0 ? ['What will likely mend it:', ...mends.map((mend) => `  ${mend}`)] : []),
+  ];
+}
+
+/** Oldest first. */
+async function eventsOf(session: Session, pod: Pod): Promise<readonly Event[]> {
+  const { namespace } = pod.metadata;
+  const { items } = await session.client.list(Events, { namespace, fieldSelector: eventSelector(pod) });
+  const seen = ({ lastTimestamp, eventTime, metadata }: Event) =>
+    Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? '') || 0;
+  return items.filter((event) => isAbout(event, pod)).sort((a, b) => seen(a) - seen(b));
 }
 
 /** Asks the scheduler's own rules about every node, on a picture made of what the API shows. */

@@ -1,0 +1,67 @@
+import type { ExitRecord } from '@trimtab/kubelet-lite';
+import { humanDuration } from '@trimtab/machinery';
+
+const SHOWN_LINES = 10;
+
+/** The ends of a pod's containers in words; of the newest of each container also the last it wrote. Pure. */
+export function exitLines(exits: readonly ExitRecord[]): readonly string[] {
+  if (exits.length === 0) return [];
+  const newest = new Map(exits.map((exit) => [exit.container, exit]));
+  return [
+    'What the node remembers:',
+    ...exits.flatMap((exit) => [
+      `  ${exit.finishedAt}  ${exit.container} (start ${exit.attempt + 1}, ran ${ranFor(exit)}): ${endText(exit)}`,
+      ...factLines(exit).map((line) => `      ${line}`),
+      ...(newest.get(exit.container) === exit ? logLines(exit) : []),
+    ]),
+  ];
+}
+
+/** How a container ended, in a few words. */
+export function endText({ reason, exitCode, signal, oomKills = [] }: ExitRecord): string {
+  if (reason === 'OOMKilled') {
+    const whose = oomKills.at(-1)?.limitOf;
+    if (whose === 'node') return 'the machine had no memory left, and the kernel chose it';
+    return `killed for using more memory than ${whose === 'pod' ? "its pod's" : 'its'} limit`;
+  }
+  if (signal) return `ended by ${signal} (code ${exitCode})`;
+  return `exited with code ${exitCode}`;
+}
+
+function factLines({ memoryPeak, memoryLimit, oomKills = [], killedFor, probes }: ExitRecord): readonly string[] {
+  return [
+    ...oomKills.map(({ pid, command, bytes }) => {
+      const held = bytes === undefined ? '' : `, which held ${bytesText(bytes)}`;
+      return `the kernel killed process ${pid} (${command})${held}`;
+    }),
+    ...(memoryPeak === undefined
+      ? []
+      : [
+          `memory: at most ${bytesText(memoryPeak)}${memoryLimit === undefined ? ', no limit' : ` of ${bytesText(memoryLimit)}`}`,
+        ]),
+    ...(killedFor ? [`the kubelet ended it: ${killedFor}`] : []),
+    ...probes.map(
+      ({ kind, result, output, at }) =>
+        `${kind.toLowerCase()} probe answered last at ${at}: ${result}${output ? ` (${oneLine(output)})` : ''}`,
+    ),
+  ];
+}
+
+function logLines({ log }: ExitRecord): readonly string[] {
+  if (log.length === 0) return ['      it wrote nothing'];
+  const shown = log.slice(-SHOWN_LINES);
+  const more = log.length > shown.length ? ` (of ${log.length} that are kept)` : '';
+  return [`      its last lines${more}:`, ...shown.map((line) => `        | ${line}`)];
+}
+
+const ranFor = ({ startedAt, finishedAt }: ExitRecord): string =>
+  humanDuration(Math.max(Date.parse(finishedAt) - Date.parse(startedAt), 0));
+
+export const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, ' ');
+
+export function bytesText(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
+  const value = bytes / 1024 ** power;
+  return `${value >= 100 || power === 0 ? Math.round(value) : Number(value.toFixed(1))} ${units[power]}`;
+}

@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { directoryImageStore, type Image, type ImageStore } from '@trimtab/kubelet-lite';
-import { silentLogger, systemRandom } from '@trimtab/machinery';
+import { type DirectoryImageStore, directoryImageStore, type Image } from '@trimtab/kubelet-lite';
+import { silentLogger, systemClock, systemRandom } from '@trimtab/machinery';
+import { coreBinary } from '../core-binary.js';
 import { CliError } from '../errors.js';
 import { pathsOf } from '../paths.js';
 
@@ -9,10 +10,12 @@ interface ImageOptions {
   readonly dataDir: string;
 }
 
-export function openImages({ dataDir }: ImageOptions): Promise<ImageStore> {
+export function openImages({ dataDir }: ImageOptions): Promise<DirectoryImageStore> {
   return directoryImageStore({
     directory: pathsOf(resolve(dataDir)).images,
+    coreBinary,
     architecture: architecture(),
+    clock: systemClock,
     random: systemRandom,
     logger: silentLogger,
   });

@@ -65,7 +65,14 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
     );
   try {
     network = await startNetwork(networkOptions);
-    const images = await directoryImageStore({ directory: paths.images, architecture: architecture(), random, logger });
+    const images = await directoryImageStore({
+      directory: paths.images,
+      coreBinary,
+      architecture: architecture(),
+      clock,
+      random,
+      logger,
+    });
     kubelet = await startKubelet({
       client: plane.client(componentUsers.node(nodeName)),
       runtime,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
@@ -7,18 +7,26 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import type { ImageConfig } from './image-store.js';
-import { LayerError } from './layer.js';
+import { compressionOf, LayerError, layerMediaType } from './layer.js';
+import {
+  choosePlatform,
+  type Descriptor,
+  digestOf,
+  isIndex,
+  type Manifest,
+  MediaTypes,
+  parseManifest,
+} from './manifest.js';
 
 /** One image of an archive, its blobs spooled to files. */
 export interface ArchivedImage {
-  /** `sha256:…` of the configuration's bytes. */
-  readonly id: string;
   readonly tags: readonly string[];
-  /** Of the manifest, where the archive has one of the OCI kind. */
-  readonly manifestDigest?: string;
-  readonly config: ConfigFile;
-  /** Layer files, lowest first. */
-  readonly layers: readonly string[];
+  readonly config: Buffer;
+  readonly manifest: Buffer;
+  /** Whether the manifest is the archive's own; one of the docker kind has none, and is given one. */
+  readonly named: boolean;
+  /** Content of the layers. */
+  readonly blobs: readonly { readonly digest: string; readonly file: string }[];
 }
 
 /** The OCI image configuration as far as it is used here. */
@@ -27,13 +35,6 @@ export interface ConfigFile {
   readonly os?: string;
   readonly config?: ImageConfig;
   readonly rootfs: { readonly type: string; readonly diff_ids: readonly string[] };
-}
-
-interface Descriptor {
-  readonly mediaType?: string;
-  readonly digest: string;
-  readonly annotations?: Readonly<Record<string, string>>;
-  readonly platform?: { readonly architecture?: string; readonly os?: string };
 }
 
 /** The machine's architecture in Go's words, which image manifests use. */
@@ -102,17 +103,43 @@ async function dockerImages(manifest: string, files: Map<string, string>): Promi
       readonly Layers: readonly string[];
     }[]
   >(await fs.readFile(manifest));
-  return Promise.all(
-    entries.map(async ({ Config, RepoTags, Layers }) => {
-      const text = await fs.readFile(entryOf(files, Config));
-      return {
-        id: digestOf(text),
-        tags: RepoTags ?? [],
-        config: parse<ConfigFile>(text),
-        layers: Layers.map((layer) => entryOf(files, layer)),
-      };
-    }),
-  );
+  const images: ArchivedImage[] = [];
+  for (const { Config, RepoTags, Layers } of entries) {
+    const config = await fs.readFile(entryOf(files, Config));
+    parse<ConfigFile>(config);
+    const layers = [];
+    const blobs = [];
+    for (const name of Layers) {
+      const file = entryOf(files, name);
+      const { digest, size } = await describe(file);
+      layers.push({ mediaType: layerMediaType(await compressionOf(file)), digest, size });
+      blobs.push({ digest, file });
+    }
+    const manifest = manifestOf(config, layers);
+    images.push({ tags: RepoTags ?? [], config, manifest, named: false, blobs });
+  }
+  return images;
+}
+
+/** A manifest of the OCI kind, always the same for the same parts. */
+export function manifestOf(config: Buffer, layers: readonly Descriptor[]): Buffer {
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: MediaTypes.ociManifest,
+    config: { mediaType: MediaTypes.ociConfig, digest: digestOf(config), size: config.length },
+    layers,
+  };
+  return Buffer.from(JSON.stringify(manifest));
+}
+
+async function describe(file: string): Promise<{ readonly digest: string; readonly size: number }> {
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) {
+    hash.update(chunk as Buffer);
+    size += (chunk as Buffer).length;
+  }
+  return { digest: `sha256:${hash.digest('hex')}`, size };
 }
 
 async function ociImages(index: string, files: Map<string, string>, architecture: string): Promise<ArchivedImage[]> {
@@ -122,28 +149,18 @@ async function ociImages(index: string, files: Map<string, string>, architecture
     const bytes = await fs.readFile(blob(descriptor.digest));
     if (digestOf(bytes) !== descriptor.digest)
       throw new LayerError(`blob ${descriptor.digest} does not match its digest`);
-    const manifest = parse<{
-      readonly manifests?: readonly Descriptor[];
-      readonly config?: Descriptor;
-      readonly layers?: readonly Descriptor[];
-    }>(bytes);
-    if (manifest.manifests !== undefined) {
-      const fitting = manifest.manifests.filter(
-        (m) => m.platform === undefined || m.platform.architecture === architecture,
-      );
-      if (fitting.length === 0)
-        throw new LayerError(`the image has no variant for ${architecture}: build or save it for this machine`);
-      for (const child of fitting) await visit(child, nameOf(child) ?? name);
-      return;
+    const manifest = parseManifest(bytes);
+    if (isIndex(manifest)) {
+      const chosen = choosePlatform(manifest, { os: 'linux', architecture });
+      return visit(chosen, nameOf(chosen) ?? name);
     }
-    const config = await fs.readFile(blob(manifest.config!.digest));
-    images.push({
-      id: digestOf(config),
-      tags: name === undefined ? [] : [name],
-      manifestDigest: descriptor.digest,
-      config: parse<ConfigFile>(config),
-      layers: manifest.layers!.map((layer) => blob(layer.digest)),
-    });
+    const blobs = manifest.layers.map((layer) => ({ digest: layer.digest, file: blob(layer.digest) }));
+    for (const { digest, file } of blobs)
+      if ((await describe(file)).digest !== digest) throw new LayerError(`blob ${digest} does not match its digest`);
+    const config = await fs.readFile(blob(manifest.config.digest));
+    if (digestOf(config) !== manifest.config.digest)
+      throw new LayerError(`blob ${manifest.config.digest} does not match its digest`);
+    images.push({ tags: name === undefined ? [] : [name], config, manifest: bytes, named: true, blobs });
   };
   const top = parse<{ readonly manifests: readonly Descriptor[] }>(await fs.readFile(index));
   for (const descriptor of top.manifests) await visit(descriptor, nameOf(descriptor));
@@ -161,10 +178,6 @@ function entryOf(files: Map<string, string>, name: string): string {
   const path = files.get(name);
   if (path === undefined) throw new LayerError(`the archive is incomplete: ${name} is missing`);
   return path;
-}
-
-export function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
 function gunzipped(bytes: AsyncIterable<Uint8Array>): NodeJS.ReadableStream {

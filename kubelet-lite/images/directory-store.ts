@@ -1,221 +1,278 @@
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Logger, Random } from '@trimtab/machinery';
-import { type Architecture, type ArchivedImage, type ConfigFile, digestOf, readArchive } from './archive.js';
-import { type Image, ImageError, type ImageStore } from './image-store.js';
-import { applyWhiteouts, LayerError, linkTree, unpackLayer } from './layer.js';
-import { formatReference, parseReference } from './reference.js';
+import type { Clock, Logger, Random } from '@trimtab/machinery';
+import { type Architecture, type ArchivedImage, type ConfigFile, readArchive } from './archive.js';
+import { BlobStore } from './blob-store.js';
+import { ImageRecords } from './image-records.js';
+import type {
+  Image,
+  ImageStore,
+  ImageUpkeep,
+  ImageUsage,
+  PullOptions,
+  RemoveUnused,
+} from './image-store.js';
+import { ImageError } from './image-store.js';
+import { LayerError } from './layer.js';
+import { LayerStore } from './layer-store.js';
+import { digestOf, hexOf, type Manifest, parsePlatform } from './manifest.js';
+import { formatReference, parseReference, type Reference } from './reference.js';
+import type { RegistryOptions } from './registry/pull.js';
+import type { RegistriesConfig } from './registry/hosts.js';
+import { imageOf, removeUnreferenced, usageOf } from './upkeep.js';
+import { UseMarks } from './use-marks.js';
 
 export interface DirectoryStoreOptions {
-  /** Holds `refs/` (one file a tag, its content the image's id), `images/` (one record an image) and `layers/`. */
+  /** Holds tags, records, blobs and unpacked layers. */
   readonly directory: string;
+  /** The native core, which unpacks layers. */
+  readonly coreBinary: string;
   readonly architecture: Architecture;
+  readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Mirrors and settings of registries; asked at each pull, so that it may change. */
+  readonly registries?: () => Promise<RegistriesConfig>;
+  /** Sent to registries. */
+  readonly userAgent?: string;
 }
 
-/** What is kept of an image; layers are names below `layers/`, topmost first. */
-interface ImageRecord {
-  readonly id: string;
-  readonly digests: readonly string[];
-  readonly size: number;
-  readonly layers: readonly string[];
-  readonly config: ConfigFile;
+/** What the parts of a store share. */
+export interface StoreParts {
+  readonly records: ImageRecords;
+  readonly blobs: BlobStore;
+  readonly layers: LayerStore;
+  readonly marks: UseMarks;
 }
 
 /**
  * Images in a directory. Every change is one rename, so several processes may use it at once and a crash at any instant
- * leaves either the old or the new state, at worst with an unused directory in `tmp/`, which a load an hour later removes.
+ * leaves either the old or the new state; what was begun is gone on with by the next pull, or swept by the next removal.
  */
-export async function directoryImageStore(options: DirectoryStoreOptions): Promise<ImageStore> {
-  for (const part of ['refs', 'images', 'layers']) await fs.mkdir(join(options.directory, part), { recursive: true });
-  return new DirectoryImageStore(options);
+export async function directoryImageStore(options: DirectoryStoreOptions): Promise<DirectoryImageStore> {
+  const { directory, coreBinary, clock, random } = options;
+  const parts: StoreParts = {
+    records: new ImageRecords(directory, random),
+    blobs: new BlobStore(directory, random),
+    layers: new LayerStore(directory, coreBinary, random),
+    marks: new UseMarks(`${directory}/marks`, clock, random),
+  };
+  for (const part of Object.values(parts)) await (part as { make(): Promise<void> }).make();
+  return new DirectoryImageStore(options, parts);
 }
 
-class DirectoryImageStore implements ImageStore {
-  constructor(readonly options: DirectoryStoreOptions) {}
+export class DirectoryImageStore implements ImageStore, ImageUpkeep {
+  readonly #options: DirectoryStoreOptions;
+  readonly #pulls = new Map<string, Promise<Image>>();
+
+  constructor(
+    options: DirectoryStoreOptions,
+    /** For whoever builds, saves or pushes images. */
+    readonly parts: StoreParts,
+  ) {
+    this.#options = options;
+  }
 
   async find(reference: string): Promise<Image | undefined> {
-    if (/^(sha256:)?[0-9a-f]{64}$/.test(reference)) return this.#image(hex(reference), await this.#tags());
+    const { records } = this.parts;
+    if (/^(sha256:)?[0-9a-f]{64}$/.test(reference)) return this.#image(reference);
     const wanted = formatReference(parseReference(reference));
-    const id = await fs.readFile(this.#path('refs', encodeURIComponent(wanted)), 'utf8').catch(() => undefined);
-    if (id !== undefined) return this.#image(hex(id), await this.#tags());
-    return (await this.list()).find((image) => image.digests.includes(wanted));
+    const id = await records.tag(wanted);
+    if (id !== undefined) return this.#image(id);
+    const record = wanted.includes('@') ? (await records.list()).find((r) => r.digests.includes(wanted)) : undefined;
+    return record === undefined ? undefined : imageOf(this.parts, record, await records.tags());
   }
 
-  async pull(reference: string): Promise<Image> {
-    const { registry } = parseReference(reference);
-    throw new ImageError(
-      'ErrImagePull',
-      reference,
-      `failed to pull image "${reference}": this version does not fetch from registries (${registry}); bring the image with: trimtab image load FILE`,
-    );
+  pull(reference: string, options: PullOptions = {}): Promise<Image> {
+    // Whoever has other credentials may be shown another image, or none.
+    const key = JSON.stringify([reference, options.platform, options.credentials ?? []]);
+    const running = this.#pulls.get(key);
+    if (running !== undefined) return running;
+    const pull = this.#pull(reference, options).finally(() => this.#pulls.delete(key));
+    this.#pulls.set(key, pull);
+    return pull;
   }
 
-  async load(archive: AsyncIterable<Uint8Array>): Promise<readonly Image[]> {
-    const spool = await this.#temporary();
-    try {
-      const archived = await readArchive(archive, spool, this.options.architecture);
-      const ids: string[] = [];
-      for (const image of archived) ids.push(await this.#store(image));
-      await this.#sweep(spool);
-      const images = await this.list();
-      return ids.map((id) => images.find((image) => image.id === id)!);
-    } finally {
-      await fs.rm(spool, { recursive: true, force: true });
-    }
-  }
-
-  async list(): Promise<readonly Image[]> {
-    const tags = await this.#tags();
-    const records = (await fs.readdir(this.#path('images'))).filter((file) => file.endsWith('.json'));
-    const images = await Promise.all(records.map((file) => this.#image(file.slice(0, -5), tags)));
-    return images.filter((image) => image !== undefined);
-  }
-
-  async remove(reference: string): Promise<boolean> {
-    const image = await this.find(reference);
-    if (image === undefined) return false;
-    const byTag = !reference.includes(image.id.slice(7)) && image.tags.length > 1;
-    const going = byTag ? [formatReference(parseReference(reference))] : image.tags;
-    for (const tag of going) await fs.rm(this.#path('refs', encodeURIComponent(tag)), { force: true });
-    if (byTag) return true;
-    const record = await this.#record(hex(image.id));
-    await fs.rm(this.#path('images', `${hex(image.id)}.json`), { force: true });
-    const others = await Promise.all((await this.list()).map((other) => this.#record(hex(other.id))));
-    const used = new Set(others.flatMap((other) => other?.layers ?? []));
-    for (const layer of record?.layers ?? [])
-      if (!used.has(layer)) await fs.rm(this.#path('layers', layer), { recursive: true, force: true });
-    return true;
-  }
-
-  async #store(image: ArchivedImage): Promise<string> {
-    const diffIds = image.config.rootfs.diff_ids;
-    if (diffIds.length !== image.layers.length)
-      throw new LayerError(`image ${image.id} names ${diffIds.length} layers, its manifest ${image.layers.length}`);
-    let layers: string[] = [];
-    let size = 0;
-    for (const [index, file] of image.layers.entries()) {
-      const layer = await this.#layer(file, diffIds[index]!, layers);
-      layers = layer.stack;
-      size += layer.size;
-    }
-    const references = image.tags.map(parseReference);
-    const digests = image.manifestDigest
-      ? references.map((r) => formatReference({ ...r, digest: image.manifestDigest! }))
-      : [];
-    const record: ImageRecord = { id: image.id, digests, size, layers, config: image.config };
-    await this.#write(this.#path('images', `${hex(image.id)}.json`), JSON.stringify(record));
-    for (const r of references) await this.#write(this.#path('refs', encodeURIComponent(formatReference(r))), image.id);
-    return image.id;
-  }
-
-  /**
-   * Unpacks one layer on top of `below`, or finds it present. A layer that deletes becomes one directory with all that is
-   * below it, named after the whole stack.
-   */
-  async #layer(file: string, diffId: string, below: readonly string[]): Promise<{ stack: string[]; size: number }> {
-    const own = hex(diffId);
-    const known = await this.#layerSize(own);
-    if (known !== undefined) return { stack: [own, ...below], size: known };
-    const merged = hex(digestOf(Buffer.from([own, ...below].join('\n'))));
-    const present = await this.#layerSize(merged);
-    if (present !== undefined) return { stack: [merged], size: present };
-    const work = await this.#temporary();
-    try {
-      await fs.mkdir(join(work, 'root'));
-      const { diffId: found, size, whiteouts } = await unpackLayer(file, join(work, 'root'));
-      if (found !== diffId) throw new LayerError(`a layer does not match its digest: ${found} instead of ${diffId}`);
-      const deletes = whiteouts.length > 0 && below.length > 0;
-      if (!deletes) {
-        await this.#place(work, own, size);
-        return { stack: [own, ...below], size };
-      }
-      const target = join(work, 'merged');
-      await fs.mkdir(join(target, 'root'), { recursive: true });
-      for (const layer of [...below].reverse())
-        await linkTree(this.#path('layers', layer, 'root'), join(target, 'root'));
-      await applyWhiteouts(join(target, 'root'), whiteouts);
-      await linkTree(join(work, 'root'), join(target, 'root'));
-      await this.#place(target, merged, size);
-      return { stack: [merged], size };
-    } finally {
-      await fs.rm(work, { recursive: true, force: true });
-    }
-  }
-
-  async #place(directory: string, layer: string, size: number): Promise<void> {
-    await fs.writeFile(join(directory, 'size'), String(size));
-    await fs.chmod(join(directory, 'root'), 0o755);
-    await fs.rename(directory, this.#path('layers', layer)).catch(async (error: NodeJS.ErrnoException) => {
-      // Another process was faster with the same content.
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-      await fs.rm(directory, { recursive: true, force: true });
+  async #pull(text: string, options: PullOptions): Promise<Image> {
+    const reference = parseReference(text);
+    const { blobs, layers, marks } = this.parts;
+    const { fetchImage } = await import('./registry/pull.js');
+    const registry = await this.registryOptions().catch((error: Error) => {
+      throw new ImageError('ErrImagePull', text, `failed to pull image "${text}": ${error.message}`);
+    });
+    return marks.bringing(async () => {
+      const diffIds = (config: Buffer): readonly string[] => (JSON.parse(config.toString()) as ConfigFile).rootfs.diff_ids;
+      const fetched = await fetchImage(reference, blobs, {
+        ...registry,
+        platform: parsePlatform(options.platform ?? this.#options.architecture),
+        credentials: options.credentials ?? [],
+        progress: options.progress,
+        signal: options.signal,
+        isPresent: async (layer) => (await blobs.size(layer.digest)) !== undefined,
+        onLayer: async (layer, index, _manifest, config) => {
+          const diffId = diffIds(config)[index];
+          if (diffId === undefined) throw new LayerError('the image has more layers than its configuration names');
+          await layers.ensure(diffId, blobs.path(layer.digest));
+        },
+      });
+      const named = { registry: reference.registry, repository: reference.repository };
+      return this.#record(fetched.config, fetched.manifestDigest, [reference], {
+        index: fetched.digest,
+        digests: [fetched.digest].map((digest) => formatReference({ ...named, digest })),
+      });
     });
   }
 
-  /** Undefined when the layer is not here: its size is written before it gets its name. */
-  async #layerSize(layer: string): Promise<number | undefined> {
-    const text = await fs.readFile(this.#path('layers', layer, 'size'), 'utf8').catch(() => undefined);
-    return text === undefined ? undefined : Number(text);
+  async registryOptions(): Promise<RegistryOptions> {
+    const { clock, random, userAgent = 'trimtab', registries } = this.#options;
+    return { config: (await registries?.()) ?? {}, clock, random, userAgent };
   }
 
-  async #image(name: string, tags: readonly [string, string][]): Promise<Image | undefined> {
-    const record = await this.#record(name);
-    if (record === undefined) return undefined;
-    return {
-      id: record.id,
-      tags: tags.filter(([, id]) => id === record.id).map(([tag]) => tag),
-      digests: record.digests,
-      size: record.size,
-      layers: record.layers.map((layer) => this.#path('layers', layer, 'root')),
-      config: record.config.config ?? {},
-    };
+  /** Makes an image of blobs and layers that are here be known. Layers are looked for once more: a record promises them. */
+  async #record(
+    config: Buffer,
+    manifest: string,
+    references: readonly Reference[],
+    { index, digests }: { readonly index?: string; readonly digests: readonly string[] },
+  ): Promise<Image> {
+    const { records, layers } = this.parts;
+    const id = digestOf(config);
+    const parsed = JSON.parse(config.toString('utf8')) as ConfigFile;
+    const names = parsed.rootfs.diff_ids.map(hexOf);
+    const sizes = await Promise.all(names.map((name) => layers.size(name)));
+    if (sizes.includes(undefined)) throw new LayerError(`a layer of ${id} was removed meanwhile: try again`);
+    const before = await records.get(id);
+    await records.put({
+      id,
+      digests: [...new Set([...digests, ...(before?.digests ?? [])])],
+      manifest,
+      ...(index !== undefined && index !== manifest ? { index } : {}),
+      size: sizes.reduce<number>((sum, size) => sum + size!, 0),
+      layers: names.reverse(),
+      config: parsed,
+      ...(before?.pinned ? { pinned: true } : {}),
+    });
+    for (const reference of references) if (reference.tag) await records.setTag(formatReference(reference), id);
+    return (await this.#image(id))!;
   }
 
-  async #record(name: string): Promise<ImageRecord | undefined> {
-    const text = await fs.readFile(this.#path('images', `${name}.json`), 'utf8').catch(() => undefined);
-    return text === undefined ? undefined : (JSON.parse(text) as ImageRecord);
+  /**
+   * Makes an image of a configuration and a manifest be known under `references`; the layers' blobs are here already. For builds
+   * and archives: `digests` are names by which it can be found besides.
+   */
+  async add(
+    config: Buffer,
+    manifest: Buffer,
+    references: readonly Reference[],
+    digests: readonly string[] = [],
+  ): Promise<Image> {
+    const { blobs, layers } = this.parts;
+    const parsed = JSON.parse(config.toString('utf8')) as ConfigFile;
+    const described = (JSON.parse(manifest.toString('utf8')) as Manifest).layers;
+    if (described.length !== parsed.rootfs.diff_ids.length)
+      throw new LayerError(
+        `image ${digestOf(config)} names ${parsed.rootfs.diff_ids.length} layers, its manifest ${described.length}`,
+      );
+    for (const [at, layer] of described.entries())
+      await layers.ensure(parsed.rootfs.diff_ids[at]!, blobs.path(layer.digest));
+    await blobs.write(digestOf(config), config);
+    await blobs.write(digestOf(manifest), manifest);
+    return this.#record(config, digestOf(manifest), references, { digests });
   }
 
-  async #tags(): Promise<[string, string][]> {
-    const files = await fs.readdir(this.#path('refs'));
-    const pairs = await Promise.all(
-      files.map(async (file): Promise<[string, string] | undefined> => {
-        const id = await fs.readFile(this.#path('refs', file), 'utf8').catch(() => undefined);
-        return id === undefined ? undefined : [decodeURIComponent(file), id];
-      }),
-    );
-    return pairs.filter((pair) => pair !== undefined);
-  }
-
-  async #temporary(): Promise<string> {
-    const name = Buffer.from(this.options.random.bytes(8)).toString('hex');
-    const path = this.#path('tmp', name);
-    await fs.mkdir(path, { recursive: true });
-    return path;
-  }
-
-  /** Removes what crashed loads left behind an hour or more before `now` was made, by the file system's own clock. */
-  async #sweep(now: string): Promise<void> {
-    const { mtimeMs } = await fs.stat(now);
-    for (const name of await fs.readdir(this.#path('tmp'))) {
-      const stat = await fs.stat(this.#path('tmp', name)).catch(() => undefined);
-      if (stat !== undefined && mtimeMs - stat.mtimeMs > 3_600_000)
-        await fs.rm(this.#path('tmp', name), { recursive: true, force: true });
+  async load(archive: AsyncIterable<Uint8Array>): Promise<readonly Image[]> {
+    const { layers, marks } = this.parts;
+    const spool = await layers.temporary();
+    try {
+      return await marks.bringing(async () => {
+        const loaded: Image[] = [];
+        for (const image of await readArchive(archive, spool, this.#options.architecture))
+          loaded.push(await this.#loadOne(image));
+        return loaded;
+      });
+    } finally {
+      await fs.rm(spool, { recursive: true, force: true });
+      await layers.sweep();
     }
   }
 
-  async #write(path: string, text: string): Promise<void> {
-    const temporary = join(await this.#temporary(), 'file');
-    await fs.writeFile(temporary, text);
-    await fs.rename(temporary, path);
-    await fs.rm(join(temporary, '..'), { recursive: true, force: true });
+  async #loadOne(image: ArchivedImage): Promise<Image> {
+    const { blobs } = this.parts;
+    for (const { digest, file } of image.blobs)
+      if ((await blobs.size(digest)) === undefined) {
+        // Two images of an archive may share a layer, and the first has taken it.
+        const shared = `${file}.copy`;
+        await fs.link(file, shared);
+        await blobs.adopt(digest, shared);
+      }
+    const references = image.tags.map(parseReference);
+    const digests = image.named ? references.map((r) => formatReference({ ...r, digest: digestOf(image.manifest) })) : [];
+    return this.add(image.config, image.manifest, references, digests);
   }
 
-  #path(...parts: string[]): string {
-    return join(this.options.directory, ...parts);
+  async list(): Promise<readonly Image[]> {
+    const tags = await this.parts.records.tags();
+    return (await this.parts.records.list()).map((record) => imageOf(this.parts, record, tags));
+  }
+
+  async remove(reference: string): Promise<boolean> {
+    const { records } = this.parts;
+    const image = await this.find(reference);
+    if (image === undefined) return false;
+    const byTag = !reference.includes(hexOf(image.id)) && !reference.includes('@') && image.tags.length > 1;
+    const going = byTag ? [formatReference(parseReference(reference))] : image.tags;
+    for (const tag of going) await records.removeTag(tag);
+    if (byTag) return true;
+    await records.remove(image.id);
+    await removeUnreferenced(this.parts, this.#options.clock.now());
+    return true;
+  }
+
+  async tag(reference: string, as: string): Promise<boolean> {
+    const image = await this.find(reference);
+    if (image === undefined) return false;
+    await this.parts.records.setTag(formatReference(parseReference(as)), image.id);
+    return true;
+  }
+
+  usage(): Promise<ImageUsage> {
+    return usageOf(this.parts);
+  }
+
+  used(id: string, at: number): Promise<void> {
+    return this.parts.records.used(id, at);
+  }
+
+  async pin(reference: string, pinned: boolean): Promise<boolean> {
+    const image = await this.find(reference);
+    const record = image && (await this.parts.records.get(image.id));
+    if (record === undefined) return false;
+    await this.parts.records.put({ ...record, pinned });
+    return true;
+  }
+
+  async removeUnused(request: RemoveUnused): Promise<{ readonly removed: readonly Image[]; readonly bytes: number }> {
+    const { bytes: before, images } = await this.usage();
+    const going = images
+      .filter(({ image, pinned }) => !pinned && !request.inUse.has(image.id))
+      .filter(({ lastUsed }) => request.now - lastUsed >= (request.minAgeMs ?? 0))
+      .filter(({ image }) => !request.danglingOnly || image.tags.length === 0)
+      .sort((a, b) => a.lastUsed - b.lastUsed);
+    const removed: Image[] = [];
+    await removeUnreferenced(this.parts, request.now);
+    let freed = before - (await this.usage()).bytes;
+    for (const { image } of going) {
+      if (request.bytes !== undefined && freed >= request.bytes) break;
+      for (const tag of image.tags) await this.parts.records.removeTag(tag);
+      await this.parts.records.remove(image.id);
+      removed.push(image);
+      await removeUnreferenced(this.parts, request.now);
+      freed = before - (await this.usage()).bytes;
+    }
+    return { removed, bytes: freed };
+  }
+
+  async #image(id: string): Promise<Image | undefined> {
+    const record = await this.parts.records.get(hexOf(id));
+    return record && imageOf(this.parts, record, await this.parts.records.tags());
   }
 }
-
-const hex = (digest: string): string => digest.replace(/^sha256:/, '');

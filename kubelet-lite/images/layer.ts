@@ -1,14 +1,11 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { constants, createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
-import { extract, type Header } from 'tar-stream';
-
-const WHITEOUT = '.wh.';
-const OPAQUE = '.wh..wh..opq';
+import * as zlib from 'node:zlib';
+import { MediaTypes } from './manifest.js';
 
 /** What unpacking a layer found. */
 export interface Unpacked {
@@ -16,8 +13,8 @@ export interface Unpacked {
   readonly diffId: string;
   /** Bytes of file content. */
   readonly size: number;
-  /** Paths the layer removes from those below; a trailing `/` removes a directory's earlier content only. */
-  readonly whiteouts: readonly string[];
+  /** Directories of which nothing below shows, as paths without a leading slash. */
+  readonly opaque: readonly string[];
 }
 
 /** Thrown for an archive that is not what it says, or not safe to unpack; nothing of it is kept by callers. */
@@ -25,141 +22,132 @@ export class LayerError extends Error {
   override name = 'LayerError';
 }
 
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+/** The media type of a layer by what its bytes are, since archives do not say. */
+export const layerMediaType = (compression: Compression): string =>
+  compression === 'none' ? MediaTypes.ociLayer : `${MediaTypes.ociLayer}+${compression}`;
+
 /**
- * Unpacks one layer (tar, also gzip) into an empty directory, with owners, modes and times. No entry is ever written
- * through a symbolic link that leads outside. Device nodes are left out: a container's /dev is its own.
+ * Unpacks one layer (tar, also in gzip or zstd) into an empty directory, with owners, modes, times, extended attributes and
+ * devices, and whiteouts as overlay wants them. The native core does it: no entry is ever made outside the directory.
  */
-export async function unpackLayer(archive: string, directory: string): Promise<Unpacked> {
+export async function unpackLayer(core: string, archive: string, directory: string): Promise<Unpacked> {
+  return feedTar(core, ['layer', 'unpack', directory], decompress(archive, await compressionOf(archive)));
+}
+
+/** Hands a tar archive to a verb of the core that reads one and answers in JSON. */
+export async function feedTar(core: string, words: readonly string[], tar: AsyncIterable<Uint8Array>): Promise<Unpacked> {
+  const child = spawn(core, words, { stdio: ['pipe', 'pipe', 'pipe'] });
   const hash = createHash('sha256');
-  const whiteouts: string[] = [];
-  const directories: [string, Header][] = [];
-  let size = 0;
-  const tar = extract();
-  const source = Readable.from(await decompressed(archive));
-  source.on('data', (chunk: Buffer) => hash.update(chunk));
-  const feeding = pipeline(source, tar);
-  feeding.catch(() => {});
-  for await (const entry of tar) {
-    const { header } = entry;
-    const name = header.name.replace(/^(\.?\/)+/, '').replace(/\/+$/, '');
-    if (name === '' || name === '.') {
-      entry.resume();
-      continue;
+  const hashed = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of tar) {
+      hash.update(chunk);
+      yield chunk;
     }
-    if (basename(name).startsWith(WHITEOUT)) {
-      const parent = dirname(name) === '.' ? '' : dirname(name);
-      whiteouts.push(basename(name) === OPAQUE ? `${parent}/` : join(parent, basename(name).slice(WHITEOUT.length)));
-      entry.resume();
-      continue;
-    }
-    const path = await placeFor(directory, name);
-    if (header.type === 'directory') {
-      await replace(path, 'directory');
-      await fs.mkdir(path, { recursive: true });
-      directories.push([path, header]);
-    } else if (header.type === 'file' || header.type === 'contiguous-file') {
-      await replace(path);
-      await pipeline(entry, createWriteStream(path, { flags: 'wx', mode: 0o600 }));
-      size += header.size ?? 0;
-      await ownership(path, header);
-      continue;
-    } else if (header.type === 'symlink') {
-      await replace(path);
-      await fs.symlink(header.linkname!, path);
-      await fs.lchown(path, header.uid ?? 0, header.gid ?? 0);
-      await fs.lutimes(path, times(header), times(header));
-    } else if (header.type === 'link') {
-      await replace(path);
-      await fs.link(await placeFor(directory, header.linkname!.replace(/^(\.?\/)+/, '')), path);
-    }
-    entry.resume();
+  };
+  const ended = endOf(child);
+  // The core's own words say more than the broken pipe it leaves.
+  const fed = await pipeline(hashed, child.stdin).then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => error,
+  );
+  if (fed !== undefined && fed.code !== 'EPIPE') child.kill('SIGKILL');
+  const answer = await ended.catch((error: Error) => error);
+  if (fed !== undefined && fed.code !== 'EPIPE' && fed.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw readable(fed);
+  if (answer instanceof Error) throw answer;
+  const { size, opaque } = JSON.parse(answer) as { readonly size: number; readonly opaque: readonly string[] };
+  return { diffId: `sha256:${hash.digest('hex')}`, size, opaque };
+}
+
+/** The upper directory of an overlay as a layer; the caller reads it to its end. Times later than `clamp` (seconds) become it. */
+export function packLayer(
+  core: string,
+  directory: string,
+  clamp: number | undefined,
+  exclude: readonly string[],
+): Readable {
+  const child = spawn(core, ['layer', 'pack', directory, String(clamp ?? -1), ...exclude], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const whole = async function* (): AsyncGenerator<Uint8Array> {
+    const ended = endOf(child, false);
+    ended.catch(() => {});
+    yield* child.stdout;
+    await ended;
+  };
+  return Readable.from(whole(), { objectMode: false });
+}
+
+/** What the core has said; rejects with a {@link LayerError} in its words when it fails. */
+function endOf(child: ChildProcess, answers = true): Promise<string> {
+  let out = '';
+  let words = '';
+  if (answers) child.stdout!.on('data', (chunk) => (out += chunk));
+  child.stderr!.on('data', (chunk) => (words += chunk));
+  return new Promise((resolve, reject) => {
+    child.on('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'ENOENT'
+          ? new LayerError(`the native core is not built (${child.spawnfile}): npm run build:native`)
+          : error,
+      ),
+    );
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(out);
+      else reject(new LayerError(words.trim() || `the native core ended by ${signal ?? `code ${code}`}`));
+    });
+  });
+}
+
+function readable(error: NodeJS.ErrnoException): Error {
+  return error.code?.startsWith('Z_') || error.code?.startsWith('ZSTD')
+    ? new LayerError(`the layer cannot be decompressed: ${error.message}`)
+    : error;
+}
+
+export async function compressionOf(archive: string): Promise<Compression> {
+  const file = await fs.open(archive, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    if (bytesRead >= 2 && buffer[0] === 0x1f && buffer[1] === 0x8b) return 'gzip';
+    return bytesRead === 4 && buffer.readUInt32LE(0) === 0xfd2fb528 ? 'zstd' : 'none';
+  } finally {
+    await file.close();
   }
-  await feeding;
-  // Directories last and deepest first, since filling one changes its time.
-  for (const [path, header] of directories.reverse()) await ownership(path, header);
-  return { diffId: `sha256:${hash.digest('hex')}`, size, whiteouts };
 }
 
-/**
- * Copies a tree by hard links, so no content is copied: how a layer that deletes is merged with those below it without
- * overlay whiteouts, which would need device nodes. Links are safe because no lower directory is ever written.
- */
-export async function linkTree(from: string, to: string): Promise<void> {
-  const stat = await fs.lstat(from);
-  if (!stat.isDirectory()) {
-    await replace(to);
-    return fs.link(from, to);
+const CHUNK = 256 << 10;
+
+/** The content of a file, decompressed. */
+export function decompress(archive: string, compression: Compression): AsyncIterable<Uint8Array> {
+  const stream = createReadStream(archive, { highWaterMark: CHUNK });
+  if (compression === 'none') return stream;
+  if (compression === 'gzip') {
+    const gunzip = zlib.createGunzip({ chunkSize: CHUNK });
+    stream.on('error', (error) => gunzip.destroy(error));
+    return stream.pipe(gunzip);
   }
-  await replace(to, 'directory');
-  await fs.mkdir(to, { recursive: true });
-  for (const name of await fs.readdir(from)) await linkTree(join(from, name), join(to, name));
-  await fs.chown(to, stat.uid, stat.gid);
-  await fs.chmod(to, stat.mode & 0o7777);
-  await fs.utimes(to, stat.atime, stat.mtime);
+  const native = (zlib as { readonly createZstdDecompress?: () => NodeJS.ReadWriteStream }).createZstdDecompress;
+  if (native === undefined) return unzstd(stream);
+  return Readable.from(stream.pipe(native()));
 }
 
-/** Removes what a layer's whiteouts name. */
-export async function applyWhiteouts(directory: string, whiteouts: readonly string[]): Promise<void> {
-  for (const whiteout of whiteouts) {
-    const opaque = whiteout.endsWith('/');
-    const path = await placeFor(directory, opaque ? whiteout.slice(0, -1) || '.' : whiteout);
-    if (!opaque) await fs.rm(path, { recursive: true, force: true });
-    else for (const name of await readdirOrNone(path)) await fs.rm(join(path, name), { recursive: true, force: true });
-  }
-}
-
-/** Where `name` lies below `root` once symbolic links in its parents are resolved as if `root` were `/`. */
-async function placeFor(root: string, name: string): Promise<string> {
-  const pending = name.split('/');
-  const done: string[] = [];
-  for (let links = 0; pending.length > 0; ) {
-    const part = pending.shift()!;
-    if (part === '' || part === '.') continue;
-    if (part === '..') {
-      done.pop();
-      continue;
+/** For versions of Node whose zlib knows no zstd. */
+async function* unzstd(compressed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const { Decompress } = await import('fzstd');
+  let ready: Uint8Array[] = [];
+  const decompressor = new Decompress((chunk) => ready.push(chunk));
+  const step = (chunk: Uint8Array, last: boolean): readonly Uint8Array[] => {
+    try {
+      decompressor.push(chunk, last);
+    } catch (error) {
+      throw new LayerError(`the layer cannot be decompressed: ${(error as Error).message}`);
     }
-    const path = join(root, ...done, part);
-    const target = pending.length > 0 ? await fs.readlink(path).catch(() => undefined) : undefined;
-    if (target === undefined) {
-      if (pending.length > 0) await fs.mkdir(path, { recursive: true, mode: 0o755 });
-      done.push(part);
-      continue;
-    }
-    if (++links > 40) throw new LayerError(`${name}: too many levels of symbolic links`);
-    if (target.startsWith('/')) done.length = 0;
-    pending.unshift(...target.split('/'));
-  }
-  return join(root, ...done);
-}
-
-/** Makes way for a new entry; a directory stays when a directory comes. */
-async function replace(path: string, by?: 'directory'): Promise<void> {
-  const stat = await fs.lstat(path).catch(() => undefined);
-  if (stat === undefined || (by === 'directory' && stat.isDirectory())) return;
-  await fs.rm(path, { recursive: true });
-}
-
-const times = (header: Header): Date => header.mtime ?? new Date(0);
-
-async function ownership(path: string, header: Header): Promise<void> {
-  await fs.chown(path, header.uid ?? 0, header.gid ?? 0);
-  // After chown, which clears the set-user-id bits.
-  await fs.chmod(path, (header.mode ?? 0o755) & 0o7777);
-  await fs.utimes(path, times(header), times(header));
-}
-
-async function readdirOrNone(path: string): Promise<string[]> {
-  return fs.readdir(path).catch(() => []);
-}
-
-async function decompressed(archive: string): Promise<AsyncIterable<Uint8Array>> {
-  const file = await fs.open(archive, constants.O_RDONLY);
-  const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
-  await file.close();
-  const stream = createReadStream(archive, { highWaterMark: 1 << 20 });
-  if (buffer[0] === 0x1f && buffer[1] === 0x8b) return stream.pipe(createGunzip());
-  if (buffer.readUInt32LE(0) === 0xfd2fb528)
-    throw new LayerError('the layer is compressed with zstd, which this version cannot read: save the image with gzip');
-  return stream;
+    const done = ready;
+    ready = [];
+    return done;
+  };
+  for await (const chunk of compressed) yield* step(chunk, false);
+  yield* step(new Uint8Array(0), true);
 }

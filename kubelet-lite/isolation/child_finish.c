@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "child.h"
 #include "sys.h"
@@ -21,12 +20,15 @@ static int settle_descriptors(struct child *child, struct error *error)
     return 0;
 }
 
-/* A directory reached through a leaked descriptor would lie outside: getcwd tells (CVE-2024-21626). */
-static int enter_cwd(const char *path, struct error *error)
+/*
+ * A directory reached through a leaked descriptor would lie outside: getcwd tells (CVE-2024-21626). Before the filter is in
+ * force, which may not allow either call; but what only the user may enter has to wait for its credentials. 1: not yet.
+ */
+static int enter_cwd(const char *path, bool last, struct error *error)
 {
     char where[PATH_MAX];
     if (chdir(path) < 0)
-        return fail(error, "cwd", errno, "%s", path);
+        return errno == EACCES && !last ? 1 : fail(error, "cwd", errno, "%s", path);
     if (syscall(SYS_getcwd, where, sizeof where) < 0 || where[0] != '/')
         return fail(error, "cwd", EPERM, "%s is outside the container", path);
     return 0;
@@ -66,31 +68,6 @@ static void execute(const struct plan_process *plan, struct error *error)
     fail(error, "exec", denied ? denied : ENOENT, "%s: not found in $PATH", name);
 }
 
-/* Said at create already what start could only say too late. What the user may is execve's to judge. */
-static int find_program(const struct plan_process *plan, struct error *error)
-{
-    const char *name = plan->args[0];
-    char candidate[PATH_MAX];
-    struct stat st;
-    if (!name)
-        return 0;
-    if (strchr(name, '/')) {
-        if (stat(name, &st) < 0)
-            return errno == ENOENT || errno == ENOTDIR ? fail(error, "exec", errno, "%s", name) : 0;
-        return S_ISREG(st.st_mode) && st.st_mode & 0111 ? 0 : fail(error, "exec", EACCES, "%s", name);
-    }
-    for (const char *at = search_path(plan); *name; at++) {
-        size_t n = strcspn(at, ":");
-        snprintf(candidate, sizeof candidate, "%.*s%s%s", (int)n, at, n ? "/" : "./", name);
-        if (stat(candidate, &st) == 0 || (errno != ENOENT && errno != ENOTDIR))
-            return 0;
-        at += n;
-        if (!*at)
-            break;
-    }
-    return fail(error, "exec", ENOENT, "%s: not found in $PATH", name);
-}
-
 /* The caller's session keyring holds the host's keys. */
 static int leave_keyring(const struct child *child, struct error *error)
 {
@@ -108,7 +85,7 @@ static void die_late(int report, const struct error *error)
     snprintf(message.stage, sizeof message.stage, "%s", error->stage);
     snprintf(message.object, sizeof message.object, "%s", error->object);
     (void)!write(report, &message, sizeof message);
-    _exit(127);
+    _exit(error->err == ENOENT ? 127 : 126);
 }
 
 static int start_hooks(const struct child *child, struct error *error)
@@ -132,21 +109,22 @@ static void wait_at_gate(struct child *child, const struct plan_process *plan, s
         fail(error, "start", errno, "waiting");
     else if (!plan->args[0])
         _exit(0);
-    else if (start_hooks(child, error) == 0)
+    else if (start_hooks(child, error) == 0) {
         execute(plan, error);
+        /* The program's own output has it too, for whoever reads the container's log. */
+        dprintf(2, "trimtab-core: exec: %s: %s\n", error->object, strerror(error->err));
+    }
     die_late(child->report, error);
 }
 
 void child_finish(struct child *child, const struct plan_process *plan, struct error *error)
 {
-    if (leave_keyring(child, error) < 0 || settle_descriptors(child, error) < 0 || credentials_apply(plan, error) < 0 ||
-        enter_cwd(plan->cwd, error) < 0)
+    int entered = enter_cwd(plan->cwd, false, error);
+    if (entered < 0 || leave_keyring(child, error) < 0 || settle_descriptors(child, error) < 0 ||
+        credentials_apply(plan, error) < 0 || (entered > 0 && enter_cwd(plan->cwd, true, error) < 0))
         child_die(child->channel, error);
-    if (child->exec_gate >= 0) {
-        if (find_program(plan, error) < 0)
-            child_die(child->channel, error);
+    if (child->exec_gate >= 0)
         wait_at_gate(child, plan, error);
-    }
     if (start_hooks(child, error) < 0)
         child_die(child->channel, error);
     /* A parent that died before its death was made ours has nobody left to watch over a container. */

@@ -64,7 +64,8 @@ static int dispatch(struct oci *oci, const struct oci_entry *entry, int argc, ch
     oci_log_open(oci);
     if (refuse(oci, &error) < 0 || entry->run(oci, &error) < 0) {
         oci_report("error", &error);
-        return 1;
+        /* What a shell answers when there is no such program, or it cannot be executed. */
+        return strcmp(error.stage, "exec") == 0 ? (error.err == ENOENT ? 127 : 126) : 1;
     }
     return 0;
 }

@@ -36,8 +36,16 @@ int oci_start(struct oci *oci, struct error *error)
     enum oci_status status = oci_status(oci, &state);
     if (status != OCI_CREATED)
         return fail(error, "start", EINVAL, "%s is %s, not created", oci->id, oci_status_name(status));
-    if (oci_open_gate(oci, error) < 0)
-        return -1;
+    /*
+     * A program that cannot be executed is the container's end, not an error of start: it has an exit code like a shell's,
+     * the reason is in its output, and told here.
+     */
+    if (oci_open_gate(oci, error) < 0) {
+        if (strcmp(error->stage, "exec") != 0)
+            return -1;
+        oci_warn(error);
+        return 0;
+    }
     if (!state.has_process) {
         fail(error, "start", 0, "%s has no process to run, and has ended", oci->id);
         oci_warn(error);

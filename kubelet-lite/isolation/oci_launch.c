@@ -182,7 +182,7 @@ static bool has_hooks(const struct hooks *hooks)
 static int bear(struct oci *oci, bool gate, struct plan *plan, struct oci_state *state, int *master, struct error *error)
 {
     static const char *const no_layers[] = {NULL};
-    struct rootfs fs = {.layers = no_layers, .cgroup_path = state->cgroup, .user_namespace = -1};
+    struct rootfs fs = {.layers = no_layers, .cgroup_path = state->cgroup, .user_namespace = -1, .in_order = true};
     struct birth birth = {0};
     struct cgroup_door door = {.v2 = -1};
     struct child child = {.stdio = {-1, -1, -1}, .door = &door, .keep_stdio = true, .exec_gate = -1, .report = -1};

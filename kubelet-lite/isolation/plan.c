@@ -123,7 +123,8 @@ static int plan_propagation(struct plan *plan, const char *name, struct error *e
         const char *name;
         uint64_t flags;
     } known[] = {{"private", MS_PRIVATE}, {"rprivate", MS_PRIVATE | MS_REC}, {"slave", MS_SLAVE},
-                 {"rslave", MS_SLAVE | MS_REC}, {"shared", MS_SHARED}, {"rshared", MS_SHARED | MS_REC}};
+                 {"rslave", MS_SLAVE | MS_REC}, {"shared", MS_SHARED}, {"rshared", MS_SHARED | MS_REC},
+                 {"unbindable", MS_UNBINDABLE}, {"runbindable", MS_UNBINDABLE | MS_REC}};
     if (!name)
         return 0;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {

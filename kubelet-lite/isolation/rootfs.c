@@ -28,6 +28,8 @@ static int mount_bind(struct rootfs *fs, const struct plan_mount *m, int source,
 {
     struct stat st;
     struct statfs type;
+    if (source < 0 && (source = rootfs_open_bind(m, -1, error)) < 0)
+        return -1;
     if (fstat(source, &st) < 0)
         return fail(error, "mount", errno, "source %s", m->source);
     int target = path_make(fs->root, m->destination, S_ISDIR(st.st_mode) ? PATH_DIRECTORY : PATH_FILE, error);
@@ -40,6 +42,16 @@ static int mount_bind(struct rootfs *fs, const struct plan_mount *m, int source,
     close(target);
     close(source);
     return 0;
+}
+
+/* A tree that was made early, as the youngest mount: its clone in its place. */
+static int renew(int target, int tree, const char *what, struct error *error)
+{
+    int clone = sys_open_tree(tree, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (clone < 0 || fchdir(tree) < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        return fail(error, "mount", errno, "%s", what);
+    close(tree);
+    return mount_attach(clone, target, what, error) < 0 ? -1 : clone;
 }
 
 static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int tree, struct error *error)
@@ -58,13 +70,15 @@ static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int t
                 return fail(error, "mount", errno, "%s: a link is on the way", m->destination);
         }
     }
+    bool early = tree >= 0;
     if (tree < 0 && (tree = mount_new(m->type, m->data, (unsigned)m->set, error)) < 0) {
         size_t used = strlen(error->object);
         snprintf(error->object + used, sizeof error->object - used, " on %s", m->destination);
         return -1;
     }
     if (mount_attributes(tree, m->set_all, m->clear_all, m->propagation, m->propagation_recursive, m->destination, error) < 0 ||
-        mount_attach(tree, target, m->destination, error) < 0)
+        mount_attach(tree, target, m->destination, error) < 0 ||
+        (early && fs->in_order && (tree = renew(target, tree, m->destination, error)) < 0))
         return -1;
     close(target);
     if (strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0)

@@ -18,6 +18,7 @@ struct rootfs {
     int root;                   /* descriptor of the new root */
     int proc;                   /* our own procfs of the new namespaces, -1 before it is mounted */
     int *trees;                 /* by mount: detached, -1 where one is made inside */
+    bool in_order;              /* mounts are made in the order of the plan, as far as their kind allows */
     int terminal;               /* descriptor of the container's terminal, -1 for none */
 };
 
@@ -26,6 +27,8 @@ int rootfs_id_namespaces(struct rootfs *fs, const struct plan *plan, struct aren
 void rootfs_close_id_namespaces(struct rootfs *fs, const struct plan *plan);
 /* In the old namespaces: the root, the sources of bind mounts, the devices of a container with a user namespace. */
 int rootfs_open(struct rootfs *fs, const struct plan *plan, struct arena *arena, struct error *error);
+/* The source of a bind mount as a detached tree. */
+int rootfs_open_bind(const struct plan_mount *m, int id_namespace, struct error *error);
 /* In the new ones: mounts. The terminal is made by the caller between this and rootfs_finish(). */
 int rootfs_mount(struct rootfs *fs, const struct plan *plan, struct error *error);
 /* Devices, sysctls, the working directory: after it hooks see the whole container. */

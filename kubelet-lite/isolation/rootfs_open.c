@@ -78,7 +78,7 @@ static int open_source(const char *source, unsigned flags)
     return tree;
 }
 
-static int open_bind(const struct plan_mount *m, int id_namespace, struct error *error)
+int rootfs_open_bind(const struct plan_mount *m, int id_namespace, struct error *error)
 {
     unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0u);
     struct mount_attr ids = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)id_namespace};
@@ -134,6 +134,17 @@ static int open_root(struct rootfs *fs, const struct plan *plan, struct error *e
     return mount_attributes(tree, 0, 0, MS_PRIVATE, true, plan->root, error) < 0 ? -1 : tree;
 }
 
+/*
+ * The kernel lists mounts by the age of their trees, so in order means to clone a source when its turn comes, in the
+ * container's mount namespace. That has the same files and slaves, but shares nothing with the host any more: where the
+ * root is to be shared, or rights or names are needed that are gone by then, order is given up.
+ */
+static bool late(const struct rootfs *fs, const struct plan *plan, size_t i)
+{
+    return fs->in_order && plan->new_namespaces & CLONE_NEWNS && fs->user_namespace < 0 && fs->id_namespaces[i] < 0 &&
+           !(plan->root_propagation & MS_SHARED);
+}
+
 int rootfs_open(struct rootfs *fs, const struct plan *plan, struct arena *arena, struct error *error)
 {
     fs->trees = arena_alloc(arena, (plan->mount_count + 1) * sizeof *fs->trees);
@@ -143,7 +154,7 @@ int rootfs_open(struct rootfs *fs, const struct plan *plan, struct arena *arena,
         const struct plan_mount *m = &plan->mounts[i];
         bool dev = fs->user_namespace >= 0 && strcmp(m->destination, "/dev") == 0 && strcmp(m->type, "tmpfs") == 0;
         fs->trees[i] = -1;
-        if ((m->bind && (fs->trees[i] = open_bind(m, fs->id_namespaces[i], error)) < 0) ||
+        if ((m->bind && !late(fs, plan, i) && (fs->trees[i] = rootfs_open_bind(m, fs->id_namespaces[i], error)) < 0) ||
             (dev && (fs->trees[i] = open_dev(fs, plan, m, error)) < 0))
             return -1;
     }

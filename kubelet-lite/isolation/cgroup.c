@@ -22,6 +22,7 @@ static const struct {
     [CG_CPU] = {"cpu", "cpu"},         [CG_CPUACCT] = {"cpuacct", NULL}, [CG_CPUSET] = {"cpuset", "cpuset"},
     [CG_MEMORY] = {"memory", "memory"}, [CG_PIDS] = {"pids", "pids"},     [CG_DEVICES] = {"devices", NULL},
     [CG_FREEZER] = {"freezer", NULL},  [CG_IO] = {"blkio", "io"},        [CG_HUGETLB] = {"hugetlb", "hugetlb"},
+    [CG_RDMA] = {"rdma", "rdma"},      [CG_NET_CLS] = {"net_cls", NULL}, [CG_NET_PRIO] = {"net_prio", NULL},
 };
 
 const char *cgroup_controller_name(enum controller controller)
@@ -69,11 +70,17 @@ static unsigned controllers_in(const char *words, const char *separators, bool v
 
 int cgroup_detect(struct error *error)
 {
+    return cgroup_detect_in("/proc/self/mounts", error);
+}
+
+int cgroup_detect_in(const char *table, struct error *error)
+{
     char line[4096], words[1024], path[PATH_MAX];
-    FILE *mounts = fopen("/proc/self/mounts", "re");
+    FILE *mounts = fopen(table, "re");
     if (!mounts)
-        return fail(error, "cgroup", errno, "/proc/self/mounts");
-    count = 0;
+        return fail(error, "cgroup", errno, "%s", table);
+    while (count > 0)
+        free(all[--count].mount);
     while (fgets(line, sizeof line, mounts) && count < (int)(sizeof all / sizeof *all)) {
         char *save, *source = strtok_r(line, " ", &save), *point = strtok_r(NULL, " ", &save);
         char *type = strtok_r(NULL, " ", &save), *options = strtok_r(NULL, " ", &save);
@@ -115,6 +122,23 @@ int cgroup_write(const struct hierarchy *h, const char *path, const char *file, 
     if (file_write(AT_FDCWD, cgroup_file(name, sizeof name, h, path, file), value) < 0)
         return fail(error, "cgroup", errno, "%s = %s", name, value);
     return 0;
+}
+
+long cgroup_read(const struct hierarchy *h, const char *path, const char *file, char *out, size_t size)
+{
+    char name[PATH_MAX];
+    return file_read(AT_FDCWD, cgroup_file(name, sizeof name, h, path, file), out, size);
+}
+
+bool cgroup_has(const struct hierarchy *h, const char *path, const char *file)
+{
+    char name[PATH_MAX];
+    return access(cgroup_file(name, sizeof name, h, path, file), F_OK) == 0;
+}
+
+int cgroup_missing(enum controller controller, const char *member, struct error *error)
+{
+    return fail(error, "cgroup", ENOTSUP, "resources.%s: this host has no %s controller", member, names[controller].v1);
 }
 
 static int check_path(const char *path, struct error *error)

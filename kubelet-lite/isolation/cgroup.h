@@ -12,7 +12,8 @@
  * controller is, and kill, freeze and CLONE_INTO_CGROUP come from v2). Only groups below the path given are ever
  * written, killed or removed; a path with `.`, `..` or no component is refused.
  */
-enum controller { CG_CPU, CG_CPUACCT, CG_CPUSET, CG_MEMORY, CG_PIDS, CG_DEVICES, CG_FREEZER, CG_IO, CG_HUGETLB, CG_COUNT };
+enum controller { CG_CPU, CG_CPUACCT, CG_CPUSET, CG_MEMORY, CG_PIDS, CG_DEVICES, CG_FREEZER, CG_IO, CG_HUGETLB,
+                  CG_RDMA, CG_NET_CLS, CG_NET_PRIO, CG_COUNT };
 
 struct hierarchy {
     char *mount;
@@ -20,8 +21,9 @@ struct hierarchy {
     unsigned controllers; /* 1 << enum controller */
 };
 
-/* Looks at the host's mounts once. */
+/* Looks at the host's mounts once; cgroup_detect_in() at another table of mounts, for tests. */
 int cgroup_detect(struct error *error);
+int cgroup_detect_in(const char *mounts, struct error *error);
 
 /* Mounts the hierarchies in a mount namespace of this process alone, for where none is mounted. */
 int cgroup_mount_own(struct error *error);
@@ -79,5 +81,13 @@ uint64_t cgroup_oom_kills(const char *path);
 /* For the executor: the path of a file of a group. Returns `out`. */
 char *cgroup_file(char *out, size_t size, const struct hierarchy *h, const char *path, const char *file);
 int cgroup_write(const struct hierarchy *h, const char *path, const char *file, const char *value, struct error *error);
+long cgroup_read(const struct hierarchy *h, const char *path, const char *file, char *out, size_t size);
+bool cgroup_has(const struct hierarchy *h, const char *path, const char *file);
+/* Fails with what the host lacks. */
+int cgroup_missing(enum controller controller, const char *member, struct error *error);
+/* cgroup_limit.c's other halves: resources.memory; blockIO; hugepageLimits, rdma and network. */
+int cgroup_limit_memory(const char *path, const struct json *memory, struct error *error);
+int cgroup_limit_io(const char *path, const struct json *io, struct error *error);
+int cgroup_limit_other(const char *path, const struct json *resources, struct error *error);
 
 #endif

@@ -12,7 +12,7 @@
  * OCI resources to files. `path` names the member; the two file names are v1's and v2's (NULL: no such file), the format
  * says how the number is written. What needs two numbers at once (cpu.max, swap) is written by hand below.
  */
-enum format { PLAIN, MAX_IF_NEGATIVE, MAX_IF_NOT_POSITIVE, WEIGHT, IO_WEIGHT };
+enum format { PLAIN, MAX_IF_NEGATIVE, MAX_IF_NOT_POSITIVE, WEIGHT };
 
 static const struct {
     const char *section, *member;
@@ -22,10 +22,7 @@ static const struct {
 } numbers[] = {
     {"cpu", "shares", CG_CPU, "cpu.shares", "cpu.weight", WEIGHT},
     {"cpu", "idle", CG_CPU, "cpu.idle", "cpu.idle", PLAIN},
-    {"memory", "reservation", CG_MEMORY, "memory.soft_limit_in_bytes", "memory.low", PLAIN},
-    {"memory", "swappiness", CG_MEMORY, "memory.swappiness", NULL, PLAIN},
     {"pids", "limit", CG_PIDS, "pids.max", "pids.max", MAX_IF_NOT_POSITIVE},
-    {"blockIO", "weight", CG_IO, "blkio.bfq.weight", "io.weight", IO_WEIGHT},
 };
 
 /* The conversion the engines agreed on in 2025: 2 -> 1, 1024 -> 100, 262144 -> 10000. */
@@ -40,12 +37,6 @@ static uint64_t weight_of(uint64_t shares)
     return weight < 1 ? 1 : weight > 10000 ? 10000 : (uint64_t)weight;
 }
 
-static int missing(enum controller controller, const char *member, struct error *error)
-{
-    return fail(error, "cgroup", ENOTSUP, "resources.%s: this host has no %s controller", member,
-                cgroup_controller_name(controller));
-}
-
 static int write_number(const char *path, size_t i, const struct json *value, struct error *error)
 {
     char text[32];
@@ -53,7 +44,7 @@ static int write_number(const char *path, size_t i, const struct json *value, st
     uint64_t big;
     const struct hierarchy *h = cgroup_of(numbers[i].controller);
     if (!h)
-        return missing(numbers[i].controller, numbers[i].member, error);
+        return cgroup_missing(numbers[i].controller, numbers[i].member, error);
     const char *file = h->v2 ? numbers[i].v2 : numbers[i].v1;
     if (json_to_u64(value, &big) && big > INT64_MAX)
         n = -1; /* some writers spell "no limit" as the largest unsigned number */
@@ -66,42 +57,77 @@ static int write_number(const char *path, size_t i, const struct json *value, st
         strcpy(text, "max");
     if (numbers[i].format == WEIGHT && h->v2)
         snprintf(text, sizeof text, "%llu", (unsigned long long)weight_of((uint64_t)n));
-    if (numbers[i].format == IO_WEIGHT && h->v2)
-        snprintf(text, sizeof text, "%lld", (long long)(1 + (n - 10) * 9999 / 990));
     if (numbers[i].format == WEIGHT && n == 0)
         return 0;
     return cgroup_write(h, path, file, text, error);
 }
 
+/* Quota and period are two files, and the kernel judges their ratio at each write: the other order is tried too. */
+static int bandwidth_v1(const struct hierarchy *h, const char *path, int64_t quota, int64_t period, struct error *error)
+{
+    char quota_text[32], period_text[32];
+    snprintf(quota_text, sizeof quota_text, "%lld", (long long)quota);
+    snprintf(period_text, sizeof period_text, "%lld", (long long)period);
+    if (!quota)
+        return cgroup_write(h, path, "cpu.cfs_period_us", period_text, error);
+    if (period && cgroup_write(h, path, "cpu.cfs_period_us", period_text, error) == 0)
+        period = 0;
+    else if (period && error->err != EINVAL)
+        return -1;
+    if (cgroup_write(h, path, "cpu.cfs_quota_us", quota_text, error) < 0)
+        return -1;
+    return period ? cgroup_write(h, path, "cpu.cfs_period_us", period_text, error) : 0;
+}
+
+static int realtime(const struct hierarchy *h, const char *path, const struct json *cpu, struct error *error)
+{
+    static const char *const members[] = {"realtimePeriod", "realtimeRuntime"};
+    static const char *const files[] = {"cpu.rt_period_us", "cpu.rt_runtime_us"};
+    char text[32];
+    for (int i = 0; i < 2; i++) {
+        int64_t value = json_get_int(cpu, members[i], 0);
+        if (!value)
+            continue;
+        if (!h || h->v2)
+            return fail(error, "cgroup", ENOTSUP, "resources.cpu.%s: only cgroup v1 has it", members[i]);
+        snprintf(text, sizeof text, "%lld", (long long)value);
+        if (cgroup_write(h, path, files[i], text, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int limit_cpu(const char *path, const struct json *cpu, struct error *error)
 {
-    char text[64];
+    char text[64], share[24] = "max";
     int64_t quota = json_get_int(cpu, "quota", 0), period = json_get_int(cpu, "period", 0);
     int64_t burst = json_get_int(cpu, "burst", -1);
     const struct hierarchy *h = cgroup_of(CG_CPU);
-    if (json_get_int(cpu, "realtimeRuntime", 0) || json_get_int(cpu, "realtimePeriod", 0))
-        return fail(error, "cgroup", ENOTSUP, "resources.cpu.realtimeRuntime");
+    if (realtime(h, path, cpu, error) < 0)
+        return -1;
     if (!quota && !period && burst < 0)
         return 0;
     if (!h)
-        return missing(CG_CPU, "cpu.quota", error);
-    if (h->v2) {
-        char share[24] = "max";
+        return cgroup_missing(CG_CPU, "cpu.quota", error);
+    const char *file = h->v2 ? "cpu.max.burst" : "cpu.cfs_burst_us";
+    /* A burst may not be above the quota: it goes out of the way of a smaller one. */
+    if (burst >= 0 && quota)
+        cgroup_write(h, path, file, "0", error);
+    if (h->v2 && (quota || period)) {
+        /* Only the period given: the kernel keeps the quota, but wants to be told. */
+        char now[64];
         if (quota > 0)
             snprintf(share, sizeof share, "%lld", (long long)quota);
-        snprintf(text, sizeof text, "%s %lld", share, (long long)(period ? period : 100000));
+        else if (!quota && cgroup_read(h, path, "cpu.max", now, sizeof now) > 0 && strcspn(now, " \n") < sizeof share)
+            snprintf(share, sizeof share, "%.*s", (int)strcspn(now, " \n"), now);
+        snprintf(text, sizeof text, period ? "%s %lld" : "%s", share, (long long)period);
         if (cgroup_write(h, path, "cpu.max", text, error) < 0)
             return -1;
-    } else {
-        snprintf(text, sizeof text, "%lld", (long long)period);
-        if (period && cgroup_write(h, path, "cpu.cfs_period_us", text, error) < 0)
-            return -1;
-        snprintf(text, sizeof text, "%lld", (long long)quota);
-        if (quota && cgroup_write(h, path, "cpu.cfs_quota_us", text, error) < 0)
-            return -1;
+    } else if ((quota || period) && bandwidth_v1(h, path, quota, period, error) < 0) {
+        return -1;
     }
     snprintf(text, sizeof text, "%lld", (long long)burst);
-    return burst >= 0 ? cgroup_write(h, path, h->v2 ? "cpu.max.burst" : "cpu.cfs_burst_us", text, error) : 0;
+    return burst >= 0 ? cgroup_write(h, path, file, text, error) : 0;
 }
 
 static int limit_cpuset(const char *path, const struct json *cpu, struct error *error)
@@ -113,58 +139,8 @@ static int limit_cpuset(const char *path, const struct json *cpu, struct error *
         if (!*list)
             continue;
         if (!h)
-            return missing(CG_CPUSET, "cpu.cpus", error);
+            return cgroup_missing(CG_CPUSET, "cpu.cpus", error);
         if (cgroup_write(h, path, files[i], list, error) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int limit_memory(const char *path, const struct json *memory, struct error *error)
-{
-    char limit_text[32] = "", swap_text[32] = "";
-    int64_t limit = json_get_int(memory, "limit", 0), swap = json_get_int(memory, "swap", 0);
-    const struct hierarchy *h = cgroup_of(CG_MEMORY);
-    if (!limit && !swap)
-        return 0;
-    if (!h)
-        return missing(CG_MEMORY, "memory.limit", error);
-    snprintf(limit_text, sizeof limit_text, limit < 0 && h->v2 ? "max" : "%lld", (long long)limit);
-    if (h->v2) {
-        /* v2 counts swap alone, OCI and v1 count memory and swap together. */
-        if (swap > 0 && swap < limit)
-            return fail(error, "cgroup", EINVAL, "resources.memory.swap is below memory.limit");
-        snprintf(swap_text, sizeof swap_text, swap < 0 ? "max" : "%lld", (long long)(swap - (limit > 0 ? limit : 0)));
-        if (swap && cgroup_write(h, path, "memory.swap.max", swap_text, error) < 0 && error->err != ENOENT)
-            return -1;
-        return limit ? cgroup_write(h, path, "memory.max", limit_text, error) : 0;
-    }
-    snprintf(swap_text, sizeof swap_text, "%lld", (long long)swap);
-    /* memsw may never be below the limit: raising starts with memsw, lowering with the limit. */
-    if (limit && cgroup_write(h, path, "memory.limit_in_bytes", limit_text, error) == 0)
-        limit = 0;
-    if (swap && cgroup_write(h, path, "memory.memsw.limit_in_bytes", swap_text, error) < 0 && error->err != ENOENT &&
-        error->err != EACCES)
-        return -1;
-    return limit ? cgroup_write(h, path, "memory.limit_in_bytes", limit_text, error) : 0;
-}
-
-static int limit_hugepages(const char *path, const struct json *limits, struct error *error)
-{
-    char file[64], text[32];
-    const struct hierarchy *h = cgroup_of(CG_HUGETLB);
-    json_each(item, limits) {
-        const char *size = json_get_string(item, "pageSize", "");
-        uint64_t limit = 0;
-        if (!*size || strchr(size, '/') || !json_to_u64(json_get(item, "limit"), &limit))
-            return fail(error, "cgroup", EINVAL, "resources.hugepageLimits %s", size);
-        if (!h && limit == 0)
-            continue;
-        if (!h)
-            return missing(CG_HUGETLB, "hugepageLimits", error);
-        snprintf(file, sizeof file, h->v2 ? "hugetlb.%s.max" : "hugetlb.%s.limit_in_bytes", size);
-        snprintf(text, sizeof text, "%llu", (unsigned long long)limit);
-        if (cgroup_write(h, path, file, text, error) < 0)
             return -1;
     }
     return 0;
@@ -188,28 +164,17 @@ static int write_unified(const char *path, const struct json *map, struct error 
 
 int cgroup_limit(const char *path, const struct json *resources, struct error *error)
 {
-    static const char *const refused[] = {"network", "rdma"};
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        const struct json *value = json_get(resources, refused[i]);
-        if (value && value->length)
-            return fail(error, "cgroup", ENOTSUP, "resources.%s", refused[i]);
-    }
-    const struct json *memory = json_get(resources, "memory"), *cpu = json_get(resources, "cpu");
-    if (limit_memory(path, memory, error) < 0 || limit_cpu(path, cpu, error) < 0 || limit_cpuset(path, cpu, error) < 0)
+    const struct json *cpu = json_get(resources, "cpu");
+    if (cgroup_limit_memory(path, json_get(resources, "memory"), error) < 0 || limit_cpu(path, cpu, error) < 0 ||
+        limit_cpuset(path, cpu, error) < 0)
         return -1;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         const struct json *value = json_get(json_get(resources, numbers[i].section), numbers[i].member);
         if (value && value->type != JSON_NULL && write_number(path, i, value, error) < 0)
             return -1;
     }
-    if (json_get_bool(memory, "disableOOMKiller", false)) {
-        const struct hierarchy *h = cgroup_of(CG_MEMORY);
-        if (!h || h->v2)
-            return fail(error, "cgroup", ENOTSUP, "resources.memory.disableOOMKiller");
-        if (cgroup_write(h, path, "memory.oom_control", "1", error) < 0)
-            return -1;
-    }
-    if (limit_hugepages(path, json_get(resources, "hugepageLimits"), error) < 0)
+    if (cgroup_limit_io(path, json_get(resources, "blockIO"), error) < 0 ||
+        cgroup_limit_other(path, resources, error) < 0)
         return -1;
     return write_unified(path, json_get(resources, "unified"), error);
 }

@@ -27,5 +27,6 @@ void test_ids(void);
 void test_log(void);
 void test_paths(void);
 void test_devices(void);
+void test_cgroups(void);
 
 #endif

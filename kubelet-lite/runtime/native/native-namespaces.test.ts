@@ -181,7 +181,7 @@ describePods(`namespaces${reason ? ` (skipped: ${reason})` : ''}`, () => {
       const bundle = join(pods.dir, id);
       mkdirSync(bundle);
       execFileSync('cp', ['-a', pods.layer, join(bundle, 'rootfs')]);
-      const plain = ordinarySpec(args, `tt-cli-${process.pid}/${id}`);
+      const plain = ordinarySpec(args, `${pods.sandbox('cli').cgroupPath}/${id}`);
       const spec = change({ ...plain, root: { path: 'rootfs' } });
       writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec));
       if (JSON.stringify(spec).includes('"user"'))

@@ -66,6 +66,52 @@ static void forget_parent(struct unpacker *u)
     u->parent_fd = -1;
 }
 
+/*
+ * Puts the first link of `path` that leads nowhere yet in its target's place, as if the root were "/": 1, or 0 when there is
+ * none. Layers are unpacked alone, so what a link names may be in another one.
+ */
+static int follow_dangling(struct unpacker *u, char *path)
+{
+    char prefix[PATH_MAX], target[PATH_MAX], whole[PATH_MAX];
+    for (char *end = path; *end;) {
+        struct stat st;
+        end += strspn(end, "/");
+        char *begin = end;
+        end += strcspn(end, "/");
+        memcpy(prefix, path, (size_t)(end - path));
+        prefix[end - path] = 0;
+        int fd = path_in_root(u->root, prefix, O_NOFOLLOW);
+        if (fd < 0)
+            return 0;
+        bool link = fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
+        ssize_t n = link ? readlinkat(fd, "", target, sizeof target - 1) : -1;
+        close(fd);
+        int there = n > 0 ? path_in_root(u->root, prefix, 0) : 0;
+        if (there >= 0) {
+            if (n > 0)
+                close(there);
+            continue;
+        }
+        target[n] = 0;
+        int before = target[0] == '/' ? 0 : (int)(begin - path);
+        if (snprintf(whole, sizeof whole, "%.*s%s%s", before, path, target, end) >= (int)sizeof whole)
+            return 0;
+        strcpy(path, whole);
+        return 1;
+    }
+    return 0;
+}
+
+static int make_parent(struct unpacker *u, const char *name, struct error *error)
+{
+    char path[PATH_MAX];
+    strcpy(path, *name ? name : "/");
+    int fd = path_make(u->root, path, PATH_DIRECTORY, error);
+    for (int links = 0; fd < 0 && links < 40 && follow_dangling(u, path); links++)
+        fd = path_make(u->root, path, PATH_DIRECTORY, error);
+    return fd;
+}
+
 /* A descriptor of the directory that holds `name`, made when missing; *last is the name in it. Owned by the unpacker. */
 static int parent_of(struct unpacker *u, const char *name, const char **last, struct error *error)
 {
@@ -79,7 +125,7 @@ static int parent_of(struct unpacker *u, const char *name, const char **last, st
     forget_parent(u);
     memcpy(u->parent, name, n);
     u->parent[n] = 0;
-    u->parent_fd = path_make(u->root, n ? u->parent : "/", PATH_DIRECTORY, error);
+    u->parent_fd = make_parent(u, u->parent, error);
     return u->parent_fd;
 }
 

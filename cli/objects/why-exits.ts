@@ -2,14 +2,18 @@ import type { ExitRecord } from '@trimtab/kubelet-lite';
 import { humanDuration } from '@trimtab/machinery';
 
 const SHOWN_LINES = 10;
+const SHOWN_EXITS = 6;
 
 /** The ends of a pod's containers in words; of the newest of each container also the last it wrote. Pure. */
 export function exitLines(exits: readonly ExitRecord[]): readonly string[] {
   if (exits.length === 0) return [];
   const newest = new Map(exits.map((exit) => [exit.container, exit]));
+  const shown = exits.slice(-SHOWN_EXITS);
+  const hidden = exits.length - shown.length;
   return [
     'What the node remembers:',
-    ...exits.flatMap((exit) => [
+    ...(hidden > 0 ? [`  (${hidden} earlier end${hidden === 1 ? '' : 's'} not shown)`] : []),
+    ...shown.flatMap((exit) => [
       `  ${exit.finishedAt}  ${exit.container} (start ${exit.attempt + 1}, ran ${ranFor(exit)}): ${endText(exit)}`,
       ...factLines(exit).map((line) => `      ${line}`),
       ...(newest.get(exit.container) === exit ? logLines(exit) : []),

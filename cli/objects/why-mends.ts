@@ -69,6 +69,10 @@ function containerMends(findings: Findings, status: ContainerStatus, last: ExitR
   if (waiting === 'RunContainerError' || waiting === 'ContainerCannotRun')
     return say(startMend(state?.waiting?.message ?? ''));
   if (state?.running && restartCount === 0) return status.ready ? [] : readinessMend(findings, status, container);
+  const neverRan = [state?.terminated, status.lastState?.terminated].find((end) =>
+    /^failed to start container/.test(end?.message ?? ''),
+  );
+  if (neverRan && !state?.running) return say(startMend(neverRan.message ?? ''));
   const ended = last ?? endOf(status);
   if (!ended || (state?.running && status.ready && restartCount < 2)) return [];
   return say(exitMend(ended, container, pod));

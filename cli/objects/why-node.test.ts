@@ -101,6 +101,16 @@ describe('the likely mend', () => {
       /raise timeoutSeconds \(1\)/,
     ],
     ['no such command', podWith(crash), { exitCode: 127 }, [], /command was not found/],
+    [
+      'a program that is not there',
+      podWith({
+        ...crash,
+        lastState: { terminated: { exitCode: 128, message: 'failed to start container "main": exec: /nope: ENOENT' } },
+      }),
+      undefined,
+      [],
+      /no such program/,
+    ],
     ['a fault', podWith(crash), { exitCode: 139, signal: 'SIGSEGV' }, [], /memory fault/],
     ['an end in peace', podWith(crash), { exitCode: 0, reason: 'Completed' }, [], /restartPolicy is Always/],
     ['its own fault', podWith(crash), { log: ['boom: no such host', ''] }, [], /said last: boom: no such host/],

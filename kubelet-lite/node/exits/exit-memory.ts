@@ -13,7 +13,7 @@ export interface ExitMemoryOptions {
   readonly maxBytes?: number;
 }
 
-const KEEP_PER_CONTAINER = 5;
+const KEEP_PER_CONTAINER = 20;
 const MAX_BYTES = 16 * 2 ** 20;
 
 interface Kept {

@@ -57,6 +57,8 @@ export interface ExitFacts {
   readonly status: ContainerStatus;
   readonly image: string;
   readonly memory: MemoryReading | undefined;
+  /** The container's own memory limit, in bytes. */
+  readonly ownLimit: number | undefined;
   readonly victims: readonly OomKill[];
   readonly cgroup: string;
   readonly killedFor: string | undefined;
@@ -74,7 +76,7 @@ export function exitRecord(facts: ExitFacts): ExitRecord {
       pid: kill.pid,
       command: kill.command,
       ...(kill.bytes === undefined ? {} : { bytes: kill.bytes }),
-      limitOf: kill.limitGroup === undefined ? 'node' : kill.limitGroup.endsWith(facts.cgroup) ? 'container' : 'pod',
+      limitOf: whoseLimit(kill, facts),
     }),
   );
   return {
@@ -96,6 +98,13 @@ export function exitRecord(facts: ExitFacts): ExitRecord {
     probes: facts.probes.map(({ kind, result, output, at }) => ({ kind, result, output, at: timestamp(at) })),
     log: facts.log,
   };
+}
+
+function whoseLimit({ limitGroup }: OomKill, { cgroup, memory, ownLimit }: ExitFacts): OomVictim['limitOf'] {
+  if (limitGroup === undefined) return 'node';
+  if (limitGroup.endsWith(cgroup)) return 'container';
+  // The groups of a pod of one container have the same limit, and the outer one is met first.
+  return ownLimit !== undefined && memory?.limit !== undefined && ownLimit <= memory.limit ? 'container' : 'pod';
 }
 
 /** Linux' numbers on every architecture we run on. */

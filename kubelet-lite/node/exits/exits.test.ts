@@ -70,6 +70,7 @@ test('a record has cause, signal by name, the victim and whose limit it met', ()
     status,
     image: 'web:1',
     memory: undefined,
+    ownLimit: undefined,
     cgroup: 'kubepods/podu/main-0',
     killedFor: undefined,
     probes: [],
@@ -79,6 +80,20 @@ test('a record has cause, signal by name, the victim and whose limit it met', ()
   const whose = (limitGroup?: string) =>
     exitRecord({ ...facts, victims: [{ ...kill, ...(limitGroup ? { limitGroup } : {}) }] }).oomKills![0]!.limitOf;
   expect([whose('/kubepods/podu/main-0'), whose('/kubepods/podu'), whose()]).toEqual(['container', 'pod', 'node']);
+  // A pod of one container: both groups have its limit, and the pod's is met first.
+  const memory = {
+    usage: 1,
+    workingSet: 1,
+    rss: 1,
+    cache: 0,
+    mappedFile: 0,
+    pageFaults: 0,
+    majorPageFaults: 0,
+    oomKills: 1,
+    limit: 64,
+  };
+  const single = { ...facts, memory, ownLimit: 64, victims: [{ ...kill, limitGroup: '/kubepods/podu' }] };
+  expect(exitRecord(single).oomKills![0]!.limitOf).toBe('container');
   expect(exitRecord({ ...facts, victims: [] })).toMatchObject({
     reason: 'OOMKilled',
     exitCode: 137,

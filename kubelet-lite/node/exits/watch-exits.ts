@@ -3,6 +3,8 @@ import { containerCgroupPath } from '../../container/cgroup.js';
 import { ANNOTATION } from '../../container/container-files.js';
 import { attemptOf } from '../../container/exit.js';
 import type { Pod } from '../../pod/api.js';
+import { containersOf } from '../../pod/plan.js';
+import { limitOf } from '../../pod/qos.js';
 import type { ContainerStatus, PodRuntime } from '../../runtime/runtime.js';
 import type { CgroupReader } from '../../stats/cgroup-reader.js';
 import { logTail } from '../../streams/log-reader.js';
@@ -75,15 +77,21 @@ export class ExitWatch {
     // Who is deleted is asked to end, and that it did is no riddle.
     if (pod.metadata.deletionTimestamp && !status.oomKilled) return;
     const victims = status.oomKilled || (memory?.oomKills ?? 0) > 0 ? this.#victimsOf(cgroup) : [];
-    void this.#remember(pod, status, { memory, killedFor, cgroup, victims, probes: answers }).catch((error: unknown) =>
-      logger.warn({ container: status.id, error: String(error) }, 'the end of a container is not remembered'),
+    const container = containersOf(pod.spec).find(({ name }) => name === status.name);
+    const ownLimit = (container && limitOf(container, 'memory')) || undefined;
+    void this.#remember(pod, status, { memory, ownLimit, killedFor, cgroup, victims, probes: answers }).catch(
+      (error: unknown) =>
+        logger.warn({ container: status.id, error: String(error) }, 'the end of a container is not remembered'),
     );
   }
 
   async #remember(
     pod: Pod,
     status: ContainerStatus,
-    found: Pick<Parameters<typeof exitRecord>[0], 'memory' | 'killedFor' | 'cgroup' | 'victims' | 'probes'>,
+    found: Pick<
+      Parameters<typeof exitRecord>[0],
+      'memory' | 'ownLimit' | 'killedFor' | 'cgroup' | 'victims' | 'probes'
+    >,
   ): Promise<void> {
     const path = this.#options.logPath(pod, status.name, attemptOf(status));
     const tail = await logTail(path, LOG_LINES, LOG_BYTES).catch(() => '');

@@ -67,6 +67,8 @@ const volume: DefaultTable = {
 
 /** The spec of a pod template. */
 export const podSpecDefaults: DefaultTable = {
+  // What follows may walk them; that there must be some is said by validation.
+  containers: [],
   dnsPolicy: 'ClusterFirst',
   restartPolicy: 'Always',
   schedulerName: 'default-scheduler',

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { CliError, fail } from './errors.js';
 import { historyCommands, readsPast } from './history/flags.js';
+import { imageCommands } from './images/commands.js';
 import { defaultDataDir } from './paths.js';
 import { securityFlags } from './up/security-flags.js';
 import { storageFlags } from './up/storage-flags.js';
@@ -40,7 +41,7 @@ function program(): Command {
   up(root);
   down(root);
   doctor(root);
-  image(root);
+  imageCommands(root, examples);
   snapshot(root);
   objects(root);
   operators(root);
@@ -97,23 +98,6 @@ function doctor(root: Command): void {
     .command('doctor')
     .description('say what this machine lacks for running pods, and the command that mends it')
     .action(async () => (await import('./commands/doctor.js')).doctor());
-}
-
-function image(root: Command): void {
-  const command = root.command('image').description('images pods can be made from');
-  const dataDir = (c: Command) => c.option('--data-dir <dir>', 'where the cluster keeps its data', defaultDataDir());
-  dataDir(command.command('load').description('read docker-save or OCI archives').argument('<file...>')).action(
-    async (files, options) => (await import('./commands/image.js')).load(files, options),
-  );
-  dataDir(command.command('ls').description('list images')).action(async (options) =>
-    (await import('./commands/image.js')).list(options),
-  );
-  dataDir(command.command('rm').description('remove images').argument('<reference...>')).action(
-    async (references, options) => (await import('./commands/image.js')).remove(references, options),
-  );
-  dataDir(
-    command.command('assemble').description('make images from files of this machine').argument('<recipe...>'),
-  ).action(async (recipes, options) => (await import('./commands/assemble.js')).assemble(recipes, options));
 }
 
 function snapshot(root: Command): void {

@@ -3,6 +3,10 @@ export { type BackOff, DEFAULT_RESTART_BACK_OFF, KUBERNETES_BACK_OFF } from './c
 export { assembleImage, type ImageRecipe, resolveRecipe } from './images/assemble.js';
 export { DirectoryImageStore, directoryImageStore } from './images/directory-store.js';
 export * from './images/image-store.js';
+export { formatReference, parseReference, type Reference } from './images/reference.js';
+export { type CredentialEntries, parseDockerConfig } from './images/registry/credentials.js';
+export { checkRegistries, type RegistriesConfig } from './images/registry/hosts.js';
+export { push, save } from './images/transfer.js';
 export { type Kubelet, type KubeletOptions, startKubelet } from './kubelet.js';
 export type { ExitRecord } from './node/exits/exit-record.js';
 export { type MachineInfo, readMachine } from './node/machine-info.js';

@@ -3,21 +3,14 @@ import type { Clock, Logger, Random } from '@trimtab/machinery';
 import { type Architecture, type ArchivedImage, type ConfigFile, readArchive } from './archive.js';
 import { BlobStore } from './blob-store.js';
 import { ImageRecords } from './image-records.js';
-import type {
-  Image,
-  ImageStore,
-  ImageUpkeep,
-  ImageUsage,
-  PullOptions,
-  RemoveUnused,
-} from './image-store.js';
+import type { Image, ImageStore, ImageUpkeep, ImageUsage, PullOptions, RemoveUnused } from './image-store.js';
 import { ImageError } from './image-store.js';
 import { LayerError } from './layer.js';
 import { LayerStore } from './layer-store.js';
 import { digestOf, hexOf, type Manifest, parsePlatform } from './manifest.js';
 import { formatReference, parseReference, type Reference } from './reference.js';
-import type { RegistryOptions } from './registry/pull.js';
 import type { RegistriesConfig } from './registry/hosts.js';
+import type { RegistryOptions } from './registry/pull.js';
 import { imageOf, removeUnreferenced, usageOf } from './upkeep.js';
 import { UseMarks } from './use-marks.js';
 
@@ -100,7 +93,8 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
       throw new ImageError('ErrImagePull', text, `failed to pull image "${text}": ${error.message}`);
     });
     return marks.bringing(async () => {
-      const diffIds = (config: Buffer): readonly string[] => (JSON.parse(config.toString()) as ConfigFile).rootfs.diff_ids;
+      const diffIds = (config: Buffer): readonly string[] =>
+        (JSON.parse(config.toString()) as ConfigFile).rootfs.diff_ids;
       const fetched = await fetchImage(reference, blobs, {
         ...registry,
         platform: parsePlatform(options.platform ?? this.#options.architecture),
@@ -205,7 +199,9 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
         await blobs.adopt(digest, shared);
       }
     const references = image.tags.map(parseReference);
-    const digests = image.named ? references.map((r) => formatReference({ ...r, digest: digestOf(image.manifest) })) : [];
+    const digests = image.named
+      ? references.map((r) => formatReference({ ...r, digest: digestOf(image.manifest) }))
+      : [];
     return this.add(image.config, image.manifest, references, digests);
   }
 

@@ -37,7 +37,11 @@ export async function unpackLayer(core: string, archive: string, directory: stri
 }
 
 /** Hands a tar archive to a verb of the core that reads one and answers in JSON. */
-export async function feedTar(core: string, words: readonly string[], tar: AsyncIterable<Uint8Array>): Promise<Unpacked> {
+export async function feedTar(
+  core: string,
+  words: readonly string[],
+  tar: AsyncIterable<Uint8Array>,
+): Promise<Unpacked> {
   const child = spawn(core, words, { stdio: ['pipe', 'pipe', 'pipe'] });
   const hash = createHash('sha256');
   const hashed = async function* (): AsyncGenerator<Uint8Array> {

@@ -55,7 +55,10 @@ export class ManifestError extends Error {
 
 /** Parses either kind by its content, since media types are not always sent. Throws a {@link ManifestError}. */
 export function parseManifest(bytes: Uint8Array): Manifest | Index {
-  let value: Partial<Omit<Manifest & Index, 'schemaVersion'>> & { readonly schemaVersion?: number; readonly fsLayers?: unknown };
+  let value: Partial<Omit<Manifest & Index, 'schemaVersion'>> & {
+    readonly schemaVersion?: number;
+    readonly fsLayers?: unknown;
+  };
   try {
     value = JSON.parse(Buffer.from(bytes).toString('utf8'));
   } catch (error) {

@@ -79,7 +79,9 @@ export function credentialsFor(image: Reference, sources: readonly CredentialEnt
       const names = image.registry === 'docker.io' ? DEFAULT_KEYS : [image.registry];
       if (names.some((host) => matches(key, `${host}/${image.repository}`))) found.push({ key, source, credential });
     }
-  found.sort((a, b) => a.source - b.source || b.key.split('/').length - a.key.split('/').length || (a.key < b.key ? 1 : -1));
+  found.sort(
+    (a, b) => a.source - b.source || b.key.split('/').length - a.key.split('/').length || (a.key < b.key ? 1 : -1),
+  );
   const seen = new Set<string>();
   return found
     .map(({ credential }) => credential)
@@ -116,6 +118,9 @@ function splitPort(host: string): [string, string | undefined] {
 }
 
 function glob(pattern: string, text: string): boolean {
-  const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*/g, '.*').replace(/\?/g, '.');
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replace(/\*/g, '.*')
+    .replace(/\?/g, '.');
   return new RegExp(`^${source}$`).test(text);
 }

@@ -53,7 +53,8 @@ export function checkRegistries(value: unknown): RegistriesConfig {
     if (key !== 'mirrors' && key !== 'configs') throw new Error(`${key}: unknown; there are mirrors and configs`);
   for (const [name, entry] of Object.entries(object(config.mirrors ?? {}, 'mirrors'))) {
     const { endpoint, rewrite, ...rest } = object(entry ?? {}, `mirrors["${name}"]`);
-    for (const key of Object.keys(rest)) throw new Error(`mirrors["${name}"].${key}: unknown; there are endpoint and rewrite`);
+    for (const key of Object.keys(rest))
+      throw new Error(`mirrors["${name}"].${key}: unknown; there are endpoint and rewrite`);
     if (endpoint !== undefined && !(Array.isArray(endpoint) && endpoint.every(isHttp)))
       throw new Error(`mirrors["${name}"].endpoint: a list of URLs of http or https is expected`);
     for (const [pattern, to] of Object.entries(object(rewrite ?? {}, `mirrors["${name}"].rewrite`))) {
@@ -71,7 +72,8 @@ export function checkRegistries(value: unknown): RegistriesConfig {
 }
 
 function object(value: unknown, what: string): Readonly<Record<string, unknown>> {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new Error(`${what}: a map is expected`);
+  if (value === null || typeof value !== 'object' || Array.isArray(value))
+    throw new Error(`${what}: a map is expected`);
   return value as Readonly<Record<string, unknown>>;
 }
 
@@ -86,10 +88,12 @@ export function endpointsOf(registry: string, config: RegistriesConfig): readonl
   const own = configOf(config, registry, host);
   const upstream = `${own?.tls === undefined && isLoopback(host) ? 'http' : 'https'}://${host}`;
   return [
-    ...mirrors.filter((url) => url !== upstream).map((url) => {
-      const name = new URL(url).host;
-      return { url, upstream: false, ...settings(configOf(config, name, name)), ...(rewrite ? { rewrite } : {}) };
-    }),
+    ...mirrors
+      .filter((url) => url !== upstream)
+      .map((url) => {
+        const name = new URL(url).host;
+        return { url, upstream: false, ...settings(configOf(config, name, name)), ...(rewrite ? { rewrite } : {}) };
+      }),
     { url: mirrors.find((url) => url === upstream) ?? upstream, upstream: true, ...settings(own) },
   ];
 }

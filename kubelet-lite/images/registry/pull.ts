@@ -10,8 +10,8 @@ import {
   isIndex,
   type Manifest,
   ManifestError,
-  parseManifest,
   type Platform,
+  parseManifest,
 } from '../manifest.js';
 import { formatReference, type Reference } from '../reference.js';
 import { type CredentialEntries, credentialsFor, type RegistryCredential } from './credentials.js';
@@ -74,7 +74,11 @@ export async function fetchImage(reference: Reference, blobs: BlobStore, options
   }
 }
 
-async function fetchResolved({ session, digest, bytes }: Resolved, blobs: BlobStore, options: FetchOptions): Promise<Fetched> {
+async function fetchResolved(
+  { session, digest, bytes }: Resolved,
+  blobs: BlobStore,
+  options: FetchOptions,
+): Promise<Fetched> {
   await blobs.write(digest, bytes);
   let manifest = parseManifest(bytes);
   let manifestDigest = digest;
@@ -125,7 +129,8 @@ async function fetchBlob(
     },
     async (error, attempt) => {
       if (error instanceof DigestError) return ++mismatches === 1;
-      if (error instanceof RegistryError || (error as Error).name === 'AbortError' || attempt >= MAX_ATTEMPTS) return false;
+      if (error instanceof RegistryError || (error as Error).name === 'AbortError' || attempt >= MAX_ATTEMPTS)
+        return false;
       if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return false;
       await session.pause(attempt);
       return true;
@@ -180,7 +185,10 @@ export function sessionFor(
   return new RegistrySession({ endpoint, repository, actions, credential, clock, random, userAgent, signal });
 }
 
-async function fetchManifest(session: RegistrySession, tagOrDigest: string): Promise<{ digest: string; bytes: Buffer }> {
+async function fetchManifest(
+  session: RegistrySession,
+  tagOrDigest: string,
+): Promise<{ digest: string; bytes: Buffer }> {
   const response: IncomingMessage = await session.request(
     { method: 'GET', url: session.url(`manifests/${tagOrDigest}`), headers: { Accept: ACCEPTED_MANIFESTS } },
     200,

@@ -167,7 +167,10 @@ function retryAfter(response: IncomingMessage, now: number): number | undefined 
   return Number.isNaN(ms) ? undefined : Math.max(ms, 0);
 }
 
-async function errorOf(response: IncomingMessage, { method, url }: Pick<RegistryRequest, 'method' | 'url'>): Promise<RegistryError> {
+async function errorOf(
+  response: IncomingMessage,
+  { method, url }: Pick<RegistryRequest, 'method' | 'url'>,
+): Promise<RegistryError> {
   const status = response.statusCode ?? 0;
   const body = method === 'HEAD' ? '' : (await bodyOf(response).catch(() => Buffer.alloc(0))).toString('utf8');
   if (method === 'HEAD') response.resume();

@@ -84,7 +84,9 @@ export class Transport {
       request.on('response', resolve);
       request.on('timeout', () => request.destroy(new Error(`nothing came for ${STALL_MS / 1000} s`)));
       request.on('error', (error: NodeJS.ErrnoException) =>
-        reject(new TransportError(`${method} ${url.origin}${url.pathname}: ${error.message || error.code}`, error.code)),
+        reject(
+          new TransportError(`${method} ${url.origin}${url.pathname}: ${error.message || error.code}`, error.code),
+        ),
       );
       const content = body?.();
       if (content === undefined) request.end();

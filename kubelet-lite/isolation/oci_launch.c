@@ -90,6 +90,29 @@ static int check_terminal(const struct oci *oci, const struct plan *plan, bool g
     return 0;
 }
 
+/*
+ * AppArmor profiles and SELinux labels: on a host that has neither, the caller is told and the container runs without, as
+ * the specification's own tests demand; on one that has them, leaving them away would be a lie.
+ */
+static int check_labels(const struct plan *plan, struct error *error)
+{
+    const struct {
+        const char *label, *name, *there;
+    } all[] = {{plan->process.apparmor, "process.apparmorProfile", "/sys/kernel/security/apparmor"},
+               {plan->process.selinux, "process.selinuxLabel", "/sys/fs/selinux/enforce"},
+               {plan->mount_label, "linux.mountLabel", "/sys/fs/selinux/enforce"}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (!all[i].label || !*all[i].label)
+            continue;
+        fail(error, "config", ENOTSUP, "%s %s", all[i].name, all[i].label);
+        if (access(all[i].there, F_OK) == 0)
+            return -1;
+        oci_warn(error);
+        error->stage = NULL;
+    }
+    return 0;
+}
+
 static const char *joined_mounts(const struct plan *plan)
 {
     for (size_t i = 0; i < plan->join_count; i++)
@@ -118,7 +141,7 @@ static int prepare(struct oci *oci, struct plan *plan, bool gate, struct oci_sta
     if (snprintf(state->bundle, sizeof state->bundle, "%s", root) >= (int)sizeof state->bundle)
         return fail(error, "bundle", ENAMETOOLONG, "%s", oci->bundle);
     if (oci_read_json(oci->config, arena, &config, error) < 0 || plan_container(plan, arena, config, error) < 0 ||
-        check_terminal(oci, plan, gate, error) < 0)
+        check_terminal(oci, plan, gate, error) < 0 || check_labels(plan, error) < 0)
         return -1;
     if (!plan->process.args[0] && !gate)
         return fail(error, "config", EINVAL, "process is not set");

@@ -139,7 +139,7 @@ static int plan_propagation(struct plan *plan, const char *name, struct error *e
 /* Members that change what is isolated or run: ignoring one would be a lie. Empty ones are harmless. */
 static int refuse(const struct json *config, const struct json *linux_, struct error *error)
 {
-    static const char *const in_linux[] = {"intelRdt", "personality", "mountLabel", "netDevices", "memoryPolicy"};
+    static const char *const in_linux[] = {"intelRdt", "personality", "netDevices", "memoryPolicy"};
     static const char *const in_config[] = {"solaris", "windows", "vm", "zos", "freebsd"};
     for (size_t i = 0; i < sizeof in_linux / sizeof *in_linux; i++) {
         const struct json *value = json_get(linux_, in_linux[i]);
@@ -191,6 +191,7 @@ int plan_container(struct plan *plan, struct arena *arena, const struct json *co
     plan->cgroup_path = json_get_string(linux_, "cgroupsPath", NULL);
     plan->resources = json_get(linux_, "resources");
     plan->hooks = json_get(config, "hooks");
+    plan->mount_label = json_get_string(linux_, "mountLabel", NULL);
     plan->masked = (const char **)plan_strings(arena, json_get(linux_, "maskedPaths"), "linux.maskedPaths", error);
     plan->readonly = (const char **)plan_strings(arena, json_get(linux_, "readonlyPaths"), "linux.readonlyPaths", error);
     return plan->masked && plan->readonly ? 0 : -1;

@@ -60,6 +60,7 @@ struct plan_process {
     bool die_with_parent;
     bool has_oom_score_adj;
     int oom_score_adj;
+    const char *apparmor, *selinux; /* label asked for, NULL; whoever carries the plan out decides what the host can do */
     struct sock_fprog filter; /* len 0: unconfined */
     unsigned filter_flags;
 };
@@ -92,6 +93,7 @@ struct plan {
         const char *name, *value;
     } *sysctls;
     size_t sysctl_count;
+    const char *mount_label; /* SELinux, NULL */
     const char *cgroup_path;
     const struct json *resources;
     const struct json *hooks; /* OCI hooks; only the command line runs them (hook.h) */

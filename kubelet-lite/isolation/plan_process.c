@@ -102,10 +102,16 @@ static int plan_rlimits(struct plan_process *p, const struct json *limits, struc
     return 0;
 }
 
+static const char *label(const struct json *object, const char *key)
+{
+    const char *text = json_get_string(object, key, "");
+    return *text ? text : NULL;
+}
+
 int plan_process(struct plan_process *p, struct arena *arena, const struct json *process, const struct json *linux_,
                  struct error *error)
 {
-    static const char *const refused[] = {"apparmorProfile", "selinuxLabel", "scheduler",
+    static const char *const refused[] = {"scheduler",
                                           "ioPriority",      "commandLine",  "execCPUAffinity"};
     if (!json_is(process, JSON_OBJECT))
         return fail(error, "config", EINVAL, "process");
@@ -114,6 +120,8 @@ int plan_process(struct plan_process *p, struct arena *arena, const struct json 
         if (value && !(value->type == JSON_STRING && value->length == 0))
             return fail(error, "config", ENOTSUP, "process.%s", refused[i]);
     }
+    p->apparmor = label(process, "apparmorProfile");
+    p->selinux = label(process, "selinuxLabel");
     if (!(p->args = plan_strings(arena, json_get(process, "args"), "process.args", error)) ||
         !(p->env = plan_strings(arena, json_get(process, "env"), "process.env", error)))
         return -1;

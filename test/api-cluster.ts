@@ -55,7 +55,7 @@ export async function apiCluster({ logger = silentLogger }: { readonly logger?: 
     clock,
     random,
     logger,
-    kinds: [builtinKinds({ strategies }), customKindSource(store)],
+    kinds: [builtinKinds({ strategies }), customKindSource(store, security.webhooks)],
     authenticator: security.authenticator,
     authorizer: security.authorizer,
     admission: security.admission,

@@ -59,8 +59,8 @@ void test_plan(void)
     refused(CONFIG(",\"user\":{\"uid\":1.5}", ""), EINVAL, "process.user.uid");
     refused(CONFIG(",\"user\":\"1000:1000\"", ""), EINVAL, "process.user");
     refused(CONFIG(",\"capabilities\":{\"effective\":[\"CAP_NOSUCH\"]}", ""), EINVAL, "CAP_NOSUCH");
-    refused(CONFIG(",\"apparmorProfile\":\"x\"", ""), ENOTSUP, "apparmorProfile");
-    refused(CONFIG(",\"selinuxLabel\":\"x\"", ""), ENOTSUP, "selinuxLabel");
+    CHECK(plan_text(&plan, CONFIG(",\"apparmorProfile\":\"x\",\"selinuxLabel\":\"\"", ",\"linux\":{\"mountLabel\":\"m\"}")) == 0);
+    CHECK(strcmp(plan.process.apparmor, "x") == 0 && !plan.process.selinux && strcmp(plan.mount_label, "m") == 0);
     refused(CONFIG(",\"rlimits\":[{\"type\":\"RLIMIT_X\",\"soft\":1,\"hard\":1}]", ""), EINVAL, "RLIMIT_X");
     refused(CONFIG("", ",\"linux\":{\"namespaces\":[{\"type\":\"user\"}]}"), EINVAL, "uidMappings");
     refused(CONFIG("", ",\"linux\":{\"namespaces\":[{\"type\":\"nosuch\"}]}"), ENOTSUP, "nosuch");

@@ -175,11 +175,7 @@ function serving(options: Omit<ApiServerOptions, 'tls' | 'port'>, registry: Regi
     audit: options.audit,
     aggregator: options.aggregator,
     history,
-    metrics: new Metrics(
-      seats,
-      () => options.store.revision,
-      () => objectCounts(registry),
-    ),
+    metrics: new Metrics(seats, options.store, () => objectCounts(registry)),
     nodeStreams: options.nodeStreams ?? (() => undefined),
     rawHandlers: options.rawHandlers ?? {},
     documents: options.aggregator?.documents(documents) ?? documents,

@@ -11,6 +11,7 @@ export {
 export { type EtcdOptions, etcdEngine } from './engine/etcd/index.js';
 export { DirectoryInUseError, directoryHolder } from './engine/lock.js';
 export { memoryEngine } from './engine/memory.js';
+export { durationBounds } from './figures.js';
 export type { Retention } from './history.js';
 export { forkStore, openStore, type StoreOptions } from './open-store.js';
 export { type Restored, type RestoreOptions, restoreSnapshot } from './snapshot/restore.js';

@@ -11,6 +11,7 @@ import {
 } from './engine/engine.js';
 import { overlayEngine } from './engine/overlay.js';
 import { formatKey, parseKey, stamp } from './entry.js';
+import { CommitFigures } from './figures.js';
 import type { Retention } from './history.js';
 import { find, type State, snapshotOf, stateOf, withEntry, withoutEntry } from './state.js';
 import {
@@ -26,6 +27,7 @@ import {
   type StoreEvent,
   type StoreHealth,
   type StoreKey,
+  type WriteFigures,
 } from './store.js';
 import { Texts } from './texts.js';
 import { plainCodec, type ValueCodec } from './value-codec.js';
@@ -83,6 +85,7 @@ interface Accepted {
 
 class RevisionStore implements Store {
   readonly #texts = new Texts();
+  readonly #figures = new CommitFigures();
   /** What the state will be once everything accepted is durable. */
   #accepted: State;
   readonly #queue: Accepted[] = [];
@@ -109,6 +112,10 @@ class RevisionStore implements Store {
 
   get compacted(): number {
     return this.view.compacted;
+  }
+
+  figures(): Iterable<WriteFigures> {
+    return this.#figures.all();
   }
 
   get health(): StoreHealth {
@@ -155,9 +162,18 @@ class RevisionStore implements Store {
     if (this.#failure !== undefined) throw this.#failure;
     if (operations.length > OPERATIONS)
       throw new RangeError(`a commit holds at most ${OPERATIONS} operations, not ${operations.length}`);
-    return this.engine.next === undefined
-      ? this.#commitAmongOthers(operations)
-      : this.#commitAlone(operations, this.engine.next);
+    const begun = this.clock.now();
+    let failed = false;
+    try {
+      return await (this.engine.next === undefined
+        ? this.#commitAmongOthers(operations)
+        : this.#commitAlone(operations, this.engine.next));
+    } catch (error) {
+      failed = !(error instanceof ConflictError);
+      throw error;
+    } finally {
+      this.#figures.note(operations, this.clock.now() - begun, failed);
+    }
   }
 
   watch(scope: Scope, from: number): Observable<StoreEvent> {

@@ -50,6 +50,8 @@ export interface Store {
    * former forms on disk. Gives the number of objects. What changes meanwhile is written anew by that change.
    */
   rewriteStale(): Promise<number>;
+  /** Commits since the store was opened, by resource and operation. */
+  figures?(): Iterable<WriteFigures>;
   /** Whether writes are taken at the moment. A store that cannot write still reads and is watched. */
   readonly health: StoreHealth;
   close(): Promise<void>;
@@ -71,6 +73,19 @@ export interface Difference {
   readonly key: StoreKey;
   readonly before?: Entry;
   readonly after?: Entry;
+}
+
+export interface WriteFigures {
+  readonly resource: string;
+  readonly operation: 'create' | 'update' | 'delete';
+  /** Answered; refused expectations included. */
+  readonly count: number;
+  /** That the engine could not carry out. */
+  readonly errors: number;
+  /** All together. */
+  readonly seconds: number;
+  /** How many took no longer than each of `durationBounds`. */
+  readonly within: readonly number[];
 }
 
 export interface StoreHealth {

@@ -23,6 +23,7 @@ export function recordedStore(store: Store, record: (operations: readonly Operat
     pending: (key) => store.pending(key),
     watch: (scope, from) => store.watch(scope, from),
     text: (object) => store.text?.(object),
+    figures: () => store.figures?.() ?? [],
     compact: (revision) => store.compact(revision),
     latest: () => store.latest(),
     revisionAt: (time) => store.revisionAt(time),

@@ -20,10 +20,7 @@ export function checkNames({ notReady }: Pick<HttpParts, 'notReady'>): readonly 
 export function serveHealth(parts: HttpParts, exchange: Exchange, info: RequestInfo): void {
   const [, endpoint, single] = info.path.split('/');
   const living = endpoint === 'livez';
-  const failing = new Set([
-    ...(living ? [] : parts.notReady()),
-    ...(!living && parts.closing.aborted ? ['shutdown'] : []),
-  ]);
+  const failing = failingChecks(parts, living);
   const checks = living ? always.filter((check) => !notForLiving.has(check)) : checkNames(parts);
   if (single && !checks.includes(single)) {
     answer(exchange, 404, '404 page not found\n');
@@ -33,10 +30,14 @@ export function serveHealth(parts: HttpParts, exchange: Exchange, info: RequestI
   const lines: string[] = [];
   let failed = 0;
   for (const check of single ? [single] : checks) {
-    const fails = failing.has(check) && !excluded.has(check);
-    if (fails) failed++;
+    const reason = excluded.has(check) ? undefined : failing.get(check);
+    if (reason !== undefined) failed++;
     lines.push(
-      excluded.has(check) ? `[+]${check} excluded: ok` : fails ? `[-]${check} failed: not ready yet` : `[+]${check} ok`,
+      excluded.has(check)
+        ? `[+]${check} excluded: ok`
+        : reason === undefined
+          ? `[+]${check} ok`
+          : `[-]${check} failed: ${reason}`,
     );
   }
   const unknown = [...excluded].filter((name) => !checks.includes(name)).map((name) => `"${name}"`);
@@ -45,6 +46,18 @@ export function serveHealth(parts: HttpParts, exchange: Exchange, info: RequestI
   lines.push(`${endpoint} check ${failed === 0 ? 'passed' : 'failed'}`);
   const wordy = failed > 0 || info.query.has('verbose');
   answer(exchange, failed === 0 ? 200 : 500, wordy ? `${lines.join('\n')}\n` : 'ok');
+}
+
+/** Why each check fails that does, in words that strangers may read. A restart mends no disk that is full. */
+function failingChecks({ notReady, closing, registry }: HttpParts, living: boolean): ReadonlyMap<string, string> {
+  if (living) return new Map();
+  return new Map([
+    ...notReady().map((check) => [check, 'not ready yet'] as const),
+    ...(registry.store.health.writable
+      ? []
+      : [['store', 'it cannot be written to; every refused write says why'] as const]),
+    ...(closing.aborted ? [['shutdown', 'not ready yet'] as const] : []),
+  ]);
 }
 
 function answer(exchange: Exchange, status: number, text: string): void {

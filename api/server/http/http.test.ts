@@ -3,7 +3,9 @@ import { createServer } from 'node:http';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
-import { decodeProtobuf, encodeProtobuf, VirtualClock } from '@trimtab/machinery';
+import { decodeProtobuf, encodeProtobuf, systemClock, VirtualClock } from '@trimtab/machinery';
+import { memoryEngine, openStore } from '@trimtab/store';
+import { recordedStore } from '../history/recorded-store.js';
 import { clientCertificate, send, type TestServer, testServer, type Wire } from './testing.js';
 
 let api: TestServer;
@@ -356,6 +358,45 @@ describe('documents', () => {
     expect(await get('/readyz')).toEqual([500, expect.stringContaining('[-]controllers failed')]);
     expect(await get('/readyz?exclude=controllers')).toEqual([200, 'ok']);
     expect(await get('/livez')).toEqual([200, 'ok']);
+  });
+
+  test('a store that cannot be written to is told by readiness and by metrics, and a restart would not mend it', async () => {
+    const store = await openStore({ engine: memoryEngine(), clock: systemClock });
+    let full = false;
+    const failing = Object.defineProperties(
+      recordedStore(store, () => {}),
+      {
+        health: { get: () => (full ? { writable: false, reason: 'the disk is full' } : { writable: true, bytes: 77 }) },
+      },
+    );
+    await api.close();
+    api = await testServer({ store: failing });
+    await api.request('POST', maps, { body: { metadata: { name: 'a' } } });
+    await api.request('DELETE', `${maps}/a`);
+    const metrics = async () => (await api.request('GET', '/metrics')).text();
+    const text = await metrics();
+    const labels = (operation: string) => `operation="${operation}",group="",resource="configmaps",type="configmaps"`;
+    expect(text).toContain('# TYPE etcd_request_duration_seconds histogram');
+    for (const operation of ['create', 'delete']) {
+      expect(text).toContain(`etcd_requests_total{${labels(operation)}} 1`);
+      expect(text).toContain(`etcd_request_duration_seconds_bucket{${labels(operation)},le="+Inf"} 1`);
+      expect(text).toContain(`etcd_request_errors_total{${labels(operation)}} 0`);
+    }
+    expect(text).toContain('apiserver_storage_size_bytes{storage_cluster_id="embedded"} 77');
+    expect(text).toContain('trimtab_store_writable 1');
+    full = true;
+    const health = async (path: string) => [path, (await api.request('GET', path)).status];
+    expect(
+      await Promise.all(['/readyz', '/healthz', '/livez', '/readyz/store', '/readyz?exclude=store'].map(health)),
+    ).toEqual([
+      ['/readyz', 500],
+      ['/healthz', 500],
+      ['/livez', 200],
+      ['/readyz/store', 500],
+      ['/readyz?exclude=store', 200],
+    ]);
+    expect((await api.request('GET', '/readyz')).text()).toContain('[-]store failed: it cannot be written to');
+    expect(await metrics()).toContain('trimtab_store_writable 0');
   });
 
   test('metrics count requests', async () => {

@@ -3,6 +3,7 @@ import type { KindTable } from '../registry/kind-table.js';
 import type { ServedKind } from '../registry/served-kind.js';
 import type { RequestInfo } from './request-info.js';
 import type { Seats } from './seats.js';
+import { type StoreSide, storageMetrics } from './storage-metrics.js';
 
 /** What is told of one request: the labels Kubernetes has (apiserver: endpoints/metrics). */
 export interface RequestLabels {
@@ -73,7 +74,7 @@ export class Metrics {
 
   constructor(
     readonly seats: Seats,
-    readonly revision: () => number,
+    readonly store: StoreSide,
     readonly objects: ObjectCounts = () => [],
   ) {}
 
@@ -164,7 +165,8 @@ export class Metrics {
     const eventNames = ['group', 'version', 'kind'];
     figures('apiserver_watch_events_total', 'Events sent to watchers.', eventNames, events('count'));
     figures('apiserver_watch_events_sizes_sum', 'Bytes of events sent to watchers.', eventNames, events('bytes'));
-    figures('trimtab_store_revision', 'The newest durable revision.', [], () => [[{}, this.revision()]]);
+    figures('trimtab_store_revision', 'The newest durable revision.', [], () => [[{}, this.store.revision]]);
+    storageMetrics({ Counter, Gauge, Histogram }, registers, this.store);
     this.#instruments = instruments;
     for (const note of this.#early.splice(0)) note(instruments);
   }

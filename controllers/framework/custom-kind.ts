@@ -1,5 +1,13 @@
-import type { CustomResourceDefinition, JSONSchemaProps, KubeObject, Random, ResourceType } from '@trimtab/machinery';
+import type {
+  CustomResourceDefinition,
+  CustomResourceDefinitionVersion,
+  JSONSchemaProps,
+  KubeObject,
+  Random,
+  ResourceType,
+} from '@trimtab/machinery';
 import { apiVersionOf } from '@trimtab/machinery';
+import { type Convertible, converted, type OtherVersion } from './conversion.js';
 import type { Shape } from './schema.js';
 import { misfits, sample } from './schema-values.js';
 
@@ -23,6 +31,8 @@ export interface KindDeclaration<S, T> {
   readonly status?: Shape<T>;
   /** What `kubectl get` shows between name and age. */
   readonly columns?: readonly PrinterColumn[];
+  /** Other versions in which it is served; objects are stored in `version`. */
+  readonly others?: readonly OtherVersion<S>[];
   readonly scale?: { readonly replicas: string; readonly ready: string; readonly selector?: string };
 }
 
@@ -33,15 +43,18 @@ export interface PrinterColumn {
 }
 
 /** One declaration, four things: a type, a resource to address, a definition to install, a validator and a generator. */
-export type CustomKind<S, T> = ResourceType<CustomObject<S, T>> & {
-  readonly definition: CustomResourceDefinition;
-  /** What is wrong with an object, before any server says so. */
-  validate(object: KubeObject): readonly string[];
-  /** A valid object at random. */
-  sample(random: Random, name: string, namespace?: string): CustomObject<S, T>;
-  /** Gives an object its kind. */
-  of(metadata: KubeObject['metadata'], spec: S): CustomObject<S, T>;
-};
+export type CustomKind<S, T> = ResourceType<CustomObject<S, T>> &
+  Convertible & {
+    readonly definition: CustomResourceDefinition;
+    /** What is wrong with an object, before any server says so. */
+    validate(object: KubeObject): readonly string[];
+    /** A valid object at random. */
+    sample(random: Random, name: string, namespace?: string): CustomObject<S, T>;
+    /** The object in another version of the kind, such as `example.com/v1beta1`. */
+    convert(object: KubeObject, apiVersion: string): KubeObject;
+    /** Gives an object its kind. */
+    of(metadata: KubeObject['metadata'], spec: S): CustomObject<S, T>;
+  };
 
 /** The type of a kind's objects: `type Website = ObjectOf<typeof Websites>`. */
 export type ObjectOf<K> = K extends CustomKind<infer S, infer T> ? CustomObject<S, T> : never;
@@ -51,9 +64,18 @@ export function customKind<S, T = never>(declaration: KindDeclaration<S, T>): Cu
   const resource = declaration.plural ?? `${kind.toLowerCase()}s`;
   const type = { group, version, kind, resource, namespaced };
   const made = { apiVersion: apiVersionOf(type), kind };
+  const convertible: Convertible = {
+    group,
+    version,
+    kind,
+    specShape: spec,
+    others: (declaration.others ?? []) as readonly OtherVersion[],
+  };
   return {
     ...type,
+    ...convertible,
     definition: definitionOf(declaration, resource),
+    convert: (object, apiVersion) => converted(convertible, object, apiVersion),
     validate: (object) => {
       const { spec: given, status: told } = object as Partial<CustomObject<S, T>>;
       return [
@@ -84,12 +106,25 @@ function definitionOf<S, T>(declaration: KindDeclaration<S, T>, resource: string
         }
       : {}),
   };
-  const schema: JSONSchemaProps = {
-    type: 'object',
-    required: ['spec'],
-    properties: { spec: spec.props, ...(status ? { status: status.props } : {}) },
-  };
+  const versionOf = (
+    name: string,
+    shape: Shape<unknown>,
+    more: Partial<CustomResourceDefinitionVersion> & { readonly storage: boolean },
+  ) => ({
+    name,
+    served: true,
+    ...more,
+    schema: {
+      openAPIV3Schema: {
+        type: 'object',
+        required: ['spec'],
+        properties: { spec: shape.props, ...(status ? { status: status.props } : {}) },
+      } as JSONSchemaProps,
+    },
+    ...(Object.keys(subresources).length > 0 ? { subresources } : {}),
+  });
   const age = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' };
+  const shown = columns?.map(({ name, type, path }) => ({ name, type, jsonPath: path }));
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -106,21 +141,16 @@ function definitionOf<S, T>(declaration: KindDeclaration<S, T>, resource: string
         ...(categories ? { categories: [...categories] } : {}),
       },
       versions: [
-        {
-          name: version,
-          served: true,
+        versionOf(version, spec, {
           storage: true,
-          schema: { openAPIV3Schema: schema },
-          ...(Object.keys(subresources).length > 0 ? { subresources } : {}),
-          ...(columns
-            ? {
-                additionalPrinterColumns: [
-                  ...columns.map(({ name, type, path }) => ({ name, type, jsonPath: path })),
-                  age,
-                ],
-              }
-            : {}),
-        },
+          ...(shown ? { additionalPrinterColumns: [...shown, age] } : {}),
+        }),
+        ...(declaration.others ?? []).map(({ version: name, spec: shape, deprecated }) =>
+          versionOf(name, shape, {
+            storage: false,
+            ...(deprecated === undefined ? {} : { deprecated: true, deprecationWarning: deprecated }),
+          }),
+        ),
       ],
     },
   } as CustomResourceDefinition;

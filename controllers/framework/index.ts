@@ -1,17 +1,25 @@
 export {
   type Admission,
   type AdmissionContext,
-  type AdmissionReview,
+  type AdmissionQuestion,
+  type AdmissionVerdict,
   admission,
-  review,
-  type WebhookAddress,
-  webhookConfigurations,
+  admit,
 } from './admission.js';
 export { isApplied } from './applied.js';
 export { type ChangeOptions, change, changeStatus, changeTo } from './change.js';
 export { type ClusteredType, clustersClient, inCluster } from './clusters.js';
 export { type Condition, conditionOf, isTrue, withCondition } from './conditions.js';
 export * from './controller.js';
+export {
+  type ConversionReview,
+  type Convertible,
+  conversionFaults,
+  conversionReview,
+  converted,
+  type OtherVersion,
+  otherVersion,
+} from './conversion.js';
 export {
   type CustomKind,
   type CustomObject,
@@ -31,6 +39,7 @@ export { FRESH_WITHIN_MS, type Health, healthOf } from './health.js';
 export { LeaderElection, type LeaderElectionOptions } from './leader-election.js';
 export { LEASE_TIMES, type LeaseTimes } from './lease.js';
 export { MachineEvaluator, type MachineStep } from './machine.js';
+export { machineDiagram } from './machine-diagram.js';
 export type { ControllerMetrics, ReconcileResult } from './metrics.js';
 export { generateName } from './names.js';
 export {
@@ -49,6 +58,7 @@ export { PrometheusMetrics } from './prometheus.js';
 export { tagsOf } from './publish.js';
 export { type Backoff, LONGEST_WAIT_MS, LOW_PRIORITY, WorkQueue } from './queue.js';
 export { type Rate, RateLimiter } from './rate-limit.js';
+export { type AdmissionReview, review } from './review.js';
 export { type Running, runControllers } from './run-controllers.js';
 export { ControllerRunner } from './runner.js';
 export type { KeyShare, RunnerOptions, RunnerPhase } from './runner-options.js';
@@ -59,3 +69,4 @@ export { type Call, MemoryClient } from './testing/memory-client.js';
 export { runInMemory, type TestRun } from './testing/run.js';
 export { type Cause, type ReconcileTrace, type TracedWrite, TraceLog, type Tracer } from './trace.js';
 export type { Failure, Reader, View } from './view.js';
+export { convertedBy, type WebhookAddress, webhookConfigurations } from './webhook-configurations.js';

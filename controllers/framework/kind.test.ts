@@ -1,12 +1,17 @@
 import { ConfigMaps, Deployments, Pods, seededRandom, VirtualClock } from '@trimtab/machinery';
 import {
   admission,
+  admit,
   apply,
   clusterRole,
   controller,
+  conversionFaults,
+  conversionReview,
+  convertedBy,
   customKind,
   MemoryClient,
   type ObjectOf,
+  otherVersion,
   permissionRecorder,
   permissionsOf,
   refusedBy,
@@ -182,4 +187,77 @@ describe('row 31: admission beside the controller', () => {
       failurePolicy: 'Fail',
     });
   });
+});
+
+describe('row 32: conversion beside the kind', () => {
+  interface Stored {
+    readonly hosts: readonly string[];
+    readonly seconds: number;
+  }
+  const old = otherVersion({
+    version: 'v1beta1',
+    spec: s.object({ hosts: s.string({ pattern: '^([a-z]+(,[a-z]+)*)?$' }), minutes: s.integer({ maximum: 9 }) }),
+    toStored: ({ hosts, minutes }): Stored => ({ hosts: hosts === '' ? [] : hosts.split(','), seconds: minutes * 60 }),
+    fromStored: ({ hosts, seconds }: Stored) => ({ hosts: hosts.join(','), minutes: seconds / 60 }),
+    deprecated: 'use v1',
+  });
+  const kindWith = (seconds: object) =>
+    customKind({
+      group: 'example.com',
+      version: 'v1',
+      kind: 'Probe',
+      spec: s.object({ hosts: s.list(s.string({ pattern: '^[a-z]+$' })), seconds: s.integer(seconds) }),
+      others: [old],
+    });
+  const Probes = kindWith({ multipleOf: 60, maximum: 540 });
+  const stored = { apiVersion: 'example.com/v1', kind: 'Probe', metadata: { name: 'p', uid: 'u' } };
+  const object = { ...stored, spec: { hosts: ['a', 'b'], seconds: 120 } };
+  const shown = { ...object, apiVersion: 'example.com/v1beta1', spec: { hosts: 'a,b', minutes: 2 } };
+
+  test('goes to any version and back', () => {
+    expect(Probes.convert(object, 'example.com/v1beta1')).toEqual(shown);
+    expect(Probes.convert(shown, 'example.com/v1')).toEqual(object);
+    expect(() => Probes.convert(object, 'example.com/v2')).toThrow('Probe is not served as example.com/v2');
+  });
+
+  test('random objects of every version go there and back; what is lost is named by field', () => {
+    expect(conversionFaults(Probes, seededRandom(1))).toEqual([]);
+    // A stored number of seconds that is no whole number of minutes does not fit the other version.
+    expect(conversionFaults(kindWith({ maximum: 540 }), seededRandom(1))).toEqual([
+      expect.stringMatching(/^from v1: spec\.minutes: .*must be of type integer/),
+      'from v1: spec.seconds is lost',
+    ]);
+  });
+
+  test('reviews are answered whole or not at all', () => {
+    const ask = (desiredAPIVersion: string, ...objects: readonly object[]) =>
+      conversionReview([Probes], { request: { uid: 'u', desiredAPIVersion, objects: objects as never } }).response;
+    expect(ask('example.com/v1beta1', object, shown)).toEqual({
+      uid: 'u',
+      convertedObjects: [shown, shown],
+      result: { status: 'Success' },
+    });
+    expect(ask('example.com/v9', object)).toMatchObject({ convertedObjects: [], result: { status: 'Failure' } });
+  });
+
+  test('the definition serves both, stores one, and says who converts', () => {
+    const { spec } = convertedBy(Probes.definition, { service: { namespace: 'ns', name: 'op' } }, 'PEM');
+    expect(spec.versions).toMatchObject([
+      { name: 'v1', served: true, storage: true },
+      { name: 'v1beta1', served: true, storage: false, deprecated: true, deprecationWarning: 'use v1' },
+    ]);
+    expect(spec.conversion).toMatchObject({
+      strategy: 'Webhook',
+      webhook: { conversionReviewVersions: ['v1'], clientConfig: { service: { path: '/convert' } } },
+    });
+  });
+});
+
+test('row 31: rules can be asked in process, without a review', () => {
+  const rule = admission<ObjectOf<typeof Widgets>>({ for: Widgets, validate: () => ['no'] });
+  const question = { kind: Widgets, operation: 'CREATE', old: undefined, user: 'u', dryRun: false };
+  const object = Widgets.of({ name: 'w' }, { host: 'abc', size: 1, mode: 'fast' });
+  expect(admit([rule], 'validate', { ...question, object })).toEqual({ refused: 'no' });
+  expect(admit([rule], 'mutate', { ...question, object })).toEqual({ object });
+  expect(admit([rule], 'validate', { ...question, operation: 'DELETE', object })).toEqual({ object: undefined });
 });

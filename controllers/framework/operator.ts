@@ -2,12 +2,14 @@ import http from 'node:http';
 import https from 'node:https';
 import { type Client, Informers } from '@trimtab/client';
 import { type Clock, isReason, type KubeObject, type Logger, type Random, type ResourceType } from '@trimtab/machinery';
-import { type Admission, type AdmissionReview, review } from './admission.js';
+import type { Admission } from './admission.js';
 import type { ControllerDefinition } from './controller.js';
+import type { Convertible } from './conversion.js';
 import type { Handlers } from './handlers.js';
 import { type Health, healthOf } from './health.js';
 import { LeaderElection } from './leader-election.js';
 import type { LeaseTimes } from './lease.js';
+import { listen, observability, reviews } from './operator-http.js';
 import { PrometheusMetrics } from './prometheus.js';
 import { type Running, runControllers } from './run-controllers.js';
 import { TraceLog } from './trace.js';
@@ -18,6 +20,8 @@ export interface OperatorDefinition {
   readonly controllers: readonly ControllerDefinition[];
   readonly handlers?: Handlers;
   readonly admissions?: readonly Admission[];
+  /** Kinds it answers for when a server asks how to show them in another version. */
+  readonly conversions?: readonly Convertible[];
   /** CustomResourceDefinitions it brings along. */
   readonly definitions?: readonly KubeObject[];
 }
@@ -37,9 +41,9 @@ export interface OperatorOptions {
     readonly identity: string;
     readonly times?: Partial<LeaseTimes>;
   };
-  /** `/healthz`, `/readyz`, `/metrics`, `/traces`, where given; port 0 picks one. */
+  /** `/healthz`, `/readyz`, `/metrics`, `/traces`, `/machines`, where given; port 0 picks one. */
   readonly http?: { readonly host?: string; readonly port: number };
-  /** `/mutate` and `/validate`, where given. */
+  /** `/mutate`, `/validate` and `/convert`, where given. */
   readonly webhooks?: { readonly host?: string; readonly port: number; readonly cert: string; readonly key: string };
   /** Caches to go on with, of a process that reloads its code; default: its own. */
   readonly informers?: Informers;
@@ -68,7 +72,7 @@ const CRDS: ResourceType = {
 /** Runs an operator against whatever cluster the client speaks to. */
 export async function runOperator(definition: OperatorDefinition, options: OperatorOptions): Promise<RunningOperator> {
   const { client, clock, random, logger, install = true, leaderElection } = options;
-  const { name, controllers, handlers, definitions = [], admissions = [] } = definition;
+  const { name, controllers, handlers, definitions = [], admissions = [], conversions = [] } = definition;
   if (install) for (const each of definitions) await installed(client, each, name);
   const metrics = new PrometheusMetrics();
   const traces = new TraceLog();
@@ -107,12 +111,16 @@ export async function runOperator(definition: OperatorDefinition, options: Opera
   const servers: http.Server[] = [];
   const port =
     options.http &&
-    (await listen(servers, http.createServer(observability({ health, metrics, traces, informers })), options.http));
+    (await listen(
+      servers,
+      http.createServer(observability({ health, metrics, traces, informers, runners: () => running?.runners ?? [] })),
+      options.http,
+    ));
   const webhookPort =
     options.webhooks &&
     (await listen(
       servers,
-      https.createServer(options.webhooks, reviews(admissions)) as unknown as http.Server,
+      https.createServer(options.webhooks, reviews({ admissions, conversions })) as unknown as http.Server,
       options.webhooks,
     ));
   return {
@@ -147,59 +155,4 @@ async function installed(client: Client, definition: KubeObject, manager: string
         cause: error,
       });
     });
-}
-
-function observability(of: {
-  readonly health: () => Health;
-  readonly metrics: PrometheusMetrics;
-  readonly traces: TraceLog;
-  readonly informers: Informers;
-}): http.RequestListener {
-  return ({ url }, response) => {
-    const say = (ok: boolean, text: string) => response.writeHead(ok ? 200 : 503).end(`${text}\n`);
-    const { ready, alive, reasons } = of.health();
-    if (url === '/healthz' || url === '/livez') say(alive, alive ? 'ok' : reasons.join('\n'));
-    else if (url === '/readyz') say(ready, ready ? 'ok' : reasons.join('\n'));
-    else if (url === '/metrics')
-      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(of.metrics.text(of.informers));
-    else if (url === '/traces')
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(of.traces.all()));
-    else response.writeHead(404).end('there are /healthz, /readyz, /metrics and /traces\n');
-  };
-}
-
-const LARGEST_REVIEW = 8 << 20;
-
-function reviews(admissions: readonly Admission[]): http.RequestListener {
-  return (request, response) => {
-    const phase = request.url === '/mutate' ? 'mutate' : request.url === '/validate' ? 'validate' : undefined;
-    if (!phase || request.method !== 'POST') return void response.writeHead(404).end();
-    const chunks: Buffer[] = [];
-    let size = 0;
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > LARGEST_REVIEW) request.destroy();
-      else chunks.push(chunk);
-    });
-    request.once('end', () => {
-      try {
-        const answer = review(admissions, phase, JSON.parse(Buffer.concat(chunks).toString()) as AdmissionReview);
-        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
-      } catch (error) {
-        response.writeHead(400).end(String(error));
-      }
-    });
-  };
-}
-
-function listen(
-  servers: http.Server[],
-  server: http.Server,
-  at: { readonly host?: string; readonly port: number },
-): Promise<number> {
-  servers.push(server);
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(at.port, at.host ?? '127.0.0.1', () => resolve((server.address() as { readonly port: number }).port));
-  });
 }

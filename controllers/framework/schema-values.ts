@@ -44,8 +44,9 @@ export function sample(props: JSONSchemaProps, random: Random): unknown {
       return random.next() < 0.5;
     case 'integer':
     case 'number': {
-      const least = props.minimum ?? 0;
-      return between(least, props.maximum ?? least + 10);
+      const unit = props.multipleOf ?? 1;
+      const least = Math.ceil((props.minimum ?? 0) / unit);
+      return between(least, props.maximum === undefined ? least + 10 : Math.floor(props.maximum / unit)) * unit;
     }
     case 'array': {
       const least = props.minItems ?? 0;

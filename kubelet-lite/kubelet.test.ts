@@ -266,7 +266,7 @@ describe('startKubelet', () => {
       },
       { labels: { app: 'web' } },
     );
-    const directory = join(fixture.dir, 'root/pods', pod.metadata.uid!, 'volumes/all');
+    const directory = join(fixture.dir, 'memory', pod.metadata.uid!, 'all');
     const read = (name: string) => fs.readFile(join(directory, name), 'utf8');
     expect([await read('a'), await read('labels'), await read('token')]).toEqual([
       '1',
@@ -336,7 +336,7 @@ describe('startKubelet', () => {
       },
     });
     expect(await fixture.event('web', 'FailedMount')).toBe(
-      'MountVolume.SetUp failed for volume "disk" : volumes of type nfs are not supported by this node; it offers emptyDir, hostPath, persistentVolumeClaim, ephemeral, configMap, secret, downwardAPI and projected',
+      'MountVolume.SetUp failed for volume "disk" : volumes of type nfs are not supported by this node; it offers emptyDir, hostPath, persistentVolumeClaim, ephemeral, image, configMap, secret, downwardAPI and projected',
     );
   });
 });

@@ -17,10 +17,7 @@ import { NodeProber } from './probes/node-prober.js';
 import { rotateLogs } from './streams/log-rotation.js';
 import { PodStreams } from './streams/node-streams.js';
 import { LOCAL_VOLUMES_DIR } from './volumes/claim-volumes.js';
-import { DirectoryVolumes } from './volumes/directory-volumes.js';
-import { LocalVolumeRemover } from './volumes/local-volume-remover.js';
-import { ObjectTracker } from './volumes/object-tracker.js';
-import { PersistentVolumeMounter } from './volumes/persistent-volumes.js';
+import { nodeVolumes } from './volumes/node-volumes.js';
 
 export interface KubeletOptions extends NodeOptions {
   /** Pods' files: volumes, `/etc` files, writable layers. Must be the same after a restart. */
@@ -70,24 +67,21 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     pod: (uid) => node?.pods.worker(uid)?.pod,
   });
   const { runtime, images } = observers;
-  const tracker = new ObjectTracker({ client, clock, random, logger });
   const allocatable = nodeAllocatable(nodeFacts(options, machine));
   // Volumes cannot show addresses; where the environment does, it is given those the sandbox has.
   const downward = (pod: Pod) => ({ pod, nodeName, hostIP: options.nodeIP, podIPs: [], allocatable });
   const volumesDir = resolve(options.volumesDir ?? join(rootDir, 'volumes'));
-  const persistent = new PersistentVolumeMounter({ client, nodeName, volumesDir, podsDir: layout.podsDir });
-  const volumes = new DirectoryVolumes({
-    client,
-    clock,
-    random,
-    logger,
-    tracker,
-    podsDir: layout.podsDir,
-    persistent,
-    ...(memoryDir ? { memoryDir } : {}),
-    ...(runtime.volumeMounts ? { mounts: runtime.volumeMounts } : {}),
+  const recorder = observers.recorder(new ApiEventRecorder({ client, clock, random, logger, nodeName }));
+  const onNode = nodeVolumes({
+    ...options,
+    layout,
+    volumesDir,
+    images,
+    recorder,
     downward,
+    ...(runtime.volumeMounts ? { mounts: runtime.volumeMounts } : {}),
   });
+  const { volumes, tracker } = onNode;
   const informers = new Informers({ client, clock, random, logger });
   const services = informers.get(Services);
   const pods = informers.get(PODS, { scope: { fieldSelector: `spec.nodeName=${nodeName}` } });
@@ -114,19 +108,11 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       volumes,
       files: observers.files(files),
       prober: observers.prober(new NodeProber(runtime, clock)),
-      recorder: observers.recorder(new ApiEventRecorder({ client, clock, random, logger, nodeName })),
+      recorder,
     },
   );
-  const remover = new LocalVolumeRemover({
-    client,
-    clock,
-    logger,
-    volumes: informers.get(PersistentVolumes),
-    isHere: (hostname) => hostname === nodeName,
-    discard: (volume) => persistent.discard(volume),
-  });
-  remover.start();
   const { pods: running, stop } = node;
+  onNode.follow(pods, informers.get(PersistentVolumes), running);
   const stopRotation = rotateLogs({
     clock,
     logger,
@@ -145,11 +131,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     stop: async () => {
       stopRotation();
       observers.stop();
-      volumes.stop();
-      remover.stop();
       await stop();
+      onNode.stop();
       informers.stop();
-      tracker.stop();
     },
   };
 }

@@ -7,6 +7,7 @@ import { type Pod, uidOf } from '../pod/api.js';
 import type { VolumeMounts } from '../runtime/volume-mounts.js';
 import { hugePagesOf, hugePagesOptions, makeShared, tmpfsOptions } from './empty-dir.js';
 import { checkHostPath } from './host-path.js';
+import type { ImageVolumes } from './image-volumes.js';
 import type { ObjectTracker } from './object-tracker.js';
 import { PayloadVolumes } from './payload-volumes.js';
 import type { PersistentVolumeMounter } from './persistent-volumes.js';
@@ -26,6 +27,7 @@ export interface DirectoryVolumesOptions {
   readonly memoryDir?: string;
   readonly downward: (pod: Pod) => DownwardFacts;
   readonly persistent: PersistentVolumeMounter;
+  readonly images: ImageVolumes;
   /** Absent: emptyDirs in memory have no size of their own, and huge pages are refused. */
   readonly mounts?: VolumeMounts;
 }
@@ -119,7 +121,8 @@ export class DirectoryVolumes implements VolumeManager {
         case 'hugePages':
           return await this.#hugePages(state, pod, volume);
         case 'image':
-          throw new Error('volumes of type image are not supported by this node');
+          state.mounted.set(volume.name, await this.#options.images.mount(pod, volume));
+          return;
       }
     } catch (error) {
       throw new VolumeError(volume.name, error instanceof Error ? error.message : String(error));

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client, NodeStreams } from '@trimtab/client';
@@ -17,6 +17,7 @@ import {
   type ResourceType,
   ServiceAccounts,
   silentLogger,
+  sleep,
   systemClock,
   systemRandom,
 } from '@trimtab/machinery';
@@ -24,7 +25,7 @@ import { componentUsers } from '@trimtab/server';
 import { type ControlPlane, startControlPlane } from '../../cli/up/control-plane.js';
 import { identitiesOf } from '../../cli/up/identities.js';
 import { checkOptions } from '../../cli/up/options.js';
-import type { Image } from '../../kubelet-lite/images/image-store.js';
+import { type Image, ImageError } from '../../kubelet-lite/images/image-store.js';
 import { type Kubelet, startKubelet } from '../../kubelet-lite/kubelet.js';
 import { type TestPods, testPods, whyNoPods } from '../../kubelet-lite/runtime/native/test-pods.js';
 import { SimulatedImages, SimulatedNetwork } from '../../kubelet-lite/simulated/simulated-node.js';
@@ -43,6 +44,8 @@ export interface RealCluster {
   readonly plane: ControlPlane;
   /** Of the running test. */
   readonly ns: string;
+  /** Layers by reference, topmost first, of images beside busybox; a reference with `missing` in it cannot be pulled. */
+  readonly images: Map<string, readonly string[]>;
   create<T extends KubeObject>(type: ResourceType<T>, object: object): Promise<T>;
   /** A pod with one container `main` that runs a script of the shell. */
   pod(name: string, script: string, container?: Partial<Container>, spec?: Partial<PodSpec>): Promise<Pod>;
@@ -76,6 +79,7 @@ const FROM_START = { sendInitialEvents: true, resourceVersionMatch: 'NotOlderTha
 
 class Cluster implements RealCluster {
   ns = '';
+  readonly images = new Map<string, readonly string[]>();
   plane!: ControlPlane;
   pods!: TestPods;
   client!: Client;
@@ -125,9 +129,12 @@ class Cluster implements RealCluster {
 
   async #boot(runtime = this.pods.runtime): Promise<void> {
     const { layer } = this.pods;
+    const { images } = this;
     class Busybox extends SimulatedImages {
       override async find(reference: string): Promise<Image> {
-        return { ...(await super.find(reference)), layers: [layer], config: { Env: ['PATH=/bin'] } };
+        if (reference.includes('missing')) throw new ImageError('ErrImagePull', reference, 'manifest unknown');
+        const layers = images.get(reference) ?? [layer];
+        return { ...(await super.find(reference)), layers, config: { Env: ['PATH=/bin'] } };
       }
     }
     this.#kubelet = await startKubelet({
@@ -172,6 +179,9 @@ class Cluster implements RealCluster {
   }
 
   async stop(): Promise<void> {
+    // A pod deleted without grace is out of the API before it is off the node.
+    const pods = join(this.directory, 'root/pods');
+    for (let left = 500; left > 0 && (await readdir(pods)).length > 0; left--) await sleep(systemClock, 10);
     await this.#kubelet?.stop();
     await this.#controllers?.stop();
     await this.plane?.close();

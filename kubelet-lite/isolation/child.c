@@ -138,7 +138,9 @@ void child_exec(struct child *child, struct plan_process *plan, int pidfd, uint6
     prctl(PR_SET_DUMPABLE, 0);
     if (setsid() < 0)
         fail(&error, "session", errno, "setsid");
-    if (error.stage || cgroup_enter(child->door, &error) < 0 || child_oom_score(child, plan, &error) < 0)
+    if (error.stage || schedule_processors(plan->processors_initial, &error) < 0 || cgroup_enter(child->door, &error) < 0 ||
+        child_oom_score(child, plan, &error) < 0 || schedule_apply(plan, &error) < 0 ||
+        schedule_processors(plan->processors_final, &error) < 0)
         child_die(child->channel, &error);
     child_own_pipes(child, plan);
     child_raise_limits(child, plan);

@@ -78,6 +78,10 @@ int child_terminal(struct child *child, const struct plan_process *plan, int pts
 /* child_finish.c: descriptors, credentials, the gate, execve. */
 void child_finish(struct child *child, const struct plan_process *plan, struct error *error) __attribute__((noreturn));
 
+/* schedule.c: takes the node's rights. `list` may be NULL. */
+int schedule_apply(const struct plan_process *plan, struct error *error);
+int schedule_processors(const char *list, struct error *error);
+
 /* credentials.c: limits, user, groups, capabilities, seccomp; after it only execve is left to do. */
 int credentials_apply(const struct plan_process *plan, struct error *error);
 

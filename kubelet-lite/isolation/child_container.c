@@ -53,7 +53,7 @@ static int prepare_outside(struct child *child, struct plan *plan, struct rootfs
         close(mounts);
     child_own_pipes(child, &plan->process);
     child_raise_limits(child, &plan->process);
-    return 0;
+    return schedule_apply(&plan->process, error);
 }
 
 /* The runtime's hooks, then those that run in the container's mount namespace while the host's files are in sight. */

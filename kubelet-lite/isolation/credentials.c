@@ -2,6 +2,7 @@
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -107,6 +108,8 @@ int credentials_apply(const struct plan_process *plan, struct error *error)
     const uint64_t *sets = plan->capabilities;
     if (set_limits(plan, error) < 0)
         return -1;
+    if (plan->schedule.has_personality && personality(plan->schedule.personality) < 0)
+        return fail(error, "personality", errno, "%u", plan->schedule.personality);
     umask(plan->umask < 0 ? 022 : (mode_t)plan->umask);
     /* Without no_new_privs a filter needs CAP_SYS_ADMIN, so it must come before capabilities go; with it, last. */
     if (!plan->no_new_privileges && install_filter(plan, error) < 0)

@@ -14,13 +14,14 @@
 struct image {
     unsigned filter_flags;
     uint32_t instructions;
+    struct plan_schedule schedule;
 };
 
 static int image_write(int fd, const struct json *process, const struct plan_process *plan, struct error *error)
 {
     struct buffer text = {0};
     struct json_writer w = {.out = &text};
-    struct image head = {.filter_flags = plan->filter_flags, .instructions = plan->filter.len};
+    struct image head = {.filter_flags = plan->filter_flags, .instructions = plan->filter.len, .schedule = plan->schedule};
     buffer_append(&text, &head, sizeof head);
     buffer_append(&text, plan->filter.filter, plan->filter.len * sizeof(struct sock_filter));
     json_value(&w, NULL, process);
@@ -72,6 +73,7 @@ int exec_image_read(int fd, struct plan_process *plan, struct arena *arena, stru
     /* The same parser and the same credentials code as for the container's first process (CVE-2022-27650). */
     if (plan_process(plan, arena, process, NULL, error) < 0)
         return -1;
+    plan->schedule = head.schedule;
     plan->filter_flags = head.filter_flags;
     plan->filter.len = (unsigned short)head.instructions;
     plan->filter.filter = (struct sock_filter *)(void *)(bytes + sizeof head);

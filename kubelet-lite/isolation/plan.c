@@ -139,7 +139,7 @@ static int plan_propagation(struct plan *plan, const char *name, struct error *e
 /* Members that change what is isolated or run: ignoring one would be a lie. Empty ones are harmless. */
 static int refuse(const struct json *config, const struct json *linux_, struct error *error)
 {
-    static const char *const in_linux[] = {"intelRdt", "personality", "netDevices", "memoryPolicy"};
+    static const char *const in_linux[] = {"intelRdt", "netDevices"};
     static const char *const in_config[] = {"solaris", "windows", "vm", "zos", "freebsd"};
     for (size_t i = 0; i < sizeof in_linux / sizeof *in_linux; i++) {
         const struct json *value = json_get(linux_, in_linux[i]);

@@ -20,6 +20,7 @@ struct plan_mount {
     const char *destination, *type, *source;
     bool bind;
     bool recursive;                /* rbind */
+    bool copy_up;                  /* tmpcopyup */
     uint64_t set, clear;           /* MOUNT_ATTR_* of the mount itself */
     uint64_t set_all, clear_all;   /* MOUNT_ATTR_* of it and everything below (rro, rnosuid...) */
     uint64_t propagation;          /* MS_PRIVATE..., 0 for the default */
@@ -38,6 +39,22 @@ struct plan_device {
 };
 
 enum { CAP_BOUNDING, CAP_EFFECTIVE, CAP_PERMITTED, CAP_INHERITABLE, CAP_AMBIENT, CAP_SETS };
+
+#define SCHEDULE_WORDS 16
+
+/* How the kernel treats the process; everything here is inherited. Plain data: it waits in an exec image as it is. */
+struct plan_schedule {
+    bool has_policy, has_io, has_memory, memory_any, has_personality;
+    uint32_t policy;
+    uint64_t flags;
+    int nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+    uint32_t io_class, io_priority;
+    uint32_t memory_mode;
+    uint64_t memory_nodes[SCHEDULE_WORDS];
+    uint32_t personality;
+};
 
 struct plan_process {
     char **args, **env;
@@ -61,6 +78,8 @@ struct plan_process {
     bool has_oom_score_adj;
     int oom_score_adj;
     const char *apparmor, *selinux; /* label asked for, NULL; whoever carries the plan out decides what the host can do */
+    struct plan_schedule schedule;
+    const char *processors_initial, *processors_final; /* of an exec'd one, before and after its group */
     struct sock_fprog filter; /* len 0: unconfined */
     unsigned filter_flags;
 };
@@ -110,6 +129,10 @@ int plan_mounts(struct plan *plan, struct arena *arena, const struct json *mount
 char **plan_strings(struct arena *arena, const struct json *array, const char *what, struct error *error);
 /* One line an action, in the order of execution. */
 void plan_print(const struct plan *plan, FILE *out);
+
+/* plan_schedule.c; schedule_set() reads "0-3,7" as bits, false when it is no such list. */
+int plan_schedule(struct plan_process *plan, const struct json *process, const struct json *linux_, struct error *error);
+bool schedule_set(const char *list, uint64_t *bits, size_t words);
 
 /* seccomp.c: `profile` is OCI linux.seccomp, or {"profile": "runtime/default"} for the built-in one. */
 int seccomp_compile(struct plan_process *plan, struct arena *arena, const struct json *profile, struct error *error);

@@ -4,10 +4,13 @@
 #include "plan.h"
 #include "sys.h"
 
-/* Every mount option with a meaning of its own; whatever is not here is handed to the file system. */
+/*
+ * Every mount option with a meaning of its own; whatever is not here is handed to the file system. SUPER are a file
+ * system's too, but known to all: a bind mount, which cannot change them, lets them be.
+ */
 static const struct {
     const char *name;
-    enum { SET, CLEAR, SET_ALL, CLEAR_ALL, BIND, RBIND, SPREAD, RSPREAD, IDS, NOTHING, REFUSE } kind;
+    enum { SET, CLEAR, SET_ALL, CLEAR_ALL, BIND, RBIND, SPREAD, RSPREAD, IDS, COPY_UP, SUPER, NOTHING, REFUSE } kind;
     uint64_t value;
 } options[] = {
     {"ro", SET, MOUNT_ATTR_RDONLY},
@@ -23,6 +26,7 @@ static const struct {
     {"strictatime", SET, MOUNT_ATTR_STRICTATIME},
     {"relatime", CLEAR, MOUNT_ATTR__ATIME},
     {"norelatime", SET, MOUNT_ATTR_STRICTATIME},
+    {"nostrictatime", CLEAR, MOUNT_ATTR__ATIME},
     {"nodiratime", SET, MOUNT_ATTR_NODIRATIME},
     {"diratime", CLEAR, MOUNT_ATTR_NODIRATIME},
     {"nosymfollow", SET, MOUNT_ATTR_NOSYMFOLLOW},
@@ -36,8 +40,15 @@ static const struct {
     {"rnoexec", SET_ALL, MOUNT_ATTR_NOEXEC},
     {"rexec", CLEAR_ALL, MOUNT_ATTR_NOEXEC},
     {"rnoatime", SET_ALL, MOUNT_ATTR_NOATIME},
+    {"ratime", CLEAR_ALL, MOUNT_ATTR__ATIME},
+    {"rrelatime", CLEAR_ALL, MOUNT_ATTR__ATIME},
+    {"rnorelatime", SET_ALL, MOUNT_ATTR_STRICTATIME},
+    {"rstrictatime", SET_ALL, MOUNT_ATTR_STRICTATIME},
+    {"rnostrictatime", CLEAR_ALL, MOUNT_ATTR__ATIME},
     {"rnodiratime", SET_ALL, MOUNT_ATTR_NODIRATIME},
+    {"rdiratime", CLEAR_ALL, MOUNT_ATTR_NODIRATIME},
     {"rnosymfollow", SET_ALL, MOUNT_ATTR_NOSYMFOLLOW},
+    {"rsymfollow", CLEAR_ALL, MOUNT_ATTR_NOSYMFOLLOW},
     {"bind", BIND, 0},
     {"rbind", RBIND, 0},
     {"private", SPREAD, MS_PRIVATE},
@@ -49,10 +60,20 @@ static const struct {
     {"unbindable", SPREAD, MS_UNBINDABLE},
     {"runbindable", RSPREAD, MS_UNBINDABLE},
     {"defaults", NOTHING, 0},
-    {"async", NOTHING, 0},
+    {"sync", SUPER, 0},
+    {"async", SUPER, 0},
+    {"dirsync", SUPER, 0},
+    {"mand", SUPER, 0},
+    {"nomand", SUPER, 0},
+    {"lazytime", SUPER, 0},
+    {"nolazytime", SUPER, 0},
+    {"iversion", NOTHING, 0},
+    {"noiversion", NOTHING, 0},
+    {"acl", NOTHING, 0},
+    {"noacl", NOTHING, 0},
     {"silent", NOTHING, 0},
     {"loud", NOTHING, 0},
-    {"tmpcopyup", REFUSE, 0},
+    {"tmpcopyup", COPY_UP, 0},
     {"idmap", IDS, IDS_MAPPED},
     {"ridmap", IDS, IDS_MAPPED_BELOW},
     {"remount", REFUSE, 0},
@@ -89,13 +110,13 @@ static int apply_option(struct plan_mount *m, const char *name, struct error *er
             return 0;
         case SET_ALL:
             if (atime)
-                m->clear_all |= MOUNT_ATTR__ATIME;
+                m->set_all &= ~(uint64_t)MOUNT_ATTR__ATIME, m->clear_all |= MOUNT_ATTR__ATIME;
             else
                 m->clear_all &= ~value;
             m->set_all |= value;
             return 0;
         case CLEAR_ALL:
-            m->set_all &= ~value;
+            m->set_all &= ~(atime ? (uint64_t)MOUNT_ATTR__ATIME : value);
             m->clear_all |= value;
             return 0;
         case RBIND:
@@ -113,6 +134,11 @@ static int apply_option(struct plan_mount *m, const char *name, struct error *er
         case IDS:
             m->ids = value == IDS_MAPPED ? IDS_MAPPED : IDS_MAPPED_BELOW;
             return 0;
+        case COPY_UP:
+            m->copy_up = true;
+            return 0;
+        case SUPER:
+            return 2;
         case NOTHING:
             return 0;
         case REFUSE:
@@ -124,7 +150,6 @@ static int apply_option(struct plan_mount *m, const char *name, struct error *er
 
 static int plan_mount(struct plan_mount *m, struct arena *arena, const struct json *json, struct error *error)
 {
-    static const char *const types[] = {"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"};
     m->destination = json_get_string(json, "destination", "");
     m->type = json_get_string(json, "type", "");
     m->source = json_get_string(json, "source", "");
@@ -145,7 +170,7 @@ static int plan_mount(struct plan_mount *m, struct arena *arena, const struct js
         int known = name ? apply_option(m, name, error) : fail(error, "mount", EINVAL, "%s: option", m->destination);
         if (known < 0)
             return -1;
-        if (known == 1)
+        if (known > 0)
             m->data[count++] = name;
     }
     if (strcmp(m->type, "bind") == 0 || (m->type[0] == 0 && m->source[0] == '/'))
@@ -156,19 +181,21 @@ static int plan_mount(struct plan_mount *m, struct arena *arena, const struct js
         /* A bind mount has no file system options, and the kernel passes over those of the form `mode=755`; but an unknown
          * word might be meant to confine, and must not silently do nothing. */
         for (size_t i = 0; i < count; i++)
-            if (!strchr(m->data[i], '='))
+            if (!strchr(m->data[i], '=') && apply_option(m, m->data[i], error) == 1)
                 return fail(error, "mount", EINVAL, "%s: unknown option %s", m->destination, m->data[i]);
+        m->data[0] = NULL;
+        if (m->copy_up)
+            return fail(error, "mount", EINVAL, "%s: tmpcopyup is tmpfs's", m->destination);
         m->type = "bind";
         return 0;
     }
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strcmp(m->type, types[i]) == 0) {
-            /* The name it has in /proc/self/mountinfo. */
-            if (*m->source && strncmp(m->type, "cgroup", 6) != 0)
-                m->data[count] = arena_format(arena, "source=%s", m->source);
-            return 0;
-        }
-    return fail(error, "mount", ENOTSUP, "%s: type %s", m->destination, m->type);
+    if (!*m->type || strchr(m->type, '/') || strlen(m->type) > 32)
+        return fail(error, "mount", EINVAL, "%s: type '%s'", m->destination, m->type);
+    if (m->copy_up && strcmp(m->type, "tmpfs") != 0)
+        return fail(error, "mount", EINVAL, "%s: tmpcopyup is tmpfs's", m->destination);
+    if (*m->source)
+        m->data[count++] = arena_format(arena, "source=%s", m->source);
+    return 0;
 }
 
 int plan_mounts(struct plan *plan, struct arena *arena, const struct json *mounts, struct error *error)

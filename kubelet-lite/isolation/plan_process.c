@@ -111,8 +111,7 @@ static const char *label(const struct json *object, const char *key)
 int plan_process(struct plan_process *p, struct arena *arena, const struct json *process, const struct json *linux_,
                  struct error *error)
 {
-    static const char *const refused[] = {"scheduler",
-                                          "ioPriority",      "commandLine",  "execCPUAffinity"};
+    static const char *const refused[] = {"commandLine"};
     if (!json_is(process, JSON_OBJECT))
         return fail(error, "config", EINVAL, "process");
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
@@ -142,7 +141,7 @@ int plan_process(struct plan_process *p, struct arena *arena, const struct json 
     p->oom_score_adj = (int)adjustment;
     if (plan_user(p, arena, json_get(process, "user"), error) < 0 ||
         plan_capabilities(p, json_get(process, "capabilities"), error) < 0 ||
-        plan_rlimits(p, json_get(process, "rlimits"), error) < 0)
+        plan_rlimits(p, json_get(process, "rlimits"), error) < 0 || plan_schedule(p, process, linux_, error) < 0)
         return -1;
     return seccomp_compile(p, arena, json_get(linux_, "seccomp"), error);
 }

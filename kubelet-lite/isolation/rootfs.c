@@ -76,6 +76,8 @@ static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int t
         snprintf(error->object + used, sizeof error->object - used, " on %s", m->destination);
         return -1;
     }
+    if (m->copy_up && copy_up(target, tree, error) < 0)
+        return -1;
     if (mount_attributes(tree, m->set_all, m->clear_all, m->propagation, m->propagation_recursive, m->destination, error) < 0 ||
         mount_attach(tree, target, m->destination, error) < 0 ||
         (early && fs->in_order && (tree = renew(target, tree, m->destination, error)) < 0))

@@ -44,6 +44,8 @@ int mount_attributes(int tree, uint64_t set, uint64_t clear, uint64_t propagatio
 int mount_cgroup(struct rootfs *fs, const struct plan *plan, const struct plan_mount *m, struct error *error);
 /* overlay.c: the layers as a detached tree; in a user namespace with their ids mapped and what is written owned by its root. */
 int overlay_open(struct rootfs *fs, struct error *error);
+/* copy_up.c: the content of the directory `from`, its owner and mode, into a new file system. */
+int copy_up(int from, int tree, struct error *error);
 /* device.c: in the container; and in the tree that will be its /dev, made where devices can be. */
 int devices_make(int root, const struct plan *plan, struct error *error);
 int devices_prepare(int dev, const struct plan *plan, const struct id_maps *maps, struct error *error);

@@ -75,9 +75,16 @@ void test_plan(void)
     refused(CONFIG("", ",\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}}"), ENOTSUP, "SCMP_ACT_NOTIFY");
     refused(CONFIG("", ",\"linux\":{\"seccomp\":{\"profile\":\"other\"}}"), ENOTSUP, "other");
     refused(CONFIG("", ",\"mounts\":[{\"destination\":\"x\",\"type\":\"proc\"}]"), EINVAL, "absolute");
-    refused(CONFIG("", ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"nfs\"}]"), ENOTSUP, "nfs");
+    refused(CONFIG("", ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"../nfs\"}]"), EINVAL, "../nfs");
     refused(CONFIG("", ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"bind\",\"source\":\"/y\",\"options\":[\"r0\"]}]"), EINVAL, "r0");
-    refused(CONFIG("", ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"tmpfs\",\"options\":[\"tmpcopyup\"]}]"), ENOTSUP, "tmpcopyup");
+    refused(CONFIG("", ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"ramfs\",\"options\":[\"tmpcopyup\"]}]"), EINVAL, "tmpcopyup");
+    refused(CONFIG(",\"scheduler\":{\"policy\":\"SCHED_FAST\"}", ""), EINVAL, "SCHED_FAST");
+    refused(CONFIG(",\"scheduler\":{\"policy\":\"SCHED_OTHER\",\"nice\":40}", ""), EINVAL, "nice");
+    refused(CONFIG(",\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":8}", ""), EINVAL, "ioPriority");
+    refused(CONFIG(",\"execCPUAffinity\":{\"initial\":\"0-\"}", ""), EINVAL, "0-");
+    refused(CONFIG(",\"rlimits\":[{\"type\":\"RLIMIT_CPU\",\"soft\":1,\"hard\":1},{\"type\":\"RLIMIT_CPU\",\"soft\":1,\"hard\":1}]", ""), EINVAL, "twice");
+    refused(CONFIG("", ",\"linux\":{\"personality\":{\"domain\":\"BSD\"}}"), EINVAL, "BSD");
+    refused(CONFIG("", ",\"linux\":{\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"0-5000\"}}"), EINVAL, "0-5000");
     refused("{\"ociVersion\":\"2.0.0\",\"process\":{}}", ENOTSUP, "2.0.0");
 
     CHECK(plan_text(&plan, CONFIG("", ",\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"/s\",\"options\":"
@@ -85,6 +92,17 @@ void test_plan(void)
     CHECK(plan.mounts[0].bind && plan.mounts[0].recursive && plan.mounts[0].propagation == MS_SLAVE);
     CHECK(plan.mounts[0].set == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOATIME));
     CHECK(plan.mounts[0].clear == (MOUNT_ATTR_RDONLY | MOUNT_ATTR__ATIME) && plan.mounts[0].set_all == MOUNT_ATTR_RDONLY);
+    CHECK(plan_text(&plan, CONFIG(",\"scheduler\":{\"policy\":\"SCHED_DEADLINE\",\"flags\":[\"SCHED_FLAG_RECLAIM\"],\"runtime\":10,\"deadline\":20,"
+                                  "\"period\":30},\"ioPriority\":{\"class\":\"IOPRIO_CLASS_IDLE\"}",
+                                  ",\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"/s\",\"options\":[\"sync\",\"bind\",\"rstrictatime\"]},"
+                                  "{\"destination\":\"/t\",\"type\":\"tmpfs\",\"source\":\"t\",\"options\":[\"sync\",\"size=1k\"]}]")) == 0);
+    CHECK(plan.process.schedule.policy == 6 && plan.process.schedule.flags == 2 && plan.process.schedule.period == 30);
+    CHECK(plan.process.schedule.io_class == 3 && !plan.process.schedule.has_personality);
+    CHECK(!plan.mounts[0].data[0] && plan.mounts[0].set_all == MOUNT_ATTR_STRICTATIME && plan.mounts[0].clear_all == MOUNT_ATTR__ATIME);
+    CHECK(strcmp(plan.mounts[1].data[0], "sync") == 0 && strcmp(plan.mounts[1].data[2], "source=t") == 0 && !plan.mounts[1].data[3]);
+    uint64_t bits[SCHEDULE_WORDS];
+    CHECK(schedule_set("0-3,64", bits, SCHEDULE_WORDS) && bits[0] == 15 && bits[1] == 1);
+    CHECK(!schedule_set("", bits, SCHEDULE_WORDS) && !schedule_set("3-1", bits, SCHEDULE_WORDS) && !schedule_set("1024", bits, SCHEDULE_WORDS));
     CHECK(signal_number("TERM") == 15 && signal_number("SIGKILL") == 9 && signal_number("9") == 9 &&
           signal_number("RTMIN+3") == 37 && signal_number("") == -1 && signal_number("9x") == -1);
     arena_free(&arena);

@@ -160,7 +160,7 @@ async function steady(server, title, delays) {
         method: 'PATCH',
         path: i % 2 ? `${target}/status` : target,
         type: 'application/merge-patch+json',
-        body: `{"metadata":{"annotations":{"sent-at":"${now()}"}}${i % 2 ? ',"status":{"message":"m' + i + '"}' : ''}}`,
+        body: `{"metadata":{"annotations":{"sent-at":"${now()}"}}${i % 2 ? `,"status":{"message":"m${i}"}` : ''}}`,
       });
       return ms;
     }),

@@ -60,7 +60,7 @@ export async function churn(cluster, { deployments, shape, nodes, seconds, rate,
 }
 
 /** Of every ten writes six are patches of pods, the rest makes, replaces and deletes ConfigMaps. */
-function write(i, { namespace, name }, shape) {
+function write(i, { namespace, name }) {
   const pod = `/api/v1/namespaces/${namespace}/pods/${name}`;
   const sent = `{"metadata":{"annotations":{"sent-at":"${process.hrtime.bigint()}"}}`;
   const turn = i % 10;

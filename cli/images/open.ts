@@ -88,6 +88,12 @@ export async function credentialsOf(flags: RegistryFlags, image: Reference): Pro
   return found.filter((entries) => entries.length > 0);
 }
 
+/** What a node shows to registries after pods' own secrets: `config.json` of the data directory, then docker's of this user. */
+export async function nodeCredentials(dataDir: string): Promise<readonly CredentialEntries[]> {
+  const docker = join(process.env.DOCKER_CONFIG ?? join(homedir(), '.docker'), 'config.json');
+  return Promise.all([join(dataDir, 'config.json'), docker].map((file) => readCredentials(file)));
+}
+
 /** The entries of a docker configuration; nothing where there is no such file. */
 export async function readCredentials(file: string, registry?: string): Promise<CredentialEntries> {
   const text = await readFile(file, 'utf8').catch(() => undefined);

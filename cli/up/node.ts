@@ -12,8 +12,8 @@ import {
 } from '@trimtab/kubelet-lite';
 import { type Network, removeNetwork, startNetwork } from '@trimtab/net-plugin';
 import { componentUsers } from '@trimtab/server';
-import { architecture } from '../commands/image.js';
 import { coreBinary } from '../core-binary.js';
+import { architecture, nodeCredentials, readRegistries, userAgent } from '../images/open.js';
 import { allOf } from './all-of.js';
 import type { Ambient, ControlPlane } from './control-plane.js';
 import type { UpOptions } from './options.js';
@@ -72,12 +72,15 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
       clock,
       random,
       logger,
+      userAgent,
+      registries: () => readRegistries(join(paths.data, 'registries.yaml')),
     });
     kubelet = await startKubelet({
       client: plane.client(componentUsers.node(nodeName)),
       runtime,
       network: network.network,
       images,
+      registryCredentials: () => nodeCredentials(paths.data),
       nodeName,
       nodeIP: network.nodeIP,
       podCIDR: podCidr,

@@ -12,7 +12,7 @@ import { backOffWords } from './back-off-words.js';
 import { ContainerConfigError } from './container-files.js';
 import { joinedPid, probeTarget } from './container-target.js';
 import { attemptOf, startedContainer, terminatedState } from './exit.js';
-import { ensureImage, type Say } from './image-puller.js';
+import { ensureImage, imageIdOf, type Say } from './image-puller.js';
 import { containerMachine } from './machine.js';
 import type {
   ContainerContext,
@@ -233,16 +233,18 @@ export class ContainerWorker {
 
   async #pull(): Promise<void> {
     const epoch = this.#epoch;
-    const { images, clock } = this.#deps;
+    const { images, clock, imageCredentials } = this.#deps;
     try {
-      const image = await ensureImage(images, clock, this.#container, this.#say);
+      const image = await ensureImage(images, clock, this.#container, this.#say, async () => [
+        ...((await imageCredentials?.(this.#home.pod(), this.#say)) ?? []),
+      ]);
       if (epoch !== this.#epoch) return;
       this.#image = image;
       this.#stopSignal = this.#container.lifecycle?.stopSignal ?? image.config.StopSignal ?? 'SIGTERM';
       this.#send({
         type: 'image.ready',
         image: image.tags[0] ?? this.#container.image ?? '',
-        imageID: image.digests[0] ?? image.id,
+        imageID: imageIdOf(image, this.#container.image ?? ''),
       });
     } catch (error) {
       if (epoch !== this.#epoch) return;

@@ -1,6 +1,7 @@
 import type { Clock, Container } from '@trimtab/machinery';
-import { type Image, ImageError, type ImageStore } from '../images/image-store.js';
+import { type Image, ImageError, type ImageStore, type ImageUpkeep } from '../images/image-store.js';
 import { parseReference } from '../images/reference.js';
+import type { CredentialEntries } from '../images/registry/credentials.js';
 import { goDuration } from './restart.js';
 
 const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
@@ -25,14 +26,42 @@ function policyOrRefusal(container: Container, say: Say): string {
 
 export type Say = (type: 'Normal' | 'Warning', reason: string, message: string) => void;
 
-/** Finds or fetches a container's image as its pull policy says, and tells it in Kubernetes' words. Rejects with an ImageError. */
-export async function ensureImage(images: ImageStore, clock: Clock, container: Container, say: Say): Promise<Image> {
+/** The image's name by digest as `status.imageID` has it: in the repository it was asked for by, where it is known there. */
+export function imageIdOf(image: Image, reference: string): string {
+  if (IMAGE_ID.test(reference)) return image.digests[0] ?? image.id;
+  const { registry, repository } = parseReference(reference);
+  return image.digests.find((d) => d.startsWith(`${registry}/${repository}@`)) ?? image.digests[0] ?? image.id;
+}
+
+/**
+ * Finds or fetches a container's image as its pull policy says, and tells it in Kubernetes' words. Rejects with an ImageError.
+ * `credentials` is asked only when something is to be fetched.
+ */
+export async function ensureImage(
+  images: ImageStore & Partial<Pick<ImageUpkeep, 'used'>>,
+  clock: Clock,
+  container: Container,
+  say: Say,
+  credentials?: () => Promise<readonly CredentialEntries[]>,
+): Promise<Image> {
+  const image = await present(images, clock, container, say, credentials);
+  await images.used?.(image.id, clock.now());
+  return image;
+}
+
+async function present(
+  images: ImageStore,
+  clock: Clock,
+  container: Container,
+  say: Say,
+  credentials?: () => Promise<readonly CredentialEntries[]>,
+): Promise<Image> {
   const reference = container.image ?? '';
   const policy = policyOrRefusal(container, say);
-  const present = policy === 'Always' ? undefined : await images.find(reference);
-  if (present) {
+  const found = policy === 'Always' ? undefined : await images.find(reference);
+  if (found) {
     say('Normal', 'Pulled', `Container image "${reference}" already present on machine`);
-    return present;
+    return found;
   }
   if (policy === 'Never') {
     const message = `Container image "${reference}" is not present with pull policy of Never`;
@@ -42,7 +71,7 @@ export async function ensureImage(images: ImageStore, clock: Clock, container: C
   say('Normal', 'Pulling', `Pulling image "${reference}"`);
   const begun = clock.now();
   try {
-    const image = await images.pull(reference);
+    const image = await images.pull(reference, credentials ? { credentials: await credentials() } : {});
     const took = goDuration(clock.now() - begun);
     say(
       'Normal',

@@ -53,14 +53,14 @@ export async function readArchive(
     if ('syscall' in error) throw error;
     throw new LayerError(`not an image archive: neither tar nor tar in gzip, or cut short (${error.message})`);
   });
+  // Archives that are both say more by the index: the manifests the images came with.
+  const index = files.get('index.json');
+  if (index !== undefined) return ociImages(index, files, architecture);
   const docker = files.get('manifest.json');
   if (docker !== undefined) return dockerImages(docker, files);
-  const index = files.get('index.json');
-  if (index === undefined)
-    throw new LayerError(
-      'not an image archive: neither manifest.json (docker save) nor index.json (OCI layout) is in it',
-    );
-  return ociImages(index, files, architecture);
+  throw new LayerError(
+    'not an image archive: neither manifest.json (docker save) nor index.json (OCI layout) is in it',
+  );
 }
 
 async function spoolEntries(bytes: AsyncIterable<Uint8Array>, spool: string): Promise<Map<string, string>> {

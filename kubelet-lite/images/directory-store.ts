@@ -126,7 +126,7 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
     config: Buffer,
     manifest: string,
     references: readonly Reference[],
-    { index, digests }: { readonly index?: string; readonly digests: readonly string[] },
+    { index, digests, made }: { readonly index?: string; readonly digests: readonly string[]; readonly made?: boolean },
   ): Promise<Image> {
     const { records, layers } = this.parts;
     const id = digestOf(config);
@@ -138,7 +138,8 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
     await records.put({
       id,
       digests: [...new Set([...digests, ...(before?.digests ?? [])])],
-      manifest,
+      // One that the image came with says more than one that was made here.
+      manifest: (made ? before?.manifest : undefined) ?? manifest,
       ...(index !== undefined && index !== manifest ? { index } : {}),
       size: sizes.reduce<number>((sum, size) => sum + size!, 0),
       layers: names.reverse(),
@@ -158,6 +159,7 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
     manifest: Buffer,
     references: readonly Reference[],
     digests: readonly string[] = [],
+    made = true,
   ): Promise<Image> {
     const { blobs, layers } = this.parts;
     const parsed = JSON.parse(config.toString('utf8')) as ConfigFile;
@@ -170,7 +172,7 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
       await layers.ensure(parsed.rootfs.diff_ids[at]!, blobs.path(layer.digest));
     await blobs.write(digestOf(config), config);
     await blobs.write(digestOf(manifest), manifest);
-    return this.#record(config, digestOf(manifest), references, { digests });
+    return this.#record(config, digestOf(manifest), references, { digests, made });
   }
 
   async load(archive: AsyncIterable<Uint8Array>): Promise<readonly Image[]> {
@@ -202,7 +204,7 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
     const digests = image.named
       ? references.map((r) => formatReference({ ...r, digest: digestOf(image.manifest) }))
       : [];
-    return this.add(image.config, image.manifest, references, digests);
+    return this.add(image.config, image.manifest, references, digests, !image.named);
   }
 
   async list(): Promise<readonly Image[]> {

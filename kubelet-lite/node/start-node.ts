@@ -1,8 +1,12 @@
 import type { Client } from '@trimtab/client';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
 import type { ContainerFiles } from '../container/container-files.js';
+import { imageCredentials } from '../container/image-credentials.js';
 import { type BackOff, DEFAULT_RESTART_BACK_OFF, KUBERNETES_BACK_OFF } from '../container/restart.js';
+import type { Pressure } from '../eviction/decide.js';
+import { parseThresholds, type Threshold } from '../eviction/thresholds.js';
 import type { ImageStore } from '../images/image-store.js';
+import type { CredentialEntries } from '../images/registry/credentials.js';
 import type { PodContextDeps } from '../pod/pod-context.js';
 import { PodManager } from '../pod/pod-manager.js';
 import type { Prober } from '../probes/prober.js';
@@ -21,6 +25,8 @@ export interface NodeOptions {
   readonly runtime: PodRuntime;
   readonly network: PodNetwork;
   readonly images: ImageStore;
+  /** What the node itself may show to registries, after pods' own pull secrets; asked at each pull. */
+  readonly registryCredentials?: () => Promise<readonly CredentialEntries[]>;
   readonly nodeName: string;
   readonly nodeIP: string;
   readonly clock: Clock;
@@ -33,6 +39,8 @@ export interface NodeOptions {
   readonly machine?: MachineInfo;
   readonly maxPods?: number;
   readonly reserved?: Reserved;
+  /** When pods are evicted; default Kubernetes' own hard thresholds. */
+  readonly thresholds?: readonly Threshold[];
   /** Shown as `kubeletVersion`. */
   readonly version?: string;
   readonly restartBackOff?: BackOff;
@@ -47,12 +55,18 @@ export interface NodeParts {
   readonly files: ContainerFiles;
   readonly prober: Prober;
   readonly recorder: EventRecorder;
+  /** Why no pod can be run now, beyond what the network says. */
+  readonly notReady?: () => string | undefined;
   /** When the lease is renewed, where many nodes of one process are not to do so each for itself. */
   readonly lease?: { readonly clock: Clock; readonly firstRenewMs: number };
 }
 
 export interface RunningNode {
   readonly pods: PodManager;
+  /** Under these pressures from now on: told to the scheduler, and at the door to pods that would make it worse. */
+  pressed(pressures: readonly Pressure[]): void;
+  /** {@link NodeParts.notReady} says something else now. Resolves when the API knows. */
+  readinessChanged(): Promise<void>;
   /** Leaves pods running; the next start adopts them. */
   stop(): Promise<void>;
 }
@@ -68,6 +82,7 @@ export function nodeFacts(options: NodeOptions, machine: MachineInfo): NodeFacts
     machine,
     maxPods: options.maxPods ?? MAX_PODS,
     reserved: options.reserved ?? { milliCPU: 0, memoryBytes: 0 },
+    thresholds: options.thresholds ?? parseThresholds({}),
     version: options.version ?? VERSION,
     kubeletPort: KUBELET_PORT,
   };
@@ -86,19 +101,30 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   const deps: PodContextDeps = {
     ...options,
     ...parts,
+    imageCredentials: imageCredentials({
+      client,
+      logger,
+      ...(options.registryCredentials ? { node: options.registryCredentials } : {}),
+    }),
     restartBackOff: options.restartBackOff ?? DEFAULT_RESTART_BACK_OFF,
     pullBackOff: options.pullBackOff ?? KUBERNETES_BACK_OFF,
   };
+  let pressures: readonly Pressure[] = [];
   const pods = new PodManager(deps, parts.pods, () => ({
     name: nodeName,
     allocatable: nodeAllocatable(facts),
     labels,
   }));
-  const reporter = new NodeReporter({ ...options, recorder: parts.recorder, facts, labels });
+  const reporter = new NodeReporter({ ...options, ...parts, facts, labels });
   await Promise.all([reporter.register(), pods.start()]);
   const stopLease = keepLease({ client, clock, logger, nodeName, nodeUid: () => reporter.uid, ...parts.lease });
   return {
     pods,
+    pressed: (now) => {
+      pressures = now;
+      reporter.pressed(now);
+    },
+    readinessChanged: () => reporter.readinessChanged(),
     stop: async () => {
       stopLease();
       reporter.stop();

@@ -1,6 +1,7 @@
 import type { Client } from '@trimtab/client';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
 import type { ContainerFiles } from '../container/container-files.js';
+import type { ImageCredentials } from '../container/image-credentials.js';
 import type { BackOff } from '../container/restart.js';
 import type { ImageStore } from '../images/image-store.js';
 import type { EventRecorder, EventSubject } from '../node/event-recorder.js';
@@ -17,6 +18,7 @@ export interface PodContextDeps {
   readonly runtime: PodRuntime;
   readonly network: PodNetwork;
   readonly images: ImageStore;
+  readonly imageCredentials?: ImageCredentials;
   readonly volumes: VolumeManager;
   readonly files: ContainerFiles;
   readonly prober: Prober;

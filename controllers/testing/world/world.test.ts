@@ -1,4 +1,4 @@
-import { changeStatus, controller, controllerReference, create, requeueAfter } from '@trimtab/framework';
+import { admission, changeStatus, controller, controllerReference, create, requeueAfter } from '@trimtab/framework';
 import { ConfigMaps, type KubeObject, Namespaces, type Pod, Pods, type ResourceType } from '@trimtab/machinery';
 import { crash, hang, succeed, type WorldOptions, world } from '../index.js';
 
@@ -176,5 +176,30 @@ test('a day of a hundred objects passes', async () => {
   await w.pass('24h');
   expect(w.trace.writes).toHaveLength(writes);
   expect(w.process.reconciles).toBeGreaterThan(24 * 20);
+  await w.close();
+});
+
+test('row 31: rules beside a controller are asked as a server would have them asked', async () => {
+  const rule = admission<KubeObject & { readonly data?: Record<string, string> }>({
+    for: ConfigMaps,
+    on: ['CREATE', 'UPDATE', 'DELETE'],
+    mutate: (draft) => {
+      draft.data = { ...draft.data, made: 'yes' };
+    },
+    validate: ({ data }, { old, operation, user }) =>
+      operation === 'DELETE' && data?.kept
+        ? [`${user} may not`]
+        : old?.data?.kept && old.data.kept !== data?.kept
+          ? ['data.kept: cannot be changed']
+          : [],
+  });
+  const w = await world({ admissions: [rule] });
+  const key = { namespace: 'ns', name: 'c' };
+  const [made] = await w.create(ConfigMaps, { metadata: key, data: { kept: 'a' } });
+  expect(made).toMatchObject({ data: { kept: 'a', made: 'yes' } });
+  await expect(w.patch(ConfigMaps, key, { data: { kept: 'b' } })).rejects.toThrow(
+    'admission of configmaps denied the request: data.kept: cannot be changed',
+  );
+  await expect(w.client.delete(ConfigMaps, key)).rejects.toThrow(/may not$/);
   await w.close();
 });

@@ -1,4 +1,5 @@
 import { type ApiCall, type Client, Informers, interpose, type Patch, type PatchOptions } from '@trimtab/client';
+import type { Admission } from '@trimtab/framework';
 import {
   isReason,
   type KubeObject,
@@ -22,6 +23,7 @@ import {
 import type { Operation, Store } from '@trimtab/store';
 import { ScriptedKubelet } from '../kubelet/kubelet.js';
 import type { KubeletScript } from '../kubelet/script.js';
+import { admissionPlugin } from './admit.js';
 import { type Duration, milliseconds } from './duration.js';
 import { bareKinds, definitionOf, kubernetesKinds } from './kinds.js';
 import { openLedger } from './ledger.js';
@@ -58,6 +60,8 @@ export interface WorldOptions {
   readonly kubelet?: true | KubeletScript;
   /** Further admission plugins, in order. Always there: nothing is created in a namespace that is going away; none need exist. */
   readonly admission?: (around: Around) => readonly AdmissionPlugin[];
+  /** Rules that stand beside controllers (`admission({ … })`), asked as their webhooks would be. */
+  readonly admissions?: readonly Admission[];
   /** False: the trace holds writes only, and not what they were made on account of. Default true. */
   readonly trace?: boolean;
   /** When virtual time begins, in milliseconds since the Unix epoch; default 2026-01-01T00:00:00Z. */
@@ -262,7 +266,7 @@ function absent(what: string, how: string): never {
 }
 
 function registryOf(options: WorldOptions, around: Around): Registry {
-  const { kinds: given = [], admission = () => [] } = options;
+  const { kinds: given = [], admission = () => [], admissions = [] } = options;
   const named = given.filter((kind): kind is ResourceType => 'resource' in kind);
   const kinds: KindSource[] = [
     kubernetesKinds(),
@@ -272,7 +276,7 @@ function registryOf(options: WorldOptions, around: Around): Registry {
   return createRegistry({
     ...around,
     kinds,
-    admission: [namespaceLifecycle(namespacesOf(around.store)), ...admission(around)],
+    admission: [namespaceLifecycle(namespacesOf(around.store)), ...admission(around), admissionPlugin(admissions)],
   });
 }
 

@@ -33,6 +33,7 @@ struct child {
     int kept;        /* how many descriptors from 3 on the program gets */
     const struct hooks *hooks; /* NULL: none to run */
     pid_t outer_pid;           /* its own number outside, once hooks have been run */
+    void (*warned)(const struct child_message *message); /* of warnings before a second birth; NULL: standard error */
     const char *keyring;       /* name of a new session keyring, NULL: the caller's */
     const char *root_link;     /* exec: path to the container's root when its mount namespace has another, NULL */
 };

@@ -14,8 +14,13 @@ static bool born_twice(const struct birth *birth)
     return birth->user_namespace >= 0 || birth->flags & CLONE_NEWTIME;
 }
 
+static void warned(const struct child_message *message)
+{
+    fprintf(stderr, "warning: %s: %s: %s\n", message->stage, message->object, errno_name(message->err));
+}
+
 /* Waits for the twin, or for why there is none. The first-born ends right after. */
-static pid_t await_twin(pid_t first, int channel, int *pidfd, struct error *error)
+static pid_t await_twin(const struct child *child, pid_t first, int channel, int *pidfd, struct error *error)
 {
     static char stage[32];
     struct child_message message;
@@ -28,7 +33,7 @@ static pid_t await_twin(pid_t first, int channel, int *pidfd, struct error *erro
         if (message.kind == CHILD_BORN)
             twin = message.err;
         if (message.kind == CHILD_WARNING)
-            fprintf(stderr, "warning: %s: %s: %s\n", message.stage, message.object, errno_name(message.err));
+            (child->warned ? child->warned : warned)(&message);
         if (message.kind == CHILD_FAILED) {
             snprintf(stage, sizeof stage, "%s", message.stage);
             fail(error, stage, message.err, "%s", message.object);
@@ -75,7 +80,7 @@ pid_t child_clone(const struct birth *birth, struct child *child, int *pidfd, in
     if (pid < 0)
         fail(error, "namespace", saved, "clone");
     else if (twice)
-        pid = await_twin(pid, pair[0], &born, error);
+        pid = await_twin(child, pid, pair[0], &born, error);
     if (pid < 0) {
         close(pair[0]);
         return -1;

@@ -61,6 +61,7 @@ static int dispatch(struct oci *oci, const struct oci_entry *entry, int argc, ch
     rest[count] = NULL;
     oci->args = rest;
     oci->arg_count = count;
+    oci->hands_over = entry->enters;
     oci_log_open(oci);
     if (refuse(oci, &error) < 0 || entry->run(oci, &error) < 0) {
         oci_report("error", &error);

@@ -27,6 +27,7 @@ struct oci {
     const char *process, *user, *cwd, *sub_cgroup, *label, *apparmor;
     struct oci_list env, caps, groups;
     const char *resources, *limits[16];
+    bool hands_over; /* this command's standard streams become those of a container's process */
     const char *id;
     char **args; /* after the id, NULL-terminated */
     int arg_count;
@@ -91,6 +92,7 @@ int oci_destroy(const struct oci *oci, struct oci_state *state, struct error *er
 void oci_log_open(const struct oci *oci);
 void oci_report(const char *level, const struct error *error);
 void oci_warn(const struct error *error);
+void oci_warned(const struct child_message *message);
 
 /* The commands. */
 typedef int oci_command(struct oci *oci, struct error *error);

@@ -50,6 +50,13 @@ static int answer_hooks(struct oci_birth *birth, struct error *error)
     return send(birth->channel, &birth->pid, sizeof birth->pid, MSG_NOSIGNAL) < 0 ? fail(error, "hook", errno, "the container") : 0;
 }
 
+void oci_warned(const struct child_message *message)
+{
+    struct error error;
+    fail(&error, message->stage, message->err, "%s", message->object);
+    oci_warn(&error);
+}
+
 int oci_await(struct oci_birth *birth, struct error *error)
 {
     static char stage[32];
@@ -71,10 +78,8 @@ int oci_await(struct oci_birth *birth, struct error *error)
         snprintf(stage, sizeof stage, "%s", message.stage);
         if (message.kind == CHILD_FAILED)
             return fail(error, stage, message.err, "%s", message.object);
-        if (message.kind == CHILD_WARNING) {
-            fail(error, stage, message.err, "%s", message.object);
-            oci_warn(error);
-        }
+        if (message.kind == CHILD_WARNING)
+            oci_warned(&message);
     }
     return ready ? 0 : fail(error, "start", ESRCH, "killed before its program ran");
 }
@@ -208,7 +213,7 @@ static int bear(struct oci *oci, bool gate, struct plan *plan, struct oci_state 
     struct rootfs fs = {.layers = no_layers, .cgroup_path = state->cgroup, .user_namespace = -1, .in_order = true};
     struct birth birth = {0};
     struct cgroup_door door = {.v2 = -1};
-    struct child child = {.stdio = {-1, -1, -1}, .door = &door, .keep_stdio = true, .exec_gate = -1, .report = -1};
+    struct child child = {.stdio = {-1, -1, -1}, .door = &door, .keep_stdio = true, .exec_gate = -1, .report = -1, .warned = oci_warned};
     struct creation creation = {oci, state};
     char keyring[260];
     int pidfd = -1, channel = -1;

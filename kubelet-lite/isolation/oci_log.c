@@ -8,10 +8,12 @@
 #include "oci.h"
 
 static int file = -1;
-static bool as_json;
+static bool as_json, to_stderr = true;
 
 void oci_log_open(const struct oci *oci)
 {
+    /* Standard error of these is the program's own: what we warn of must not get into its output. */
+    to_stderr = !oci->hands_over || oci->debug || isatty(2);
     as_json = oci->log_format && strcmp(oci->log_format, "json") == 0;
     if (oci->log)
         file = open(oci->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -46,7 +48,8 @@ void oci_report(const char *level, const struct error *error)
     char message[512];
     snprintf(message, sizeof message, "%s: %s%s%s", error->stage, error->object, error->err ? ": " : "",
              error->err ? strerror(error->err) : "");
-    fprintf(stderr, "trimtab-core: %s%s%s\n", strcmp(level, "error") == 0 ? "" : level, strcmp(level, "error") == 0 ? "" : ": ", message);
+    if (to_stderr || strcmp(level, "error") == 0)
+        fprintf(stderr, "trimtab-core: %s%s%s\n", strcmp(level, "error") == 0 ? "" : level, strcmp(level, "error") == 0 ? "" : ": ", message);
     if (file >= 0)
         to_file(level, message);
 }

@@ -90,12 +90,12 @@ static int plan_devices(struct plan *plan, struct arena *arena, const struct jso
         mode_t kind = *type == 'c' || *type == 'u' ? S_IFCHR : *type == 'b' ? S_IFBLK : *type == 'p' ? S_IFIFO : 0;
         int64_t mode = json_get_int(item, "fileMode", 0666);
         int64_t uid = json_get_int(item, "uid", 0), gid = json_get_int(item, "gid", 0);
-        if (path[0] != '/' || !kind || mode < 0 || mode > 07777 || uid < 0 || uid >= UINT32_MAX || gid < 0 ||
+        if (path[0] != '/' || !kind || mode < 0 || uid < 0 || uid >= UINT32_MAX || gid < 0 ||
             gid >= UINT32_MAX)
             return fail(error, "device", EINVAL, "%s", path);
         plan->devices[plan->device_count++] = (struct plan_device){
             .path = path,
-            .mode = kind | (mode_t)mode,
+            .mode = kind | ((mode_t)mode & 07777),
             .device = makedev((unsigned)json_get_int(item, "major", 0), (unsigned)json_get_int(item, "minor", 0)),
             .uid = (uid_t)uid,
             .gid = (gid_t)gid,

@@ -1,6 +1,7 @@
 import type { Client } from '@trimtab/client';
 import type { Clock, Logger, Node, NodeStatus } from '@trimtab/machinery';
 import { isReason, Nodes } from '@trimtab/machinery';
+import type { Pressure } from '../eviction/decide.js';
 import type { ImageStore } from '../images/image-store.js';
 import { same } from '../pod/status-patch.js';
 import type { EventRecorder } from './event-recorder.js';
@@ -19,6 +20,8 @@ export interface NodeReporterOptions {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly taints?: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
   readonly podCIDR?: string;
+  /** Why no pod can be run now, beyond what the network says. */
+  readonly notReady?: () => string | undefined;
 }
 
 const CHECK_MS = 10_000;
@@ -33,6 +36,7 @@ export class NodeReporter {
   #reportedAt = 0;
   #stopped = false;
   #cancel: (() => void) | undefined;
+  #pressures: readonly Pressure[] = [];
 
   constructor(options: NodeReporterOptions) {
     this.#options = options;
@@ -73,6 +77,18 @@ export class NodeReporter {
     this.#arm(status);
   }
 
+  /** Told at once, for the scheduler is to know. */
+  pressed(pressures: readonly Pressure[]): void {
+    this.#pressures = pressures;
+    this.#soon();
+  }
+
+  /** Whether pods can be run may have changed. */
+  readinessChanged(): Promise<void> {
+    this.#cancel?.();
+    return this.#check();
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#cancel?.();
@@ -82,6 +98,13 @@ export class NodeReporter {
     if (this.#stopped) return;
     const ready = status.conditions?.some((c) => c.type === 'Ready' && c.status === 'True');
     this.#cancel = this.#options.clock.after(ready ? CHECK_MS : NOT_READY_CHECK_MS, () => void this.#check());
+  }
+
+  /** Instead of the check that is due; one under way is followed by another. */
+  #soon(): void {
+    if (this.#stopped) return;
+    this.#cancel?.();
+    this.#cancel = this.#options.clock.after(0, () => void this.#check());
   }
 
   async #check(): Promise<void> {
@@ -106,7 +129,8 @@ export class NodeReporter {
       ),
       images.list().catch(() => []),
     ]);
-    return nodeStatus(facts, present, notReady, previous, clock.now());
+    const why = this.#options.notReady?.() ?? notReady;
+    return nodeStatus(facts, present, why, this.#pressures, previous, clock.now());
   }
 
   async #write(status: NodeStatus): Promise<void> {
@@ -117,7 +141,6 @@ export class NodeReporter {
         ([key, value]) => key === 'conditions' || !same(before?.[key as keyof NodeStatus], value),
       ),
     );
-    const wasReady = readiness(before);
     this.#node = await client.patch(
       Nodes,
       { name: facts.nodeName },
@@ -125,10 +148,11 @@ export class NodeReporter {
       { subresource: 'status' },
     );
     this.#reportedAt = clock.now();
-    const isReady = readiness(status);
-    if (wasReady === isReady) return;
-    const reason = isReady === 'True' ? 'NodeReady' : 'NodeNotReady';
-    this.#subject('Normal', reason, `Node ${facts.nodeName} status is now: ${reason}`);
+    for (const { type, status: is } of status.conditions ?? []) {
+      const reason = CHANGES[type]?.[is];
+      if (reason === undefined || before?.conditions?.find((c) => c.type === type)?.status === is) continue;
+      this.#subject('Normal', reason, `Node ${facts.nodeName} status is now: ${reason}`);
+    }
   }
 
   #subject(type: 'Normal' | 'Warning', reason: string, message: string): void {
@@ -142,8 +166,13 @@ type Texts = Readonly<Record<string, string>>;
 const holds = (present: Texts | undefined, wanted: Texts): boolean =>
   Object.entries(wanted).every(([key, value]) => present?.[key] === value);
 
-const readiness = (status: NodeStatus | undefined): string | undefined =>
-  status?.conditions?.find((c) => c.type === 'Ready')?.status;
+/** What the kubelet calls a change of a condition, by the status it has then. */
+const CHANGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  Ready: { True: 'NodeReady', False: 'NodeNotReady' },
+  MemoryPressure: { True: 'NodeHasInsufficientMemory', False: 'NodeHasSufficientMemory' },
+  DiskPressure: { True: 'NodeHasDiskPressure', False: 'NodeHasNoDiskPressure' },
+  PIDPressure: { True: 'NodeHasInsufficientPID', False: 'NodeHasSufficientPID' },
+};
 
 /** A status without its times, to see whether anything has changed. */
 function bare(status: NodeStatus | undefined): object {

@@ -114,6 +114,8 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     name: nodeName,
     allocatable: nodeAllocatable(facts),
     labels,
+    pressures,
+    shuttingDown: parts.notReady?.() !== undefined,
   }));
   const reporter = new NodeReporter({ ...options, ...parts, facts, labels });
   await Promise.all([reporter.register(), pods.start()]);

@@ -6,6 +6,8 @@ import {
   quantityMilliValue,
   quantityValue,
 } from '@trimtab/machinery';
+import { closedTo } from '../eviction/admit.js';
+import type { Pressure } from '../eviction/decide.js';
 import type { Pod } from './api.js';
 import type { Verdict } from './machine.js';
 import { containersOf } from './plan.js';
@@ -16,6 +18,10 @@ export interface NodeCapacity {
   readonly name?: string;
   readonly allocatable: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** Node conditions that are true and keep pods out. */
+  readonly pressures?: readonly Pressure[];
+  /** The machine is about to go. */
+  readonly shuttingDown?: boolean;
 }
 
 /** Sysctls that are namespaced and cannot harm other pods (Kubernetes' safe set). */
@@ -36,7 +42,7 @@ export const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
 
 /** Why this node will not run the pod, or undefined. Pure. Reasons are the kubelet's where it has one. */
 export function admit(pod: Pod, node: NodeCapacity, others: readonly Pod[]): Verdict | undefined {
-  const refused = unsupported(pod.spec) ?? selectorMismatch(pod, node) ?? portConflict(pod, others);
+  const refused = closedTo(pod, node) ?? unsupported(pod.spec) ?? selectorMismatch(pod, node) ?? portConflict(pod, others);
   const verdict = refused ?? shortage(pod.spec, node, others);
   return verdict && { ...verdict, message: `Pod was rejected: ${verdict.message}` };
 }

@@ -57,6 +57,7 @@ static int renew(int target, int tree, const char *what, struct error *error)
 static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int tree, struct error *error)
 {
     bool kernel = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0;
+    int old = m->copy_up ? path_in_root(fs->root, m->destination, O_DIRECTORY) : -1;
     /* An image whose /proc is a link must not move it away from the names that get masked. */
     int target = kernel ? path_in_root_strict(fs->root, m->destination, O_DIRECTORY) : -1;
     if (kernel && target < 0 && errno != ENOENT)
@@ -76,7 +77,8 @@ static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int t
         snprintf(error->object + used, sizeof error->object - used, " on %s", m->destination);
         return -1;
     }
-    if (m->copy_up && copy_up(target, tree, error) < 0)
+    /* A directory that was made just now has nothing to give, neither content nor mode. */
+    if (old >= 0 && (copy_up(old, tree, error) < 0 || close(old) < 0))
         return -1;
     if (mount_attributes(tree, m->set_all, m->clear_all, m->propagation, m->propagation_recursive, m->destination, error) < 0 ||
         mount_attach(tree, target, m->destination, error) < 0 ||

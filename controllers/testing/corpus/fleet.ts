@@ -87,6 +87,11 @@ async function finally_(w: World): Promise<void> {
   must(pods.length === spec.size, `${pods.length} pods of the fleet run, wanted ${spec.size}`);
   must(status?.size === spec.size, `status.size is ${status?.size}, wanted ${spec.size}`);
   must(status?.observedGeneration === metadata.generation, 'the status is of another generation');
+  // The garbage collector's part, last: a late view may have had pods of the fleet that is gone removed before.
+  for (const pod of await w.list(Pods, 'ns')) {
+    const owner = controllerOf(pod);
+    if (owner && owner.uid !== metadata.uid) await w.remove(Pods, { namespace: 'ns', name: pod.metadata.name! });
+  }
 }
 
 /** So many pods, no more and no less. */

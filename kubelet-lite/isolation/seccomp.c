@@ -12,27 +12,48 @@
 
 #include "plan.h"
 
-static const struct {
+struct call {
     const char *name;
     int number;
-} table[] = {
-#include "syscall_table.h"
 };
 
-int syscall_number(const char *name)
+static const struct call own[] = {
+#include "syscall_table.h"
+};
+static const struct call of_32[] = {
+#include "syscall_table_x86.h"
+};
+static const struct call of_x32[] = {
+#include "syscall_table_x32.h"
+};
+
+static const struct {
+    const struct call *calls;
+    size_t count;
+} tables[MACHINES] = {[MACHINE_OWN] = {own, sizeof own / sizeof *own},
+                      [MACHINE_32] = {of_32, sizeof of_32 / sizeof *of_32},
+                      [MACHINE_X32] = {of_x32, sizeof of_x32 / sizeof *of_x32}};
+
+int syscall_number_on(enum seccomp_machine machine, const char *name)
 {
-    size_t low = 0, high = sizeof table / sizeof *table;
+    const struct call *calls = tables[machine].calls;
+    size_t low = 0, high = tables[machine].count;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        int order = strcmp(name, table[mid].name);
+        int order = strcmp(name, calls[mid].name);
         if (order == 0)
-            return table[mid].number;
+            return calls[mid].number;
         if (order < 0)
             high = mid;
         else
             low = mid + 1;
     }
     return -1;
+}
+
+int syscall_number(const char *name)
+{
+    return syscall_number_on(MACHINE_OWN, name);
 }
 
 void seccomp_add(struct seccomp_rules *rules, const struct seccomp_rule *rule)
@@ -116,7 +137,7 @@ static int rules_of(const struct json *profile, struct seccomp_rules *rules, str
             rule.condition_count++;
         }
         json_each(name, json_get(entry, "names")) {
-            rule.number = syscall_number(json_text(name, ""));
+            rule.number = syscall_number_on(rules->machine, json_text(name, ""));
             if (rule.number >= 0)
                 seccomp_add(rules, &rule);
         }
@@ -145,17 +166,43 @@ static int flags_of(const struct json *profile, unsigned *flags, struct error *e
     return 0;
 }
 
+/* Whose calls the profile speaks of, as bits. The machine's own is always among them, and a name of others is no mistake. */
+static int machines_of(const struct json *profile, unsigned *machines, struct error *error)
+{
+    *machines = 1u << MACHINE_OWN;
+    json_each(item, json_get(profile, "architectures")) {
+        const char *name = json_text(item, "");
+        if (strncmp(name, "SCMP_ARCH_", 10) != 0)
+            return fail(error, "seccomp", EINVAL, "architecture %s", name);
+        if (tables[MACHINE_32].count && strcmp(name, "SCMP_ARCH_X86") == 0)
+            *machines |= 1u << MACHINE_32;
+        if (tables[MACHINE_X32].count && strcmp(name, "SCMP_ARCH_X32") == 0)
+            *machines |= 1u << MACHINE_X32;
+    }
+    return 0;
+}
+
 static int compile(const struct json *profile, uint64_t capabilities, struct buffer *program, struct error *error)
 {
-    struct seccomp_rules rules = {0};
-    int result = 0;
-    if (json_get_string(profile, "profile", NULL))
-        seccomp_default_profile(&rules, capabilities);
-    else
-        result = rules_of(profile, &rules, error);
+    struct seccomp_rules sets[MACHINES] = {0};
+    const struct seccomp_rules *used[MACHINES] = {NULL};
+    bool builtin = json_get_string(profile, "profile", NULL);
+    unsigned machines = SECCOMP_DEFAULT_MACHINES;
+    int result = builtin ? 0 : machines_of(profile, &machines, error);
+    for (int i = 0; i < MACHINES && result == 0; i++) {
+        if (!(machines >> i & 1) || !tables[i].count)
+            continue;
+        used[i] = &sets[i];
+        sets[i].machine = (enum seccomp_machine)i;
+        if (builtin)
+            seccomp_default_profile(&sets[i], capabilities);
+        else
+            result = rules_of(profile, &sets[i], error);
+    }
     if (result == 0)
-        result = seccomp_assemble(&rules, program, error);
-    free(rules.rules);
+        result = seccomp_assemble(used, program, error);
+    for (int i = 0; i < MACHINES; i++)
+        free(sets[i].rules);
     return result;
 }
 
@@ -171,12 +218,16 @@ static uint64_t latest_capabilities;
 
 int seccomp_hand_over(void)
 {
-    struct seccomp_rules rules = {0};
+    static const char builtin[] = "{\"profile\":\"runtime/default\"}";
+    struct arena arena = {0};
     struct buffer text = {0}, program = {0};
     struct error error;
     uint64_t capabilities = SECCOMP_USUAL_CAPABILITIES;
-    seccomp_default_profile(&rules, capabilities);
-    bool made = seccomp_assemble(&rules, &program, &error) == 0;
+    size_t fault;
+    const char *why;
+    const struct json *profile = json_parse(&arena, arena_string(&arena, builtin), strlen(builtin), &fault, &why);
+    bool made = compile(profile, capabilities, &program, &error) == 0;
+    arena_free(&arena);
     buffer_append(&text, &capabilities, sizeof capabilities);
     buffer_append(&text, program.data, program.length);
     int fd = made && !text.failed ? memfd_create("seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
@@ -185,7 +236,6 @@ int seccomp_hand_over(void)
         close(fd);
         fd = -1;
     }
-    free(rules.rules);
     buffer_free(&program);
     buffer_free(&text);
     return fd;

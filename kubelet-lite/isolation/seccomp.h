@@ -24,7 +24,14 @@ struct seccomp_rule {
     struct seccomp_condition conditions[6];
 };
 
+/*
+ * Instruction sets whose calls one kernel takes; their numbers mean different things. MACHINE_32 is i386 and MACHINE_X32
+ * the short pointers of x86-64; elsewhere there is only the machine's own.
+ */
+enum seccomp_machine { MACHINE_OWN, MACHINE_32, MACHINE_X32, MACHINES };
+
 struct seccomp_rules {
+    enum seccomp_machine machine;
     struct seccomp_rule *rules;
     size_t count, capacity;
     uint32_t default_action;
@@ -32,8 +39,9 @@ struct seccomp_rules {
     bool unknown_is_enosys;
 };
 
-/* Number of a system call on this machine, -1 when it has none (profiles name those of many machines). */
+/* Number of a system call, -1 when it has none there (profiles name those of many machines). */
 int syscall_number(const char *name);
+int syscall_number_on(enum seccomp_machine machine, const char *name);
 void seccomp_add(struct seccomp_rules *rules, const struct seccomp_rule *rule);
 /* The engines' common allow-list, for a process with these bounding capabilities. */
 void seccomp_default_profile(struct seccomp_rules *rules, uint64_t capabilities);
@@ -42,15 +50,17 @@ void seccomp_default_profile(struct seccomp_rules *rules, uint64_t capabilities)
  * The node core compiles the built-in profile once for the capabilities that engines usually leave a container, and pod
  * processes take it over through a sealed memory file, -1 when that cannot be had; others are compiled where needed.
  */
+/* The built-in profile is for 32-bit programs too: images of them are still about. */
+#define SECCOMP_DEFAULT_MACHINES (1u << MACHINE_OWN | 1u << MACHINE_32)
 #define SECCOMP_USUAL_CAPABILITIES 0xa80425fbULL
 int seccomp_hand_over(void);
 void seccomp_take_over(int fd);
 
 /*
- * Of several rules of one number the first whose conditions all hold decides. Calls of another instruction set of the
- * same machine (i386, x32) answer ENOSYS: their numbers mean other things.
+ * Of several rules of one number the first whose conditions all hold decides. `sets` are MACHINES of them, by machine; calls
+ * of one without a set (NULL; the machine's own must be there) answer ENOSYS.
  */
 struct sock_filter;
-int seccomp_assemble(const struct seccomp_rules *rules, struct buffer *out, struct error *error);
+int seccomp_assemble(const struct seccomp_rules *const *sets, struct buffer *out, struct error *error);
 
 #endif

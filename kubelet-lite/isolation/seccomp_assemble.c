@@ -196,10 +196,10 @@ static size_t make_ranges(const struct seccomp_rules *set, const struct seccomp_
     return n;
 }
 
-int seccomp_assemble(const struct seccomp_rules *rules, struct buffer *out, struct error *error)
+/* The calls of one machine; the number is in the register. */
+static int assemble_set(struct assembler *a, const struct seccomp_rules *set, struct error *error)
 {
-    struct assembler assembler = {.out = out, .default_action = rules->default_action}, *a = &assembler;
-    size_t count = rules->count;
+    size_t count = set->count;
     struct range *ranges = calloc(2 * count + 4, sizeof *ranges);
     const struct seccomp_rule **order = malloc((2 * count + 1) * sizeof *order);
     if (!ranges || !order) {
@@ -208,21 +208,62 @@ int seccomp_assemble(const struct seccomp_rules *rules, struct buffer *out, stru
         return fail(error, "seccomp", ENOMEM, "%s", "filter");
     }
     for (size_t i = 0; i < count; i++)
-        order[i] = &rules->rules[i];
+        order[i] = &set->rules[i];
     sort_rules(order, order + count, count);
     a->rules = order;
+    a->default_action = set->default_action;
+    assemble_ranges(a, ranges, make_ranges(set, order, ranges));
+    free(ranges);
+    free(order);
+    return 0;
+}
+
+/* An unconditional jump that is told later where to. */
+static size_t put_jump(struct assembler *a)
+{
+    put(a, BPF_JMP | BPF_JA, 0, 0, 0);
+    return position(a) - 1;
+}
+
+static void land(struct assembler *a, size_t jump)
+{
+    if (!a->out->failed)
+        at(a, jump)->k = (uint32_t)(position(a) - jump - 1);
+}
+
+int seccomp_assemble(const struct seccomp_rules *const *sets, struct buffer *out, struct error *error)
+{
+    struct assembler assembler = {.out = out}, *a = &assembler;
     LOAD(offsetof(struct seccomp_data, arch));
     put(a, BPF_JMP | BPF_JEQ | BPF_K, NATIVE, 1, 0);
-    RETURN(SECCOMP_RET_ERRNO | ENOSYS);
+    size_t foreign = put_jump(a);
     LOAD(offsetof(struct seccomp_data, nr));
 #if defined(__x86_64__)
     /* x32 calls carry the native architecture and this bit. */
     put(a, BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1);
+    size_t x32 = put_jump(a);
+#endif
+    if (assemble_set(a, sets[MACHINE_OWN], error) < 0)
+        return -1;
+    land(a, foreign);
+#if defined(__x86_64__)
+    if (sets[MACHINE_32]) {
+        put(a, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 1, 0);
+        RETURN(SECCOMP_RET_ERRNO | ENOSYS);
+        LOAD(offsetof(struct seccomp_data, nr));
+        if (assemble_set(a, sets[MACHINE_32], error) < 0)
+            return -1;
+    } else {
+        RETURN(SECCOMP_RET_ERRNO | ENOSYS);
+    }
+    land(a, x32);
+    if (sets[MACHINE_X32] && assemble_set(a, sets[MACHINE_X32], error) < 0)
+        return -1;
+    if (!sets[MACHINE_X32])
+        RETURN(SECCOMP_RET_ERRNO | ENOSYS);
+#else
     RETURN(SECCOMP_RET_ERRNO | ENOSYS);
 #endif
-    assemble_ranges(a, ranges, make_ranges(rules, order, ranges));
-    free(ranges);
-    free(order);
     if (out->failed || position(a) > BPF_MAXINSNS)
         return fail(error, "seccomp", E2BIG, "%zu instructions", position(a));
     return 0;

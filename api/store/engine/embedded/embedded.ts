@@ -15,10 +15,12 @@ import { encodeFrame, encodeHeader, frameSize, HEADER, KIND, recordSize } from '
 import { Ledger, type Segment } from './ledger.js';
 import { rewrite } from './rewrite.js';
 import {
+  decodeSegment,
   FORMAT,
   formatOf,
   listSegments,
   readSegment,
+  type SegmentContent,
   type SegmentFile,
   segmentName,
   writeFormat,
@@ -119,13 +121,26 @@ class EmbeddedEngine implements Engine {
     const given = Math.max(this.#durable, last?.from ?? 0, last?.through ?? 0);
     this.#next = given + 1 + (last === undefined || end?.kind === KIND.closed ? 0 : LEAP);
     this.#noted = compacted;
-    return { revision: this.#durable, compacted, batches: this.#read(segments, compacted) };
+    return { revision: this.#durable, compacted, batches: this.#read(segments, compacted, newest) };
   }
 
-  async *#read(segments: readonly SegmentFile[], compacted: number): AsyncGenerator<readonly Batch[]> {
-    for (const { name, from, through } of segments) {
-      const newest = name === segments.at(-1)!.name;
-      const { frames, end, torn } = await readSegment(this.disk, name, newest);
+  /** While one file is looked through the next is on its way from the disk. */
+  async *#read(
+    segments: readonly SegmentFile[],
+    compacted: number,
+    last: SegmentContent | undefined,
+  ): AsyncGenerator<readonly Batch[]> {
+    const begin = (place: number): Promise<Buffer> | undefined => {
+      const reading = place < segments.length - 1 ? this.disk.read(segments[place]!.name) : undefined;
+      reading?.catch(() => {});
+      return reading;
+    };
+    let ahead = begin(0);
+    for (const [place, { name, from, through }] of segments.entries()) {
+      const newest = place === segments.length - 1;
+      const bytes = newest ? undefined : await ahead!;
+      ahead = begin(place + 1);
+      const { frames, end, torn } = bytes ? decodeSegment(`${this.disk.place}/${name}`, bytes, false) : last!;
       const segment = this.#ledger.addSegment(from, name);
       segment.bytes = end;
       const batches: Batch[] = [];

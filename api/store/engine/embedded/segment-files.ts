@@ -85,7 +85,11 @@ export interface SegmentContent {
 
 /** All frames of a file. What is damaged is refused by name; the newest file may end in a torn write. */
 export async function readSegment(disk: Disk, name: string, newest: boolean): Promise<SegmentContent> {
-  const bytes = await disk.read(name);
+  return decodeSegment(`${disk.place}/${name}`, await disk.read(name), newest);
+}
+
+/** The same of bytes that have been read; `place` is for messages. */
+export function decodeSegment(place: string, bytes: Buffer, newest: boolean): SegmentContent {
   const frames: ReadFrame[] = [];
   let end = HEADER;
   for (const found of decodeFrames(bytes, HEADER)) {
@@ -95,7 +99,7 @@ export async function readSegment(disk: Disk, name: string, newest: boolean): Pr
       continue;
     }
     if (newest && isTorn(bytes, found)) return { frames, end, torn: bytes.length - end };
-    throw damaged(`${disk.place}/${name}`, found, frames.at(-1)?.revision);
+    throw damaged(place, found, frames.at(-1)?.revision);
   }
   return { frames, end, torn: 0 };
 }

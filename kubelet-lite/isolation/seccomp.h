@@ -45,6 +45,8 @@ int syscall_number_on(enum seccomp_machine machine, const char *name);
 void seccomp_add(struct seccomp_rules *rules, const struct seccomp_rule *rule);
 /* The engines' common allow-list, for a process with these bounding capabilities. */
 void seccomp_default_profile(struct seccomp_rules *rules, uint64_t capabilities);
+/* What the default profile allows without a condition: lists of names with blanks between. */
+void seccomp_default_names(uint64_t capabilities, void (*each)(void *to, const char *names), void *to);
 
 /*
  * The node core compiles the built-in profile once for the capabilities that engines usually leave a container, and pod

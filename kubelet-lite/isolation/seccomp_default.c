@@ -85,15 +85,24 @@ static void add_names(struct seccomp_rules *rules, const char *names, struct sec
     }
 }
 
-void seccomp_default_profile(struct seccomp_rules *rules, uint64_t capabilities)
+void seccomp_default_names(uint64_t capabilities, void (*each)(void *to, const char *names), void *to)
 {
-    const struct seccomp_rule allow = {.action = SECCOMP_RET_ALLOW};
-    rules->default_action = SECCOMP_RET_ERRNO | EPERM;
-    rules->unknown_is_enosys = true;
-    add_names(rules, always, allow);
+    each(to, always);
     for (size_t i = 0; i < sizeof with_capability / sizeof *with_capability; i++)
         if (capabilities >> capability_number(with_capability[i].capability) & 1)
-            add_names(rules, with_capability[i].names, allow);
+            each(to, with_capability[i].names);
+}
+
+static void allow_names(void *rules, const char *names)
+{
+    add_names(rules, names, (struct seccomp_rule){.action = SECCOMP_RET_ALLOW});
+}
+
+void seccomp_default_profile(struct seccomp_rules *rules, uint64_t capabilities)
+{
+    rules->default_action = SECCOMP_RET_ERRNO | EPERM;
+    rules->unknown_is_enosys = true;
+    seccomp_default_names(capabilities, allow_names, rules);
 
     /* Linux, BSD and 32-bit personalities and asking for the present one; none of those that switch protections off. */
     static const uint64_t personalities[] = {0x0, 0x8, 0x20000, 0x20008, 0xffffffff};

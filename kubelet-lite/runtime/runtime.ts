@@ -41,6 +41,9 @@ export interface PodRuntime {
   readonly events: Observable<RuntimeEvent>;
 }
 
+/** The annotation of a sandbox that tells by which handler it was made. */
+export const HANDLER_ANNOTATION = 'io.trimtab.sandbox.handler';
+
 export interface SandboxConfig {
   /** The pod's UID; ids are stable across kubelet restarts. */
   readonly id: string;
@@ -65,6 +68,8 @@ export interface SandboxConfig {
   readonly resources: object;
   /** Directory for the sandbox's own files (socket, state); made by the runtime when missing, survives the kubelet. */
   readonly directory: string;
+  /** The handler that the pod's RuntimeClass names; the native core where there is none. */
+  readonly runtimeHandler?: string;
   /** Kept by the runtime and given back by `list`. */
   readonly annotations: Readonly<Record<string, string>>;
 }

@@ -1,17 +1,19 @@
 import * as fs from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { Informers, type NodeStreams } from '@trimtab/client';
-import { PersistentVolumes, Services } from '@trimtab/machinery';
+import { type Client, Informers, type NodeStreams } from '@trimtab/client';
+import { PersistentVolumes, RuntimeClasses, Services } from '@trimtab/machinery';
 import { NodeFiles } from './container/node-files.js';
 import { podLayout } from './container/pod-layout.js';
 import { configurationOf } from './node/configuration.js';
 import { ApiEventRecorder } from './node/event-recorder.js';
+import type { ImageGcPolicy } from './node/image-gc.js';
 import { readMachine } from './node/machine-info.js';
 import { ownMemoryDir } from './node/memory-dir.js';
 import { nodeAllocatable } from './node/node-status.js';
 import { NodeObservers } from './node/observers.js';
 import { podsOf } from './node/pod-source.js';
 import { type NodeOptions, nodeFacts, type RunningNode, startNode } from './node/start-node.js';
+import { keepUp } from './node/upkeep.js';
 import { PODS, type Pod } from './pod/api.js';
 import { NodeProber } from './probes/node-prober.js';
 import { rotateLogs } from './streams/log-rotation.js';
@@ -37,6 +39,12 @@ export interface KubeletOptions extends NodeOptions {
   readonly podPidsLimit?: number;
   /** A directory on the file system where images are; default the root directory. */
   readonly imagesDir?: string;
+  /** When unused images go; default as Kubernetes: from 85 % of the disk down to 80 %. */
+  readonly imageGc?: ImageGcPolicy;
+  /** How long a pressure is told of after it was seen last; default 5 minutes. */
+  readonly pressureTransitionMs?: number;
+  /** The grace of pods that are evicted at a soft threshold, at most; default none. */
+  readonly maxPodGraceMs?: number;
   /** What is kept of the logs of pods that are gone; default 100 MiB, 0: nothing. */
   readonly goneLogsBytes?: number;
 }
@@ -98,6 +106,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     nodeMemoryBytes: machine.memoryBytes,
     ...(options.podPidsLimit ? { podPidsLimit: options.podPidsLimit } : {}),
     downward,
+    runtimeHandler: (name) => handlerOf(client, name),
   });
   const annotations = { ...options.annotations, [LOCAL_VOLUMES_DIR]: volumesDir };
   node = await startNode(
@@ -113,6 +122,17 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   );
   const { pods: running, stop } = node;
   onNode.follow(pods, informers.get(PersistentVolumes), running);
+  const stopUpkeep = keepUp({
+    ...options,
+    node,
+    runtime,
+    layout,
+    volumes,
+    recorder,
+    imagesDir: options.imagesDir ?? rootDir,
+    gone: observers.gone,
+    figures: observers.figures,
+  });
   const stopRotation = rotateLogs({
     clock,
     logger,
@@ -130,10 +150,19 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     }),
     stop: async () => {
       stopRotation();
+      stopUpkeep();
       observers.stop();
       await stop();
       onNode.stop();
       informers.stop();
     },
   };
+}
+
+/** The names under which a RuntimeClass means the node's own runtime. */
+const OWN_HANDLERS: readonly string[] = ['trimtab'];
+
+async function handlerOf(client: Client, runtimeClassName: string): Promise<string> {
+  const { handler } = await client.get(RuntimeClasses, { name: runtimeClassName });
+  return OWN_HANDLERS.includes(handler) ? '' : handler;
 }

@@ -82,6 +82,14 @@ export class GoneLogs {
     return undefined;
   }
 
+  /** Lets all of them go: the disk is needed. */
+  async clear(): Promise<void> {
+    await this.#last;
+    const kept = await this.#index();
+    kept.clear();
+    await fs.rm(this.#options.directory, { recursive: true, force: true });
+  }
+
   async #keep(pod: Pod, from: string): Promise<void> {
     const { directory, maxBytes, clock } = this.#options;
     const { bytes, inodes } = await diskUsage(from);

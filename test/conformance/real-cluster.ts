@@ -56,7 +56,9 @@ export interface RealCluster {
   logs(name: string, container?: string, previous?: boolean): Promise<string>;
   /** What a command prints within a container, both streams, and its exit code. */
   exec(name: string, command: readonly string[], container?: string): Promise<Executed>;
-  /** Resolves once the object is gone. */
+  /** Resolves once there is no object of that name, whoever deletes it. */
+  absent(type: ResourceType, name: string): Promise<void>;
+  /** Deletes; resolves once the object is gone. */
   gone(type: ResourceType, name: string, graceSeconds?: number): Promise<void>;
   /** The first event about an object with this reason whose message fits. */
   event(name: string, reason: string, message?: RegExp): Promise<Event>;
@@ -260,6 +262,15 @@ class Cluster implements RealCluster {
     );
     await this.client.delete(type, key, graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds });
     await gone;
+  }
+
+  async absent(type: ResourceType, name: string): Promise<void> {
+    const scope = type.namespaced ? { namespace: this.ns } : {};
+    const { items, metadata } = await this.client.list(type, scope);
+    if (!items.some((item) => item.metadata.name === name)) return;
+    await this.#watch(type, { ...scope, resourceVersion: metadata.resourceVersion! }, (event, object) =>
+      event === 'DELETED' && object.metadata.name === name ? true : undefined,
+    );
   }
 
   event(name: string, reason: string, message = /(?:)/): Promise<Event> {

@@ -74,6 +74,17 @@ function up(root: Command): void {
     .option('--encryption-provider-config <file>', 'EncryptionConfiguration: what is encrypted at rest, and how')
     .option('--encryption-rewrite', 'at start, encrypt everything by the first key; forgets the past')
     .option('--no-node', 'API server and controllers only: no pods are run here')
+    .option(
+      '--restart-back-off <curve>',
+      'how long failing containers wait: fast, kubernetes, or such as 1s..60s',
+      'fast',
+    )
+    .option(
+      '--runtime-handler <name=path>',
+      'OCI runtime for RuntimeClasses, repeatable (default: crun and runc, if there)',
+      collect,
+      [],
+    )
     .option('--simulated-nodes <n>', 'nodes whose pods run nothing', count, 0)
     .option('--simulated-lifecycle <file>', 'when their pods start, end and are ready, and which nodes fail')
     .option('--event-ttl <minutes>', 'how long events stay after they were last seen; 0 keeps them', count, 60)

@@ -1,5 +1,5 @@
 export { podCgroupRoots } from './container/cgroup.js';
-export { type BackOff, DEFAULT_RESTART_BACK_OFF, KUBERNETES_BACK_OFF } from './container/restart.js';
+export { type BackOff, DEFAULT_RESTART_BACK_OFF, KUBERNETES_BACK_OFF, parseBackOff } from './container/restart.js';
 export { assembleImage, type ImageRecipe, resolveRecipe } from './images/assemble.js';
 export { DirectoryImageStore, directoryImageStore } from './images/directory-store.js';
 export * from './images/image-store.js';
@@ -15,6 +15,7 @@ export * from './node/pod-network.js';
 export type { NodeOptions } from './node/start-node.js';
 export { stopPods } from './node/stop-pods.js';
 export { type NativeRuntime, nativeRuntime } from './runtime/native/index.js';
+export { type OciHandler, parseHandler, withHandlers } from './runtime/oci/index.js';
 export * from './runtime/oci.js';
 export * from './runtime/runtime.js';
 export type { Lifecycles } from './simulated/lifecycle.js';

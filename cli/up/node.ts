@@ -9,6 +9,7 @@ import {
   releaseMemory,
   startKubelet,
   stopPods,
+  withHandlers,
 } from '@trimtab/kubelet-lite';
 import { type Network, removeNetwork, startNetwork } from '@trimtab/net-plugin';
 import { componentUsers } from '@trimtab/server';
@@ -16,6 +17,7 @@ import { coreBinary } from '../core-binary.js';
 import { architecture, nodeCredentials, readRegistries, userAgent } from '../images/open.js';
 import { allOf } from './all-of.js';
 import type { Ambient, ControlPlane } from './control-plane.js';
+import { restartBackOff, runtimeHandlers } from './node-options.js';
 import type { UpOptions } from './options.js';
 
 /** This machine as a node: native core, pod network with Services and DNS, kubelet. */
@@ -33,6 +35,8 @@ const GRACE_MS = 3_000;
 export async function startLocalNode(options: UpOptions, ambient: Ambient, plane: ControlPlane): Promise<LocalNode> {
   const { clock, random, logger } = ambient;
   const { paths, nodeName, podCidr, serviceCidr, dnsDomain, dnsIP } = options;
+  const handlers = runtimeHandlers(options);
+  const backOff = restartBackOff(options);
   const runtime = await nativeRuntime({ coreBinary, runDir: paths.run, logger, clock });
   const networkOptions = {
     client: plane.client(componentUsers.node(nodeName)),
@@ -77,7 +81,8 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
     });
     kubelet = await startKubelet({
       client: plane.client(componentUsers.node(nodeName)),
-      runtime,
+      runtime: withHandlers(runtime, handlers, { stateDir: join(paths.run, 'oci'), clock }),
+      restartBackOff: backOff,
       network: network.network,
       images,
       registryCredentials: () => nodeCredentials(paths.data),

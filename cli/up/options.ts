@@ -19,6 +19,8 @@ export interface RawUpOptions extends Partial<RawSecurityOptions>, RawStoreOptio
   readonly serviceCidr: string;
   readonly dnsDomain: string;
   readonly node: boolean;
+  readonly restartBackOff?: string;
+  readonly runtimeHandler?: readonly string[];
   readonly simulatedNodes: number;
   readonly simulatedLifecycle?: string;
   /** In minutes. */

@@ -34,6 +34,8 @@ export interface NodeFilesOptions {
   readonly nodeMemoryBytes: number;
   readonly podPidsLimit?: number;
   readonly downward: (pod: Pod) => DownwardFacts;
+  /** The handler of a RuntimeClass; empty for the node's own runtime. Rejects when there is no such class. */
+  readonly runtimeHandler?: (runtimeClassName: string) => Promise<string>;
 }
 
 const MESSAGE_BYTES = 4_096;
@@ -70,8 +72,10 @@ export class NodeFiles implements ContainerFiles {
         `Failed to construct FQDN from Pod hostname and cluster domain, FQDN ${hostname} is too long (${MAX_LINUX_HOSTNAME} characters is the max, ${hostname.length} characters requested)`,
       );
     const userNamespace = await this.#idMaps(pod);
+    const runtimeHandler = spec.runtimeClassName && (await this.#handler(spec.runtimeClassName));
     return {
       ...(userNamespace ? { userNamespace } : {}),
+      ...(runtimeHandler ? { runtimeHandler } : {}),
       id: uid,
       namespace: metadata.namespace ?? '',
       name: metadata.name ?? '',
@@ -92,6 +96,12 @@ export class NodeFiles implements ContainerFiles {
         [ANNOTATION.podUid]: uid,
       },
     };
+  }
+
+  async #handler(runtimeClassName: string): Promise<string> {
+    const { runtimeHandler } = this.#options;
+    if (!runtimeHandler) throw new Error(`no runtime for "${runtimeClassName}" is configured`);
+    return runtimeHandler(runtimeClassName);
   }
 
   async prepare(request: ContainerRequest): Promise<PreparedContainer> {

@@ -14,6 +14,19 @@ export const DEFAULT_RESTART_BACK_OFF: BackOff = { initialMs: 1_000, maxMs: 60_0
 /** The curve Kubernetes ships: 10 s doubling to 5 minutes. */
 export const KUBERNETES_BACK_OFF: BackOff = { initialMs: 10_000, maxMs: 300_000, resetAfterMs: 600_000 };
 
+const CURVE = /^(\d+(?:\.\d+)?)s\.\.(\d+(?:\.\d+)?)s$/;
+
+/** `fast` (ours), `kubernetes`, or `FIRSTs..LASTs`; undefined for anything else. The first restart is at once in any case. */
+export function parseBackOff(text: string): BackOff | undefined {
+  if (text === 'fast') return DEFAULT_RESTART_BACK_OFF;
+  if (text === 'kubernetes') return KUBERNETES_BACK_OFF;
+  const match = CURVE.exec(text);
+  if (!match) return undefined;
+  const [initialMs, maxMs] = [Number(match[1]) * 1_000, Number(match[2]) * 1_000] as const;
+  if (initialMs <= 0 || maxMs < initialMs) return undefined;
+  return { initialMs, maxMs, resetAfterMs: DEFAULT_RESTART_BACK_OFF.resetAfterMs };
+}
+
 export type ContainerKind = 'init' | 'sidecar' | 'main' | 'ephemeral';
 
 /** `undefined` is a container that has not failed lately; 0 means one immediate restart has been used. */

@@ -11,7 +11,14 @@ import { readImageFile } from './image-files.js';
 import { volumeMounts } from './mounts.js';
 import { hostnameOf, resolvConf } from './network-files.js';
 import { argsOf } from './oci-spec.js';
-import { DEFAULT_RESTART_BACK_OFF, goDuration, KUBERNETES_BACK_OFF, nextDelay, shouldRestart } from './restart.js';
+import {
+  DEFAULT_RESTART_BACK_OFF,
+  goDuration,
+  KUBERNETES_BACK_OFF,
+  nextDelay,
+  parseBackOff,
+  shouldRestart,
+} from './restart.js';
 import { ALL_CAPABILITIES, capabilitiesOf, DEFAULT_CAPABILITIES, seccompOf } from './security.js';
 import { resolveUser } from './user.js';
 
@@ -219,6 +226,9 @@ test('back-off doubles to its cap, and what is restarted depends on kind, policy
   };
   expect(delays()).toEqual(['0s', '1s', '2s', '4s', '8s', '16s', '32s', '1m0s', '1m0s']);
   expect(delays(KUBERNETES_BACK_OFF)).toEqual(['0s', '10s', '20s', '40s', '1m20s', '2m40s', '5m0s', '5m0s', '5m0s']);
+  expect(delays(parseBackOff('2s..8s'))).toEqual(['0s', '2s', '4s', '8s', '8s', '8s', '8s', '8s', '8s']);
+  expect(parseBackOff('kubernetes')).toBe(KUBERNETES_BACK_OFF);
+  for (const wrong of ['', '1..2', '5s..2s', '0s..1s', 'slow']) expect(parseBackOff(wrong)).toBeUndefined();
   const rules = [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }];
   expect(shouldRestart('main', 'Never', { restartPolicy: 'Never', restartPolicyRules: rules }, 42)).toBe(true);
   expect(shouldRestart('main', 'Never', { restartPolicyRules: rules }, 1)).toBe(false);

@@ -42,7 +42,8 @@ export const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
 
 /** Why this node will not run the pod, or undefined. Pure. Reasons are the kubelet's where it has one. */
 export function admit(pod: Pod, node: NodeCapacity, others: readonly Pod[]): Verdict | undefined {
-  const refused = closedTo(pod, node) ?? unsupported(pod.spec) ?? selectorMismatch(pod, node) ?? portConflict(pod, others);
+  const refused =
+    closedTo(pod, node) ?? unsupported(pod.spec) ?? selectorMismatch(pod, node) ?? portConflict(pod, others);
   const verdict = refused ?? shortage(pod.spec, node, others);
   return verdict && { ...verdict, message: `Pod was rejected: ${verdict.message}` };
 }
@@ -65,8 +66,6 @@ function unsupported(spec: PodSpec): Verdict | undefined {
 }
 
 function unsupportedPodField(spec: PodSpec): string | undefined {
-  if (spec.runtimeClassName)
-    return `spec.runtimeClassName "${spec.runtimeClassName}": only the built-in runtime is there`;
   if (spec.resourceClaims?.length) return 'spec.resourceClaims: there is no dynamic resource driver';
   return unsupportedProfile('spec.securityContext', spec.securityContext);
 }

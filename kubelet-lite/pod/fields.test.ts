@@ -79,7 +79,7 @@ const POD: Verdicts = {
   resourceClaims: refused(spec({ resourceClaims: [{ name: 'gpu' }] }), 'UnsupportedField', 'resourceClaims'),
   resources: starts(spec({ resources: { limits: { memory: '64Mi' } } })),
   restartPolicy: life('is restarted by its policy only, and the phase says how it went'),
-  runtimeClassName: refused(spec({ runtimeClassName: 'kata' }), 'UnsupportedField', 'kata'),
+  runtimeClassName: starts(spec({ runtimeClassName: 'crun' })),
   schedulerName: elsewhere('the scheduler'),
   schedulingGates: elsewhere('the scheduler: a gated pod is bound to no node'),
   schedulingGroup: elsewhere('the scheduler'),
@@ -301,6 +301,7 @@ describe('what is started differently', () => {
       clusterDns: ['10.96.0.10'],
       clusterDomain: 'cluster.local',
       nodeMemoryBytes: 2 ** 33,
+      runtimeHandler: async (name) => name,
       downward: (of) => ({
         pod: of,
         nodeName: 'n1',

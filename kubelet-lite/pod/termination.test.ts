@@ -195,7 +195,6 @@ describe('kubelet restarts', () => {
 
 describe('admission', () => {
   test.each([
-    [{ runtimeClassName: 'kata' }, 'UnsupportedField', 'spec.runtimeClassName "kata"'],
     [{ os: { name: 'windows' } }, 'PodOSNotSupported', 'windows'],
     [{ nodeSelector: { disk: 'ssd' } }, 'NodeAffinity', 'node affinity'],
     [{ securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }, 'SysctlForbidden', '"kernel.msgmax"'],

@@ -20,7 +20,7 @@ export function podStatus(
       : 'Running';
   const has = life.startedAt !== undefined;
   const generation = pod.metadata.generation;
-  const conditions = [
+  const own = [
     condition('PodReadyToStartContainers', has && !ended),
     condition('Initialized', true, ended && life.exitCode === 0 ? 'PodCompleted' : undefined),
     ...(['Ready', 'ContainersReady'] as const).map((type) =>
@@ -38,6 +38,9 @@ export function podStatus(
     ),
     condition('PodScheduled', true),
   ].map((wanted) => dated(wanted, pod.status?.conditions, now));
+  // What others say of the pod (readiness gates, DisruptionTarget) stays.
+  const others = (pod.status?.conditions ?? []).filter(({ type }) => own.every((each) => each.type !== type));
+  const conditions = [...own, ...others];
   const state = containerState(life, script, ended);
   return {
     ...pod.status,

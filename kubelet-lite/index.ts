@@ -1,6 +1,9 @@
 export { podCgroupRoots } from './container/cgroup.js';
 export { type BackOff, DEFAULT_RESTART_BACK_OFF, KUBERNETES_BACK_OFF, parseBackOff } from './container/restart.js';
+export { parseThresholds, type Threshold } from './eviction/thresholds.js';
 export { assembleImage, type ImageRecipe, resolveRecipe } from './images/assemble.js';
+export { type BuildOptions, buildImage } from './images/build/build.js';
+export type { BuildProgress } from './images/build/stage.js';
 export { DirectoryImageStore, directoryImageStore } from './images/directory-store.js';
 export * from './images/image-store.js';
 export { formatReference, parseReference, type Reference } from './images/reference.js';
@@ -9,8 +12,11 @@ export { checkRegistries, type RegistriesConfig } from './images/registry/hosts.
 export { push, save } from './images/transfer.js';
 export { type Kubelet, type KubeletOptions, startKubelet } from './kubelet.js';
 export type { ExitRecord } from './node/exits/exit-record.js';
+export { type ShutdownGrace, simpleTable } from './node/graceful-shutdown.js';
+export { DEFAULT_IMAGE_GC, type ImageGcPolicy } from './node/image-gc.js';
 export { type MachineInfo, readMachine } from './node/machine-info.js';
 export { releaseMemory } from './node/memory-dir.js';
+export type { Reserved } from './node/node-status.js';
 export * from './node/pod-network.js';
 export type { NodeOptions } from './node/start-node.js';
 export { stopPods } from './node/stop-pods.js';

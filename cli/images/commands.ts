@@ -71,4 +71,30 @@ export function imageCommands(root: Command, examples: Examples): void {
   on('assemble', 'make images from files of this machine')
     .argument('<recipe...>')
     .action(async (recipes, options) => (await import('../commands/assemble.js')).assemble(recipes, options));
+  const collect = (text: string, before: readonly string[]): readonly string[] => [...before, text];
+  registry(
+    root
+      .command('build')
+      .description('make an image from a Dockerfile; pods can use it at once')
+      .argument('<context>', 'directory COPY and ADD take files from')
+      .option('--data-dir <dir>', 'where the cluster keeps its data', defaultDataDir()),
+  )
+    .addHelpText(
+      'before',
+      examples(
+        ['trimtab build -t app:1 .', 'the Dockerfile of this directory'],
+        ['trimtab build -t app:1 --target test --build-arg VERSION=2 .', 'one stage of it, with an argument'],
+        ['SOURCE_DATE_EPOCH=0 trimtab build -t app:1 .', 'the same bytes every time'],
+      ),
+    )
+    .option('-t, --tag <name>', 'what to call it, repeatable', collect, [])
+    .option('-f, --file <file>', 'the Dockerfile (default: <context>/Dockerfile); - reads standard input')
+    .option('--build-arg <name=value>', 'value of an ARG, repeatable', collect, [])
+    .option('--label <name=value>', 'label of the image, repeatable', collect, [])
+    .option('--target <stage>', 'stage to build (default: the last)')
+    .option('--no-cache', 'carry every step out again')
+    .option('--pull', 'look for newer base images')
+    .option('--platform <os/arch>', "platform of base images (default: this machine's)")
+    .addOption(new Option('--network <network>', 'of RUN').choices(['host', 'none']).default('host'))
+    .action(async (context, options) => (await import('./build.js')).build(context, options));
 }

@@ -2,6 +2,7 @@ import * as fs from 'node:fs/promises';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
 import { type Architecture, type ArchivedImage, type ConfigFile, readArchive } from './archive.js';
 import { BlobStore } from './blob-store.js';
+import { BuildCache } from './build/cache.js';
 import { ImageRecords } from './image-records.js';
 import type { Image, ImageStore, ImageUpkeep, ImageUsage, PullOptions, RemoveUnused } from './image-store.js';
 import { ImageError } from './image-store.js';
@@ -35,6 +36,7 @@ export interface StoreParts {
   readonly blobs: BlobStore;
   readonly layers: LayerStore;
   readonly marks: UseMarks;
+  readonly cache: BuildCache;
 }
 
 /**
@@ -48,8 +50,9 @@ export async function directoryImageStore(options: DirectoryStoreOptions): Promi
     blobs: new BlobStore(directory, random),
     layers: new LayerStore(directory, coreBinary, random),
     marks: new UseMarks(`${directory}/marks`, clock, random),
+    cache: new BuildCache(directory),
   };
-  for (const part of Object.values(parts)) await (part as { make(): Promise<void> }).make();
+  for (const part of Object.values(parts)) await part.make();
   return new DirectoryImageStore(options, parts);
 }
 
@@ -256,6 +259,8 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
       .filter(({ image }) => !request.danglingOnly || image.tags.length === 0)
       .sort((a, b) => a.lastUsed - b.lastUsed);
     const removed: Image[] = [];
+    // Layers of earlier builds go first: they can be made again from what is at hand.
+    if (!request.danglingOnly) await this.parts.cache.clear();
     await removeUnreferenced(this.parts, request.now);
     let freed = before - (await this.usage()).bytes;
     for (const { image } of going) {

@@ -1,7 +1,7 @@
 import type { StoreParts } from './directory-store.js';
 import type { ImageRecord } from './image-records.js';
 import type { Image, ImageUsage } from './image-store.js';
-import { isIndex, parseManifest } from './manifest.js';
+import { hexOf, isIndex, parseManifest } from './manifest.js';
 
 export function imageOf(
   { layers }: StoreParts,
@@ -37,9 +37,13 @@ export async function usageOf(parts: StoreParts): Promise<ImageUsage> {
   };
 }
 
-/** Blobs and layers that records name. Derived each time: a count that is stored can be wrong. */
-async function referenced({ records, blobs }: StoreParts): Promise<{ blobs: Set<string>; layers: Set<string> }> {
+/** Blobs and layers that records and the build cache name. Derived each time: a count that is stored can be wrong. */
+async function referenced({ records, blobs, cache }: StoreParts): Promise<{ blobs: Set<string>; layers: Set<string> }> {
   const found = { blobs: new Set<string>(), layers: new Set<string>() };
+  for (const { diffId, descriptor } of await cache.list()) {
+    found.layers.add(hexOf(diffId));
+    found.blobs.add(descriptor.digest);
+  }
   for (const record of await records.list()) {
     found.blobs.add(record.id);
     for (const layer of record.layers) found.layers.add(layer);

@@ -79,9 +79,15 @@ int devices_make(int root, const struct plan *plan, struct error *error)
 /* By descriptor: what stands at /dev/pts/N meanwhile does not matter. */
 int console_bind(struct rootfs *fs, struct error *error)
 {
-    int target = path_make(fs->root, "/dev/console", PATH_FILE, error);
-    if (target < 0)
+    /* A link of the image's is no place for the terminal. */
+    int target = path_in_root_strict(fs->root, "/dev/console", O_NOFOLLOW);
+    if (target < 0 && errno != ENOENT)
+        return fail(error, "terminal", errno, "/dev/console: a link is on the way");
+    if (target < 0 && (target = path_make(fs->root, "/dev/console", PATH_FILE, error)) < 0)
         return -1;
+    struct stat st;
+    if (fstat(target, &st) < 0 || S_ISLNK(st.st_mode) || S_ISDIR(st.st_mode))
+        return fail(error, "terminal", ELOOP, "/dev/console is no file");
     int tree = sys_open_tree(fs->terminal, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0)
         return fail(error, "terminal", errno, "/dev/console");

@@ -30,6 +30,13 @@ int sysctl_write(int proc, const char *name, const char *value, uint64_t allowed
     bool dots = path[4 + strcspn(name, "./")] == '.';
     for (char *c = path + 4; *c && dots; c++)
         *c = *c == '.' ? '/' : *c == '/' ? '.' : *c;
+    /* Else "net/../kernel/x" would pass for the network's. */
+    for (const char *at = path + 4; at; at = strchr(at, '/')) {
+        at += *at == '/';
+        size_t part = strcspn(at, "/");
+        if (!part || (at[0] == '.' && (part == 1 || (part == 2 && at[1] == '.'))))
+            return fail(error, "sysctl", EINVAL, "%s", name);
+    }
     if (!(namespace_of(path + 4) & allowed))
         return fail(error, "sysctl", EPERM, "%s is not private to the pod", name);
     /* The file of this one asks for the node's root even where the namespace is somebody else's. */

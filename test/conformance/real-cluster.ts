@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,10 +26,12 @@ import { componentUsers } from '@trimtab/server';
 import { type ControlPlane, startControlPlane } from '../../cli/up/control-plane.js';
 import { identitiesOf } from '../../cli/up/identities.js';
 import { checkOptions } from '../../cli/up/options.js';
-import { type Image, ImageError } from '../../kubelet-lite/images/image-store.js';
+import { type Image, type ImageConfig, ImageError } from '../../kubelet-lite/images/image-store.js';
 import { type Kubelet, startKubelet } from '../../kubelet-lite/kubelet.js';
 import { type TestPods, testPods, whyNoPods } from '../../kubelet-lite/runtime/native/test-pods.js';
-import { SimulatedImages, SimulatedNetwork } from '../../kubelet-lite/simulated/simulated-node.js';
+import { parseHandler, withHandlers } from '../../kubelet-lite/runtime/oci/index.js';
+import { SimulatedImages } from '../../kubelet-lite/simulated/simulated-node.js';
+import { LoopbackNetwork } from './loopback-network.js';
 
 /**
  * A whole cluster in this process, with real containers of a busybox image: the API server as `trimtab up` makes it, every
@@ -46,6 +49,8 @@ export interface RealCluster {
   readonly ns: string;
   /** Layers by reference, topmost first, of images beside busybox; a reference with `missing` in it cannot be pulled. */
   readonly images: Map<string, readonly string[]>;
+  /** What images say of how they are run, by reference. */
+  readonly configs: Map<string, ImageConfig>;
   create<T extends KubeObject>(type: ResourceType<T>, object: object): Promise<T>;
   /** A pod with one container `main` that runs a script of the shell. */
   pod(name: string, script: string, container?: Partial<Container>, spec?: Partial<PodSpec>): Promise<Pod>;
@@ -77,17 +82,23 @@ export const describeReal: jest.Describe = whyNotReal ? describe.skip : describe
 
 export const IMAGE = 'busybox:1';
 const NODE = 'node-a';
+/** The OCI runtimes of this machine, by the names RuntimeClasses call them. */
+export const HANDLERS = ['crun=/usr/bin/crun', 'runc=/usr/sbin/runc']
+  .map(parseHandler)
+  .filter(({ binary }) => existsSync(binary));
 const FROM_START = { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' } as const;
 
 class Cluster implements RealCluster {
   ns = '';
   readonly images = new Map<string, readonly string[]>();
+  readonly configs = new Map<string, ImageConfig>();
   plane!: ControlPlane;
   pods!: TestPods;
   client!: Client;
   directory!: string;
   #controllers: Controllers | undefined;
   #kubelet: Kubelet | undefined;
+  readonly #connections: { close(): void }[] = [];
   #tests = 0;
 
   get streams(): NodeStreams {
@@ -131,18 +142,19 @@ class Cluster implements RealCluster {
 
   async #boot(runtime = this.pods.runtime): Promise<void> {
     const { layer } = this.pods;
-    const { images } = this;
+    const { images, configs } = this;
     class Busybox extends SimulatedImages {
       override async find(reference: string): Promise<Image> {
         if (reference.includes('missing')) throw new ImageError('ErrImagePull', reference, 'manifest unknown');
         const layers = images.get(reference) ?? [layer];
-        return { ...(await super.find(reference)), layers, config: { Env: ['PATH=/bin'] } };
+        const config = { Env: ['PATH=/bin'], ...configs.get(reference) };
+        return { ...(await super.find(reference)), layers, config };
       }
     }
     this.#kubelet = await startKubelet({
       client: this.plane.client(componentUsers.node(NODE)),
-      runtime,
-      network: new SimulatedNetwork(),
+      runtime: withHandlers(runtime, HANDLERS, { stateDir: join(this.directory, 'oci'), clock: systemClock }),
+      network: new LoopbackNetwork(runtime),
       images: new Busybox(),
       nodeName: NODE,
       nodeIP: '127.0.0.1',
@@ -164,7 +176,9 @@ class Cluster implements RealCluster {
   async restartKubelet(between: () => Promise<void> = async () => {}): Promise<void> {
     await this.#kubelet?.stop();
     await between();
-    await this.#boot(await this.pods.connect());
+    const runtime = await this.pods.connect();
+    this.#connections.push(runtime);
+    await this.#boot(runtime);
   }
 
   async namespace(): Promise<void> {
@@ -185,6 +199,7 @@ class Cluster implements RealCluster {
     const pods = join(this.directory, 'root/pods');
     for (let left = 500; left > 0 && (await readdir(pods)).length > 0; left--) await sleep(systemClock, 10);
     await this.#kubelet?.stop();
+    for (const connection of this.#connections) connection.close();
     await this.#controllers?.stop();
     await this.plane?.close();
     await this.pods?.close();

@@ -6,6 +6,7 @@ import { NodeFiles } from './container/node-files.js';
 import { podLayout } from './container/pod-layout.js';
 import { configurationOf } from './node/configuration.js';
 import { ApiEventRecorder } from './node/event-recorder.js';
+import { endPods, SHUTTING_DOWN, type ShutdownGrace } from './node/graceful-shutdown.js';
 import type { ImageGcPolicy } from './node/image-gc.js';
 import { readMachine } from './node/machine-info.js';
 import { ownMemoryDir } from './node/memory-dir.js';
@@ -13,7 +14,10 @@ import { nodeAllocatable } from './node/node-status.js';
 import { NodeObservers } from './node/observers.js';
 import { podsOf } from './node/pod-source.js';
 import { type NodeOptions, nodeFacts, type RunningNode, startNode } from './node/start-node.js';
+import { manifestFolder } from './node/static/manifest-folder.js';
+import { StaticPods } from './node/static/static-pods.js';
 import { keepUp } from './node/upkeep.js';
+import { withMethods } from './node/with-methods.js';
 import { PODS, type Pod } from './pod/api.js';
 import { NodeProber } from './probes/node-prober.js';
 import { rotateLogs } from './streams/log-rotation.js';
@@ -45,6 +49,8 @@ export interface KubeletOptions extends NodeOptions {
   readonly pressureTransitionMs?: number;
   /** The grace of pods that are evicted at a soft threshold, at most; default none. */
   readonly maxPodGraceMs?: number;
+  /** Manifests of pods that run here whatever the API says. */
+  readonly staticPodsDir?: string;
   /** What is kept of the logs of pods that are gone; default 100 MiB, 0: nothing. */
   readonly goneLogsBytes?: number;
 }
@@ -52,6 +58,11 @@ export interface KubeletOptions extends NodeOptions {
 export interface Kubelet {
   /** Logs, exec, attach and port-forward of this node's pods, for the API server. */
   readonly streams: NodeStreams;
+  /**
+   * The machine is about to go: the node is not ready any more, takes no pods, and ends those it has, by the table. Resolves when
+   * they have ended or their time is up; {@link stop} is still to be called.
+   */
+  shutDown(table: readonly ShutdownGrace[]): Promise<void>;
   /** Resolves with all pods left running; the next start adopts them. */
   stop(): Promise<void>;
 }
@@ -63,6 +74,7 @@ export interface Kubelet {
  */
 export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const { client, clock, random, logger, rootDir, nodeName } = options;
+  let leaving = false;
   await fs.mkdir(join(rootDir, 'pods'), { recursive: true, mode: 0o750 });
   const machine = options.machine ?? (await readMachine(rootDir));
   const memoryDir = options.memoryDir ?? (await ownMemoryDir(rootDir));
@@ -109,18 +121,34 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     runtimeHandler: (name) => handlerOf(client, name),
   });
   const annotations = { ...options.annotations, [LOCAL_VOLUMES_DIR]: volumesDir };
+  const source = podsOf(pods);
+  const statics =
+    options.staticPodsDir === undefined
+      ? undefined
+      : new StaticPods({
+          folder: manifestFolder(options.staticPodsDir, clock, logger),
+          source,
+          nodeName,
+          client,
+          clock,
+          logger,
+          isHere: (uid) => node?.pods.worker(uid) !== undefined,
+        });
   node = await startNode(
-    { ...options, runtime, images, annotations },
+    { ...options, client: statics?.clientFor(client) ?? client, runtime, images, annotations },
     {
       machine,
-      pods: podsOf(pods),
+      pods: statics ?? source,
+      notReady: () => (leaving ? SHUTTING_DOWN : undefined),
       volumes,
       files: observers.files(files),
       prober: observers.prober(new NodeProber(runtime, clock)),
       recorder,
     },
   );
-  const { pods: running, stop } = node;
+  const { pods: own, stop, readinessChanged } = node;
+  // The API knows static pods by their mirrors.
+  const running = statics ? withMethods(own, { worker: (uid) => own.worker(statics.ownUid(uid)) }) : own;
   onNode.follow(pods, informers.get(PersistentVolumes), running);
   const stopUpkeep = keepUp({
     ...options,
@@ -148,6 +176,12 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       logPath: (worker, container, attempt) => layout.log(worker.pod, container, attempt),
       pages: observers.pages(running, volumes, () => configurationOf(options)),
     }),
+    shutDown: async (table) => {
+      leaving = true;
+      stopUpkeep();
+      await readinessChanged();
+      await endPods(own, table, clock);
+    },
     stop: async () => {
       stopRotation();
       stopUpkeep();

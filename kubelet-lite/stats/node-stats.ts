@@ -50,7 +50,10 @@ export class NodeStats {
 
   /** For the metrics API. Takes half a second where nobody has asked for half a minute, else what the reading takes. */
   async usage({ node, pods }: { readonly node: boolean; readonly pods: readonly string[] }): Promise<NodeUsage> {
-    const workers = pods.flatMap((uid) => this.#options.pods.worker(uid) ?? []);
+    const workers = pods.flatMap((uid) => {
+      const worker = this.#options.pods.worker(uid);
+      return worker ? [{ uid, worker }] : [];
+    });
     const first = await this.#usageNow(node, workers);
     if (first.complete) return first.usage;
     await this.#pause();
@@ -125,10 +128,13 @@ export class NodeStats {
     };
   }
 
-  async #usageNow(node: boolean, workers: readonly PodWorker[]): Promise<{ usage: NodeUsage; complete: boolean }> {
+  async #usageNow(
+    node: boolean,
+    workers: readonly { readonly uid: string; readonly worker: PodWorker }[],
+  ): Promise<{ usage: NodeUsage; complete: boolean }> {
     let complete = true;
     const pods: PodUsage[] = [];
-    for (const worker of workers) {
+    for (const { uid, worker } of workers) {
       const containers: (Usage & { readonly name: string })[] = [];
       for (const { name, cgroup, startedAt } of runningIn(worker)) {
         const { cpuNanos, workingSet } = this.#options.cgroups.usage(cgroup);
@@ -137,7 +143,7 @@ export class NodeStats {
         if (rate) containers.push({ name, ...usageOf(rate, workingSet) });
         else complete = false;
       }
-      pods.push({ uid: worker.uid, containers });
+      pods.push({ uid, containers });
       await setImmediate();
     }
     if (!node) return { usage: { pods }, complete };

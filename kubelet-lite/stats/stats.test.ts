@@ -196,7 +196,7 @@ describe('the node’s own paths', () => {
     const stats = new NodeStats({
       nodeName: 'n1',
       pods,
-      cgroups: scripted(() => node.clock.now()),
+      cgroups: scripted(() => node.clock.now() - Date.parse('2026-01-01T00:00:00Z')),
       clock: node.clock,
       layout,
       volumes: { pathOf: () => '/nowhere' },

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "layer.h"
+#include "layer_parent.h"
 #include "layer_tar.h"
 #include "path.h"
 #include "sys.h"
@@ -29,104 +30,12 @@ struct unpacker {
     struct tar_entry entry;
     struct layer_result *result;
     struct times *directories;
-    /* The directory last written to: archives list a directory's entries one after another. */
-    char parent[PATH_MAX];
-    int parent_fd;
+    struct layer_parent parent;
 };
 
 static int bad(struct unpacker *u, int err, struct error *error)
 {
     return fail(error, "layer", err, "%s", u->entry.name);
-}
-
-/* "a/b" for "/./a//b/"; an empty text for the root itself. */
-static void normalise(char *name)
-{
-    char *to = name;
-    for (const char *at = name; *at;) {
-        at += strspn(at, "/");
-        size_t n = strcspn(at, "/");
-        if (n == 0 || (n == 1 && at[0] == '.')) {
-            at += n;
-            continue;
-        }
-        if (to != name)
-            *to++ = '/';
-        memmove(to, at, n);
-        to += n;
-        at += n;
-    }
-    *to = 0;
-}
-
-static void forget_parent(struct unpacker *u)
-{
-    if (u->parent_fd >= 0)
-        close(u->parent_fd);
-    u->parent_fd = -1;
-}
-
-/*
- * Puts the first link of `path` that leads nowhere yet in its target's place, as if the root were "/": 1, or 0 when there is
- * none. Layers are unpacked alone, so what a link names may be in another one.
- */
-static int follow_dangling(struct unpacker *u, char *path)
-{
-    char prefix[PATH_MAX], target[PATH_MAX], whole[PATH_MAX];
-    for (char *end = path; *end;) {
-        struct stat st;
-        end += strspn(end, "/");
-        char *begin = end;
-        end += strcspn(end, "/");
-        memcpy(prefix, path, (size_t)(end - path));
-        prefix[end - path] = 0;
-        int fd = path_in_root(u->root, prefix, O_NOFOLLOW);
-        if (fd < 0)
-            return 0;
-        bool link = fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
-        ssize_t n = link ? readlinkat(fd, "", target, sizeof target - 1) : -1;
-        close(fd);
-        int there = n > 0 ? path_in_root(u->root, prefix, 0) : 0;
-        if (there >= 0) {
-            if (n > 0)
-                close(there);
-            continue;
-        }
-        target[n] = 0;
-        int before = target[0] == '/' ? 0 : (int)(begin - path);
-        if (snprintf(whole, sizeof whole, "%.*s%s%s", before, path, target, end) >= (int)sizeof whole)
-            return 0;
-        strcpy(path, whole);
-        return 1;
-    }
-    return 0;
-}
-
-static int make_parent(struct unpacker *u, const char *name, struct error *error)
-{
-    char path[PATH_MAX];
-    strcpy(path, *name ? name : "/");
-    int fd = path_make(u->root, path, PATH_DIRECTORY, error);
-    for (int links = 0; fd < 0 && links < 40 && follow_dangling(u, path); links++)
-        fd = path_make(u->root, path, PATH_DIRECTORY, error);
-    return fd;
-}
-
-/* A descriptor of the directory that holds `name`, made when missing; *last is the name in it. Owned by the unpacker. */
-static int parent_of(struct unpacker *u, const char *name, const char **last, struct error *error)
-{
-    const char *slash = strrchr(name, '/');
-    size_t n = slash ? (size_t)(slash - name) : 0;
-    *last = slash ? slash + 1 : name;
-    if (strcmp(*last, "..") == 0)
-        return fail(error, "layer", EINVAL, "%s", name);
-    if (u->parent_fd >= 0 && strlen(u->parent) == n && memcmp(u->parent, name, n) == 0)
-        return u->parent_fd;
-    forget_parent(u);
-    memcpy(u->parent, name, n);
-    u->parent[n] = 0;
-    u->parent_fd = make_parent(u, u->parent, error);
-    return u->parent_fd;
 }
 
 static int set_opaque(struct unpacker *u, int dir, const char *path, struct error *error)
@@ -158,11 +67,11 @@ static int whiteout(struct unpacker *u, const char *name, struct error *error)
 {
     const char *last;
     struct stat st;
-    int dir = parent_of(u, name, &last, error);
+    int dir = layer_parent_of(&u->parent, name, &last, error);
     if (dir < 0)
         return -1;
     if (strcmp(last, OPAQUE) == 0)
-        return set_opaque(u, dir, u->parent, error);
+        return set_opaque(u, dir, u->parent.path, error);
     /* The other names that begin so are aufs' own files. */
     if (strncmp(last, ".wh..wh.", 8) == 0)
         return 0;
@@ -177,7 +86,7 @@ static int whiteout(struct unpacker *u, const char *name, struct error *error)
     if (fstatat(dir, hidden, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
         return 0;
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s%s%s", u->parent, *u->parent ? "/" : "", hidden);
+    snprintf(path, sizeof path, "%s%s%s", u->parent.path, *u->parent.path ? "/" : "", hidden);
     int fd = openat(dir, hidden, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return bad(u, errno, error);
@@ -209,8 +118,8 @@ static int make_way(struct unpacker *u, int dir, const char *last, bool *hides, 
     }
     *hides = u->mode == LAYER_OWN && is_whiteout(&st);
     if (S_ISDIR(st.st_mode)) {
-        forget_parent(u);
-        if ((dir = parent_of(u, u->entry.name, &last, error)) < 0)
+        layer_parent_forget(&u->parent);
+        if ((dir = layer_parent_of(&u->parent, u->entry.name, &last, error)) < 0)
             return -1;
         return remove_tree(dir, last) < 0 ? bad(u, errno, error) : 0;
     }
@@ -336,7 +245,7 @@ static int make_link(struct unpacker *u, struct error *error)
     const char *last, *target;
     char path[PATH_MAX];
     strcpy(path, u->entry.link);
-    normalise(path);
+    layer_normalise(path);
     const char *slash = strrchr(path, '/');
     target = slash ? slash + 1 : path;
     if (*target == 0 || strcmp(target, "..") == 0)
@@ -346,7 +255,7 @@ static int make_link(struct unpacker *u, struct error *error)
     int from = path_in_root(u->root, folder, O_DIRECTORY);
     if (from < 0)
         return fail(error, "layer", errno, "%s: link to %s", u->entry.name, u->entry.link);
-    int dir = parent_of(u, u->entry.name, &last, error);
+    int dir = layer_parent_of(&u->parent, u->entry.name, &last, error);
     int result = dir < 0 ? -1 : linkat(from, target, dir, last, 0);
     if (dir >= 0 && result < 0)
         fail(error, "layer", errno, "%s: link to %s", u->entry.name, u->entry.link);
@@ -390,7 +299,7 @@ static int make_entry(struct unpacker *u, struct error *error)
     struct tar_entry *e = &u->entry;
     const char *last;
     bool hides;
-    normalise(e->name);
+    layer_normalise(e->name);
     u->result->entries++;
     if (*e->name == 0)
         return e->type == '5' ? dress_root(u, error) : bad(u, EINVAL, error);
@@ -399,9 +308,9 @@ static int make_entry(struct unpacker *u, struct error *error)
         return whiteout(u, e->name, error);
     if (!strchr("0123456", e->type))
         return fail(error, "layer", ENOTSUP, "%s: entry of type '%c'", e->name, e->type);
-    int dir = parent_of(u, e->name, &last, error);
+    int dir = layer_parent_of(&u->parent, e->name, &last, error);
     int there = dir < 0 ? -1 : make_way(u, dir, last, &hides, error);
-    if (there < 0 || (dir = parent_of(u, e->name, &last, error)) < 0)
+    if (there < 0 || (dir = layer_parent_of(&u->parent, e->name, &last, error)) < 0)
         return -1;
     switch (e->type) {
     case '0':
@@ -414,7 +323,7 @@ static int make_entry(struct unpacker *u, struct error *error)
         /* A link may now lead the last directory's path elsewhere. */
         if (make_other(u, dir, last, error) < 0)
             return -1;
-        forget_parent(u);
+        layer_parent_forget(&u->parent);
         return 0;
     }
 }
@@ -440,10 +349,10 @@ int layer_unpack(int input, int root, enum layer_mode mode, struct layer_result 
     if (!u || !(u->in.block = malloc(TAR_BUFFER)))
         return free(u), fail(error, "layer", ENOMEM, "input");
     u->in.fd = input;
-    u->root = root;
+    u->root = u->parent.root = root;
     u->mode = mode;
     u->result = result;
-    u->parent_fd = -1;
+    u->parent.fd = -1;
     int more;
     while ((more = tar_next(&u->in, &u->entry, error)) > 0)
         if ((more = make_entry(u, error)) < 0)
@@ -451,7 +360,7 @@ int layer_unpack(int input, int root, enum layer_mode mode, struct layer_result 
     if (more == 0)
         more = tar_drain(&u->in, error);
     restore_times(u);
-    forget_parent(u);
+    layer_parent_forget(&u->parent);
     buffer_free(&u->in.pax);
     buffer_free(&u->in.global);
     buffer_free(&u->in.global_copy);

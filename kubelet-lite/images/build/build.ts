@@ -12,7 +12,7 @@ import { type BuildEnvironment, StageBuilder, type StageResult } from './stage.j
 import { MergedTree } from './tree.js';
 
 export interface BuildOptions
-  extends Omit<BuildEnvironment, 'cache' | 'context' | 'file' | 'escape' | 'result' | 'resolve'> {
+  extends Omit<BuildEnvironment, 'cache' | 'context' | 'file' | 'escapeChar' | 'result' | 'resolve'> {
   /** The directory COPY and ADD take files from. */
   readonly contextDirectory: string;
   readonly dockerfile: { readonly text: string; readonly name: string };

@@ -3,6 +3,7 @@ import { CliError, fail } from './errors.js';
 import { historyCommands, readsPast } from './history/flags.js';
 import { imageCommands } from './images/commands.js';
 import { defaultDataDir } from './paths.js';
+import { nodeFlags } from './up/node-flags.js';
 import { securityFlags } from './up/security-flags.js';
 import { storageFlags } from './up/storage-flags.js';
 import { VERSION } from './version.js';
@@ -93,7 +94,7 @@ function up(root: Command): void {
     .option('--set <key=value>', 'value for the chart, repeatable', collect, [])
     .addOption(level())
     .addOption(new Option('--output <format>', 'what stdout carries').choices(['text', 'json']).default('text'));
-  securityFlags(storageFlags(command)).action(async (options) => (await import('./up/up.js')).up(options));
+  nodeFlags(securityFlags(storageFlags(command))).action(async (options) => (await import('./up/up.js')).up(options));
 }
 
 function down(root: Command): void {

@@ -24,6 +24,8 @@ export interface Cluster {
   readonly informers: Informers;
   /** The node's address, where there is a real one. */
   readonly address: string | undefined;
+  /** The machine goes: pods end in their order, where that was asked for. {@link stop} is still to be called. */
+  leave(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -69,6 +71,16 @@ export async function startCluster(
       async () => aggregated.close(),
       () => plane.close(),
     );
+  const leave = async (): Promise<void> => {
+    // Nobody is to make pods anew that end now, with no node left to run them.
+    const [leader, all] = [leading, controllers];
+    leading = controllers = undefined;
+    await allOf(
+      () => leader?.stop(),
+      () => all?.stop(),
+    );
+    await local?.leave();
+  };
   try {
     await writeKubeconfig(options, plane);
     reached('api', { server: plane.server.url });
@@ -115,7 +127,7 @@ export async function startCluster(
     await nodesReady(informers, expected, signal);
     if (!signal.aborted) reached('node', { nodes: expected.length });
     starting = signal.aborted;
-    return { plane, informers, address: local?.address, stop };
+    return { plane, informers, address: local?.address, leave, stop };
   } catch (error) {
     await stop().catch(() => {});
     throw error;

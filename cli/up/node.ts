@@ -18,6 +18,7 @@ import { architecture, nodeCredentials, readRegistries, userAgent } from '../ima
 import { allOf } from './all-of.js';
 import type { Ambient, ControlPlane } from './control-plane.js';
 import { restartBackOff, runtimeHandlers } from './node-options.js';
+import { nodeSettings } from './node-settings.js';
 import type { UpOptions } from './options.js';
 
 /** This machine as a node: native core, pod network with Services and DNS, kubelet. */
@@ -25,6 +26,8 @@ export interface LocalNode {
   readonly streams: NodeStreams;
   /** Where pods reach the API server. */
   readonly address: string;
+  /** The machine goes: where that was asked for, pods end in their order and fail, for others to take their place. */
+  leave(): Promise<void>;
   /** Ends pods with their grace, then network and native core: nothing of the cluster is left on the machine but files. */
   shutDown(): Promise<void>;
 }
@@ -37,6 +40,7 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
   const { paths, nodeName, podCidr, serviceCidr, dnsDomain, dnsIP } = options;
   const handlers = runtimeHandlers(options);
   const backOff = restartBackOff(options);
+  const { shutdown, ...settings } = nodeSettings(options);
   const runtime = await nativeRuntime({ coreBinary, runDir: paths.run, logger, clock });
   const networkOptions = {
     client: plane.client(componentUsers.node(nodeName)),
@@ -82,6 +86,7 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
     kubelet = await startKubelet({
       client: plane.client(componentUsers.node(nodeName)),
       runtime: withHandlers(runtime, handlers, { stateDir: join(paths.run, 'oci'), clock }),
+      ...settings,
       restartBackOff: backOff,
       network: network.network,
       images,
@@ -99,7 +104,10 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
       random,
       logger,
     });
-    return { streams: kubelet.streams, address: network.nodeIP, shutDown };
+    const leave = async (): Promise<void> => {
+      if (shutdown) await kubelet?.shutDown(shutdown);
+    };
+    return { streams: kubelet.streams, address: network.nodeIP, leave, shutDown };
   } catch (error) {
     await shutDown().catch(() => {});
     throw error;

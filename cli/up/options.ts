@@ -4,12 +4,13 @@ import { resolve } from 'node:path';
 import type { LeaseTimes } from '@trimtab/framework';
 import { CliError } from '../errors.js';
 import { type Paths, pathsOf } from '../paths.js';
+import type { RawNodeOptions } from './node-flags.js';
 import { type RawSecurityOptions, readSecurity, type SecurityOptions } from './security-options.js';
 import { type EtcdStorage, type RawStorageOptions, readStorage } from './storage.js';
 import type { RawStoreOptions } from './store-options.js';
 
 /** `up`'s options as the command line gives them. */
-export interface RawUpOptions extends Partial<RawSecurityOptions>, RawStoreOptions, RawStorageOptions {
+export interface RawUpOptions extends Partial<RawSecurityOptions>, RawStoreOptions, RawStorageOptions, RawNodeOptions {
   readonly dataDir: string;
   readonly port: number;
   readonly bind: string;

@@ -27,7 +27,7 @@ export async function up(raw: RawUpOptions): Promise<void> {
       );
       if (options.chart !== undefined) await install(options, output, cluster, stopping.signal);
     }
-    await stopped;
+    if ((await stopped) === 'SIGTERM') await cluster.leave();
   } finally {
     output.event('stopping', {}, 'stopping');
     await cluster.stop();
@@ -85,16 +85,16 @@ function urlOf(services: readonly Service[], address: string | undefined): strin
 /** Signals closer together than this are one Ctrl-C that came by several ways: from the terminal, and passed on by npm. */
 const ONE_SIGNAL_MS = 1_000;
 
-/** Resolves at the first SIGINT or SIGTERM; a later one ends the process at once. */
-function untilSignalled(stopping: AbortController): Promise<void> {
+/** Resolves with the first SIGINT or SIGTERM; a later one ends the process at once. */
+function untilSignalled(stopping: AbortController): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let first = 0;
-    const stop = () => {
+    const stop = (signal: NodeJS.Signals) => {
       if (stopping.signal.aborted && performance.now() - first > ONE_SIGNAL_MS) process.exit(130);
       if (stopping.signal.aborted) return;
       first = performance.now();
       stopping.abort();
-      resolve();
+      resolve(signal);
     };
     process.on('SIGINT', stop);
     process.on('SIGTERM', stop);

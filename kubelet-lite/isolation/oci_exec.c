@@ -100,7 +100,7 @@ static int plan_exec(const struct oci *oci, struct plan_process *plan, struct ar
         plan->terminal = oci->tty;
     }
     if (!plan->args[0])
-        return fail(error, "exec", EINVAL, "a command is needed");
+        return fail(error, "container", EINVAL, "a command is needed");
     if (oci->cwd)
         plan->cwd = oci->cwd;
     if (plan->cwd[0] != '/')
@@ -123,7 +123,7 @@ static int check(const struct oci *oci, const struct oci_state *state, const str
 {
     enum oci_status status = oci_status(oci, state);
     if (status != OCI_RUNNING && status != OCI_CREATED && !(status == OCI_PAUSED && oci->ignore_paused))
-        return fail(error, "exec", EINVAL, "%s is %s, not running", oci->id, oci_status_name(status));
+        return fail(error, "container", EINVAL, "%s is %s, not running", oci->id, oci_status_name(status));
     if (plan->terminal && oci->detach && !oci->console_socket)
         return fail(error, "terminal", EINVAL, "--tty needs --console-socket when we do not stay");
     if (!plan->terminal && oci->console_socket)
@@ -143,7 +143,7 @@ int oci_exec(struct oci *oci, struct error *error)
         return -1;
     pidfd = sys_pidfd_open(state.pid);
     if (pidfd < 0 || oci_start_ticks(state.pid) != state.start_ticks)
-        return fail(error, "exec", ESRCH, "%s is not running", oci->id);
+        return fail(error, "container", ESRCH, "%s is not running", oci->id);
     if (!oci->detach && console_prepare(false, error) < 0)
         return -1;
     char link[64];

@@ -253,12 +253,17 @@ async function startBranch(
     { makeRules: options.branching!.rules },
   );
   const documents = prefixed(parts.documents, `${BRANCHES}${name}`);
-  mounted.set(name, { ...parts, documents });
-  const inhabitants = rules.inhabit({
-    name,
-    client: (user, fieldManager) => localClientOf(inside, rules.authorizer, user, fieldManager),
-    since: store.revision,
-  });
+  const served = { ...parts, documents };
+  mounted.set(name, served);
+  const since = store.revision;
+  // Its controllers look at everything there is; whoever asked for the branch is answered first.
+  const inhabitants = new Promise<void>((resolve) => setImmediate(resolve)).then(() =>
+    rules.inhabit({
+      name,
+      client: (user, fieldManager) => localClientOf(inside, rules.authorizer, user, fieldManager),
+      since,
+    }),
+  );
   inhabitants.then(
     (living) => {
       nodeStreams = living.nodeStreams;
@@ -268,7 +273,7 @@ async function startBranch(
   return {
     registry: outside,
     async stop() {
-      mounted.delete(name);
+      if (mounted.get(name) === served) mounted.delete(name);
       close();
       await inhabitants.then(
         (living) => living.stop(),

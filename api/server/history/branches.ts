@@ -47,6 +47,7 @@ export class Branches {
   readonly #branches = new Map<string, Branch>();
   /** Names of what is being made. */
   readonly #making = new Set<string>();
+  readonly #ending = new Set<Promise<void>>();
 
   constructor(
     readonly parts: Pick<Registry, 'store' | 'kinds' | 'clock'>,
@@ -75,7 +76,7 @@ export class Branches {
     const most = this.limits.branches ?? 8;
     if (this.#branches.has(name) || this.#making.has(name))
       throw conflict({ group: '', resource: 'branches' }, name, 'there is a branch of that name');
-    if (this.#branches.size + this.#making.size >= most)
+    if (new Set([...this.#branches.keys(), ...this.#making]).size >= most)
       throw new StatusError({
         code: 429,
         reason: 'TooManyRequests',
@@ -97,16 +98,28 @@ export class Branches {
     await end(branch);
   }
 
-  /** The branch as it would be if it were made now; what was written on it is gone. */
-  async reset(name: string, base?: Snapshot): Promise<Branch> {
-    await this.delete(name);
-    return this.create(name, base);
+  /** The branch as it would be if it were made now; what was written on it is gone. Where that fails it stays as it was. */
+  async reset(name: string, base: Snapshot = this.parts.store.snapshot()): Promise<Branch> {
+    const former = this.get(name);
+    if (this.#making.has(name)) throw conflict({ group: '', resource: 'branches' }, name, 'it is being reset already');
+    this.#making.add(name);
+    try {
+      const branch = await this.#make(name, base);
+      this.#branches.set(name, branch);
+      const ending = end(former).finally(() => this.#ending.delete(ending));
+      this.#ending.add(ending);
+      // Nobody waits for it, and nobody uses it any more.
+      ending.catch(() => {});
+      return branch;
+    } finally {
+      this.#making.delete(name);
+    }
   }
 
   async close(): Promise<void> {
     const all = this.list();
     this.#branches.clear();
-    await Promise.all(all.map(end));
+    await Promise.all([...all.map(end), ...this.#ending]);
   }
 
   /** What a merge into `present` would do: people's writes on the branch, against the state it began with. */

@@ -62,6 +62,11 @@ static int dispatch(struct oci *oci, const struct oci_entry *entry, int argc, ch
     oci->args = rest;
     oci->arg_count = count;
     oci->hands_over = entry->enters;
+    /* Before anything of ours is opened and takes the place of one that is missing. */
+    if (entry->enters && (oci->kept = oci_kept_descriptors(oci, &error)) < 0) {
+        oci_report("error", &error);
+        return 1;
+    }
     oci_log_open(oci);
     if (refuse(oci, &error) < 0 || entry->run(oci, &error) < 0) {
         oci_report("error", &error);

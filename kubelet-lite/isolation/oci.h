@@ -27,6 +27,7 @@ struct oci {
     const char *process, *user, *cwd, *sub_cgroup, *label, *apparmor;
     struct oci_list env, caps, groups;
     const char *resources, *limits[16];
+    int kept; /* descriptors from 3 on that the container keeps */
     bool hands_over; /* this command's standard streams become those of a container's process */
     const char *id;
     char **args; /* after the id, NULL-terminated */

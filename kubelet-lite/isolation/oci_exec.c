@@ -136,10 +136,10 @@ int oci_exec(struct oci *oci, struct error *error)
     struct oci_state state;
     struct plan_process plan = {0};
     struct cgroup_door door = {.v2 = -1};
-    struct child child = {.stdio = {-1, -1, -1}, .door = &door, .keep_stdio = true, .exec_gate = -1, .report = -1, .warned = oci_warned};
+    struct child child = {.stdio = {-1, -1, -1}, .door = &door, .keep_stdio = true, .exec_gate = -1, .report = -1, .kept = oci->kept, .warned = oci_warned};
     int pidfd, own, channel, status = 0;
     if (oci_load(oci, &state, error) < 0 || plan_exec(oci, &plan, &state.arena, error) < 0 || check(oci, &state, &plan, error) < 0 ||
-        cgroup_detect(error) < 0 || open_group(oci, &state, &door, error) < 0 || (child.kept = oci_kept_descriptors(oci, error)) < 0)
+        cgroup_detect(error) < 0 || open_group(oci, &state, &door, error) < 0)
         return -1;
     pidfd = sys_pidfd_open(state.pid);
     if (pidfd < 0 || oci_start_ticks(state.pid) != state.start_ticks)

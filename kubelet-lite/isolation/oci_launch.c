@@ -220,7 +220,8 @@ static int bear(struct oci *oci, bool gate, struct plan *plan, struct oci_state 
     snprintf(keyring, sizeof keyring, "_ses.%s", oci->id);
     child.keyring = oci->no_new_keyring ? NULL : keyring;
     child.hooks = has_hooks(&state->hooks) ? &state->hooks : NULL;
-    if ((child.kept = oci_kept_descriptors(oci, error)) < 0 || (gate && oci_make_gate(oci, &child, error) < 0) ||
+    child.kept = oci->kept;
+    if ((gate && oci_make_gate(oci, &child, error) < 0) ||
         cgroup_open(state->cgroup, &door, error) < 0 || open_birth(plan, &door, &birth, &state->arena, error) < 0)
         return -1;
     fs.user_namespace = birth.user_namespace;

@@ -51,9 +51,7 @@ describe.each<[string, (items: readonly DownwardAPIVolumeFile[], defaultMode?: n
       await c.running('p');
       const body = { metadata: { [what]: { key3: 'value3', builder: 'foo_o' } } };
       await c.client.patch(Pods, { namespace: c.ns, name: 'p' }, { type: 'merge', body });
-      expect(await c.output('p')).toBe(
-        'builder="bar"\nkey1="value1"\nbuilder="foo_o"\nkey1="value1"\nkey3="value3"',
-      );
+      expect(await c.output('p')).toBe('builder="bar"\nkey1="value1"\nbuilder="foo_o"\nkey1="value1"\nkey3="value3"');
     });
 
     const ofResource = (resource: string, divisor?: string): DownwardAPIVolumeFile => ({

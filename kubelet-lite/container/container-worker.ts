@@ -85,7 +85,7 @@ export class ContainerWorker {
         kind,
         podPolicy: restartPolicyOf(pod.spec),
         podName: formatPod(pod),
-        waitingReason: kind === 'main' && pod.spec.initContainers?.length ? 'PodInitializing' : 'ContainerCreating',
+        waitingReason: pod.spec.initContainers?.length ? 'PodInitializing' : 'ContainerCreating',
         restartBackOff: deps.restartBackOff,
         pullBackOff: deps.pullBackOff,
         ...(found ? { found } : {}),

@@ -14,11 +14,13 @@ import {
   type SandboxConfig,
   type SandboxStats,
   type SandboxStatus,
+  type VolumeMounts,
 } from '../runtime.js';
 import type { OciRuntime } from './oci-runtime.js';
 
 /** The node's runtimes as one: each pod goes to the handler its RuntimeClass names, pods without one to the native core. */
 export class RuntimeRouter implements PodRuntime {
+  readonly volumeMounts?: VolumeMounts;
   readonly #base: PodRuntime;
   readonly #handlers: ReadonlyMap<string, OciRuntime>;
   readonly #bySandbox = new Map<string, PodRuntime>();
@@ -26,6 +28,7 @@ export class RuntimeRouter implements PodRuntime {
 
   constructor(base: PodRuntime, handlers: ReadonlyMap<string, OciRuntime>) {
     this.#base = base;
+    if (base.volumeMounts) this.volumeMounts = base.volumeMounts;
     this.#handlers = handlers;
   }
 

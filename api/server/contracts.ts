@@ -1,8 +1,9 @@
 import type { DeleteOptions, WriteOptions } from '@trimtab/client';
-import type { KubeObject, ResourceType, StatusCause } from '@trimtab/machinery';
+import type { Clock, KubeObject, ResourceType, StatusCause } from '@trimtab/machinery';
 import type { Operation } from '@trimtab/store';
 import type { KindTable } from './registry/kind-table.js';
 import type { ServedKind } from './registry/served-kind.js';
+import type { Tally } from './tally/tally.js';
 
 /**
  * The seams of the API server: who asks, may they, is the object acceptable, and where kinds come from. The server core
@@ -97,6 +98,9 @@ export interface AdmissionRequest {
   readonly reinvocation: Reinvocation;
   /** Operations on other objects that are committed with the write or not at all; where they conflict, all is done anew. */
   readonly together: Operation[];
+  /** For those who tell how long what they ask others takes. */
+  readonly tally: Tally;
+  readonly clock: Clock;
   /** Adds to the request's audit event. */
   annotate(key: string, value: string): void;
 }

@@ -32,6 +32,8 @@ import { FieldIndexes } from './registry/field-index.js';
 import { KindTable } from './registry/kind-table.js';
 import type { KindSource } from './registry/served-kind.js';
 import { handleUpgrade } from './streams/upgrade.js';
+import { figures } from './tally/figures.js';
+import { Tally } from './tally/tally.js';
 
 export interface ApiServerOptions {
   readonly store: Store;
@@ -118,6 +120,7 @@ export function createRegistry(
     clock: options.clock,
     random: options.random,
     logger: options.logger,
+    tally: new Tally(),
   };
 }
 
@@ -175,7 +178,7 @@ function serving(options: Omit<ApiServerOptions, 'tls' | 'port'>, registry: Regi
     audit: options.audit,
     aggregator: options.aggregator,
     history,
-    metrics: new Metrics(seats, options.store, () => objectCounts(registry)),
+    metrics: new Metrics(seats, options.store, registry.tally, () => objectCounts(registry), options),
     nodeStreams: options.nodeStreams ?? (() => undefined),
     rawHandlers: options.rawHandlers ?? {},
     documents: options.aggregator?.documents(documents) ?? documents,
@@ -215,6 +218,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       void handleUpgrade(below ?? parts, request, peer, socket, head).catch(unexpected);
     },
     onError: (error) => logger.debug({ err: error }, 'connection error'),
+    onHandshakeError: () => registry.tally.count(figures.handshakeErrors, []),
   });
   const cancelMetrics = clock.after(metricsDelay, () => void parts.metrics.load());
   const host = options.host ?? (bind === '0.0.0.0' || bind === '::' ? '127.0.0.1' : bind);

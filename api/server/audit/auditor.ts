@@ -1,6 +1,8 @@
 import { type Clock, microTimestamp } from '@trimtab/machinery';
 import { userInfoJson } from '../authentication/reviews.js';
 import type { AccessAttributes, Decision, UserInfo } from '../contracts.js';
+import { figures } from '../tally/figures.js';
+import { Tally } from '../tally/tally.js';
 import { type AuditPolicy, type AuditVerdict, auditVerdict, type Level, type Stage } from './policy.js';
 
 /** Takes finished lines; must not throw. */
@@ -25,6 +27,8 @@ export interface Body {
 }
 
 export class Auditor {
+  readonly tally = new Tally();
+
   constructor(
     readonly policy: AuditPolicy,
     readonly sink: AuditSink,
@@ -126,7 +130,9 @@ export class AuditRecord {
     const verdict = this.#verdict;
     if (!verdict || verdict.level === 'None' || verdict.omitStages.has(stage)) return;
     const { auditId, uri, sourceIPs, userAgent } = this.received;
-    const { clock, sink } = this.auditor;
+    const { clock, sink, tally } = this.auditor;
+    tally.count(figures.auditEvents, []);
+    tally.count(figures.auditLevels, [verdict.level]);
     const as = this.#attributes?.user;
     const done = stage === 'ResponseComplete';
     const event = {

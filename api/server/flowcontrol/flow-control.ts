@@ -1,6 +1,8 @@
 import { type Clock, type StatusError, tooManyRequests } from '@trimtab/machinery';
 import type { ObjectChange } from '../authorization/store-feed.js';
 import type { AccessAttributes } from '../contracts.js';
+import { figures } from '../tally/figures.js';
+import { Tally } from '../tally/tally.js';
 import { mandatoryFlowControl } from './bootstrap-objects.js';
 import { nominalSeats, type Share, shareOut } from './borrowing.js';
 import { Level, Rejected, type Seat } from './level.js';
@@ -32,6 +34,7 @@ const shareEveryMs = 1000;
  * FlowSchemas and PriorityLevelConfigurations; the mandatory ones hold where they are missing. Nothing runs while idle.
  */
 export class FlowControl {
+  readonly tally = new Tally();
   readonly #schemaObjects = new Map<string, FlowSchema>();
   readonly #levelObjects = new Map<string, PriorityLevel>();
   #schemas: readonly FlowSchema[] = [];
@@ -66,14 +69,35 @@ export class FlowControl {
     const schema = this.#schemas.find((s) => schemaMatches(s, asked)) ?? this.#schemas.at(-1)!;
     const level = this.#levelOf(schema);
     const flow = `${schema.metadata.name}\0${distinguisherOf(schema, asked)}`;
-    const ticket = (seat: Seat): Ticket => ({
-      schemaUid: schema.metadata.uid ?? '',
-      levelUid: level.config.metadata.uid ?? '',
-      release: seat.release,
-    });
+    const labels = [level.config.metadata.name ?? '', schema.metadata.name ?? ''];
+    const ticket = (seat: Seat): Ticket => {
+      this.tally.count(figures.dispatched, labels);
+      return {
+        schemaUid: schema.metadata.uid ?? '',
+        levelUid: level.config.metadata.uid ?? '',
+        release: seat.release,
+      };
+    };
+    const refuse = (error: unknown): never => {
+      if (error instanceof Rejected) this.tally.count(figures.rejected, [...labels, error.reason]);
+      throw refusalOf(error);
+    };
     try {
       const seat = level.take(flow, seats, maxWaitMs, signal);
-      return seat instanceof Promise ? seat.then(ticket, refuse) : ticket(seat);
+      if (!(seat instanceof Promise)) return ticket(seat);
+      const since = this.options.clock.now();
+      const waited = (execute: boolean) =>
+        this.tally.observe(figures.waited, [...labels, String(execute)], (this.options.clock.now() - since) / 1000);
+      return seat.then(
+        (given) => {
+          waited(true);
+          return ticket(given);
+        },
+        (error) => {
+          waited(false);
+          return refuse(error);
+        },
+      );
     } catch (error) {
       return refuse(error);
     }
@@ -160,9 +184,9 @@ function shareOf(level: Level): Share {
   };
 }
 
-function refuse(error: unknown): never {
-  if (!(error instanceof Rejected)) throw error;
+function refusalOf(error: unknown): unknown {
+  if (!(error instanceof Rejected)) return error;
   const answer: StatusError = tooManyRequests('too many requests, please try again later', 1);
   answer.cause = error;
-  throw answer;
+  return answer;
 }

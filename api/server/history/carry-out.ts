@@ -73,7 +73,7 @@ async function tryOut(
   fieldManager: string,
   steps: readonly Step[],
 ): Promise<void> {
-  const { store, clock, random, logger } = parts;
+  const { store, clock, random, logger, tally } = parts;
   const kinds = new KindTable(rules.kinds);
   const { admission, handlers, authorizer } = rules;
   const registry: Registry = {
@@ -84,6 +84,7 @@ async function tryOut(
     clock,
     random,
     logger,
+    tally,
     indexes: new FieldIndexes(store),
   };
   const raw = async () => '';

@@ -9,6 +9,8 @@ export interface Peer {
     readonly organizations: readonly string[];
     readonly uid?: string;
   };
+  /** When the certificate ends, in milliseconds since 1970. */
+  readonly expiresAt?: number;
   /** Where it chains to the authority of authenticating proxies. */
   readonly proxyCertificate?: { readonly commonName: string };
 }
@@ -27,6 +29,8 @@ export interface Exchange {
   readonly code?: number | undefined;
   /** Told of the body received and of that answered, where somebody wants to know. */
   tap?: BodyTap;
+  /** Whether the client has gone before the answer was complete, as far as that is known. */
+  readonly left?: boolean;
   /** Aborted when the client has gone before the answer was complete. */
   readonly signal: AbortSignal;
   /** Whether the answer's head is out already, so that no other can be given. */

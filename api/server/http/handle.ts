@@ -2,11 +2,12 @@ import { StatusError, timeout, unauthorized } from '@trimtab/machinery';
 import type { AuditRecord } from '../audit/auditor.js';
 import { impersonate } from '../authentication/impersonation.js';
 import { refusal } from '../authorization/refusal.js';
-import type { AccessAttributes, Credentials, UserInfo } from '../contracts.js';
+import type { AccessAttributes, Credentials, Decision, UserInfo } from '../contracts.js';
 import type { RequestContext } from '../registry/context.js';
 import { newUid } from '../registry/names.js';
+import { figures, userLabel } from '../tally/figures.js';
 import { commonHeaders, sendBytes, statusHeaders, statusOf, Warnings } from './answer.js';
-import { type Exchange, header } from './exchange.js';
+import { type Exchange, header, type Peer } from './exchange.js';
 import { beginAudit, endAudit, passOn, takeTurn } from './filters.js';
 import { healthPaths, serveHealth } from './health.js';
 import { requestLabels } from './metrics.js';
@@ -49,11 +50,13 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
     const status = statusOf(error);
     code = status.code;
     failure = status;
+    if (code === 429 || code === 504) parts.metrics.unfinished(labels, code);
     if (!(error instanceof StatusError)) logger.error({ err: error, path: info.path, auditId }, 'request failed');
     answerStatus(exchange, status, auditId, warnings);
   } finally {
     leave?.();
     if (audit) endAudit(audit, exchange, code, failure);
+    if (!long && exchange.left) parts.metrics.unfinished(labels, 'left');
     if (long) parts.metrics.longRunning(labels, -1);
     else parts.metrics.executing(labels, -1);
     parts.metrics.request(labels, code, long ? undefined : (clock.now() - started) / 1000);
@@ -85,13 +88,12 @@ export async function admitCaller(
     headerNames: () => Object.keys(exchange.headers),
     path: info.path,
   };
-  const caller = await parts.authenticator.authenticate(credentials);
-  if (!caller) throw unauthorized();
+  const caller = await whoAsks(parts, credentials, exchange.peer);
   const user = impersonate(caller, credentials, parts.authorizer);
   const attributes = accessOf(user, info);
   audit?.known(caller, attributes);
   const decide = (what: AccessAttributes) => {
-    const decision = parts.authorizer.authorize(what);
+    const decision = mayThey(parts, what);
     if (what === attributes) audit?.decided(decision);
     if (!decision.allowed) throw refusal(what, decision);
   };
@@ -104,6 +106,40 @@ export async function admitCaller(
     ...(audit ? { annotate: (key: string, value: string) => audit.annotate(key, value) } : {}),
   };
   return { exchange: exchange as Exchange, info, user, context, auditId, warnings, ...(audit ? { audit } : {}) };
+}
+
+type Guards = Pick<HttpParts, 'authenticator' | 'authorizer' | 'registry'>;
+
+async function whoAsks({ authenticator, registry }: Guards, credentials: Credentials, peer: Peer): Promise<UserInfo> {
+  const { clock, tally } = registry;
+  const since = clock.now();
+  const told = (result: string) => {
+    tally.count(figures.authentications, [result]);
+    tally.observe(figures.authenticationSeconds, [result], (clock.now() - since) / 1000);
+  };
+  let caller: UserInfo | undefined;
+  try {
+    caller = await authenticator.authenticate(credentials);
+  } catch (error) {
+    told('error');
+    throw error;
+  }
+  told(caller ? 'success' : 'failure');
+  if (!caller) throw unauthorized();
+  tally.count(figures.users, [userLabel(caller.name)]);
+  if (peer.certificate && peer.expiresAt !== undefined)
+    tally.observe(figures.certificateLifetimes, [], (peer.expiresAt - since) / 1000);
+  return caller;
+}
+
+function mayThey({ authorizer, registry }: Guards, attributes: AccessAttributes): Decision {
+  const { clock, tally } = registry;
+  const since = clock.now();
+  const decision = authorizer.authorize(attributes);
+  const result = [decision.allowed ? 'allowed' : 'denied'];
+  tally.count(figures.authorizations, result);
+  tally.observe(figures.authorizationSeconds, result, (clock.now() - since) / 1000);
+  return decision;
 }
 
 export function accessOf(user: UserInfo, info: RequestInfo): AccessAttributes {

@@ -408,4 +408,22 @@ describe('documents', () => {
     expect(text).toContain('apiserver_current_inflight_requests{request_kind="readOnly"} 1');
     expect(text).toContain('apiserver_storage_objects{resource="deployments.apps"} 0');
   });
+
+  test('metrics tell who asked, whether they might, how long admission took, and what is deprecated', async () => {
+    await api.request('GET', maps, { headers: { authorization: 'Bearer nobody' } });
+    await api.request('POST', maps, { body: map('a') });
+    await api.request('GET', '/api/v1/namespaces/default/endpoints');
+    const text = (await api.request('GET', '/metrics')).text();
+    for (const line of [
+      'authentication_attempts{result="failure"} 1',
+      'authentication_attempts{result="success"} 3',
+      'authenticated_user_requests{username="admin"} 3',
+      'authorization_attempts_total{result="allowed"} 3',
+      'authentication_duration_seconds_count{result="success"} 3',
+      'apiserver_admission_step_admission_duration_seconds_count{operation="CREATE",rejected="false",type="admit"} 1',
+      'apiserver_requested_deprecated_apis{group="",version="v1",resource="endpoints",subresource="",removed_release=""} 1',
+      'kubernetes_build_info{',
+    ])
+      expect(text).toContain(line);
+  });
 });

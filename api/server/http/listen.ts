@@ -27,6 +27,7 @@ export interface ListenOptions {
   /** HTTP/1.1 upgrades: the raw socket, and what of the stream has been read already. */
   upgrade(request: IncomingMessage, peer: Peer, socket: Duplex, head: Buffer): void;
   onError(error: Error): void;
+  onHandshakeError?(): void;
 }
 
 export interface Listener {
@@ -87,7 +88,10 @@ export function listen(options: ListenOptions): Promise<Listener> {
     if (socket.alpnProtocol === 'h2') h2.emit('connection', socket);
     else h1.emit('connection', socket);
   });
-  server.on('tlsClientError', options.onError);
+  server.on('tlsClientError', (error) => {
+    options.onHandshakeError?.();
+    options.onError(error);
+  });
   h2.on('session', (session: ServerHttp2Session) => {
     peers.set(session, peerOf(session.socket as TLSSocket));
     session.on('error', options.onError);
@@ -185,6 +189,10 @@ class Http2Exchange implements Exchange {
     return this.#abort.signal;
   }
 
+  get left(): boolean {
+    return this.body.aborted;
+  }
+
   get answered(): boolean {
     return this.body.headersSent || this.body.closed || this.body.destroyed;
   }
@@ -233,6 +241,10 @@ class Http1Exchange implements Exchange {
   get signal(): AbortSignal {
     this.#abort ??= abortWith(this.response);
     return this.#abort.signal;
+  }
+
+  get left(): boolean {
+    return this.response.destroyed && !this.response.writableFinished;
   }
 
   get answered(): boolean {

@@ -1,9 +1,16 @@
 import type { Counter, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
+import type { Auditor } from '../audit/auditor.js';
+import type { FlowControl } from '../flowcontrol/flow-control.js';
 import type { KindTable } from '../registry/kind-table.js';
 import type { ServedKind } from '../registry/served-kind.js';
+import { exposeTallies } from '../tally/expose.js';
+import { figures as figuresOf } from '../tally/figures.js';
+import { Tally } from '../tally/tally.js';
+import { flowGauges } from './flow-gauges.js';
 import type { RequestInfo } from './request-info.js';
 import type { Seats } from './seats.js';
 import { type StoreSide, storageMetrics } from './storage-metrics.js';
+import { versionInfo } from './version.js';
 
 /** What is told of one request: the labels Kubernetes has (apiserver: endpoints/metrics). */
 export interface RequestLabels {
@@ -59,6 +66,16 @@ interface Instruments {
   readonly longRunning: Gauge;
 }
 
+const { buildDate, gitCommit, gitTreeState, gitVersion, goVersion, ...version } = versionInfo;
+const buildInfo = {
+  ...version,
+  build_date: buildDate,
+  git_commit: gitCommit,
+  git_tree_state: gitTreeState,
+  git_version: gitVersion,
+  go_version: goVersion,
+};
+
 const requestNames = ['verb', 'group', 'version', 'resource', 'subresource', 'scope'] as const;
 
 /**
@@ -75,7 +92,9 @@ export class Metrics {
   constructor(
     readonly seats: Seats,
     readonly store: StoreSide,
+    readonly tally = new Tally(),
     readonly objects: ObjectCounts = () => [],
+    readonly others: { readonly flow?: FlowControl | undefined; readonly audit?: Auditor | undefined } = {},
   ) {}
 
   /** A request that is no watch and no stream begins (1) or has ended (-1). */
@@ -99,6 +118,13 @@ export class Metrics {
       requests.inc({ ...labels, code: String(code) });
       if (seconds !== undefined) duration.observe(labels as unknown as Record<string, string>, seconds);
     });
+  }
+
+  /** The client left before its answer, or the server gave the request up to protect itself. */
+  unfinished(labels: RequestLabels, how: 'left' | number): void {
+    const values = requestNames.map((name) => labels[name]);
+    if (how === 'left') this.tally.count(figuresOf.aborts, values);
+    else this.tally.count(figuresOf.terminations, [...values, 'apiserver', String(how)]);
   }
 
   /** A watch or stream has begun (1) or ended (-1). */
@@ -166,6 +192,11 @@ export class Metrics {
     figures('apiserver_watch_events_total', 'Events sent to watchers.', eventNames, events('count'));
     figures('apiserver_watch_events_sizes_sum', 'Bytes of events sent to watchers.', eventNames, events('bytes'));
     figures('trimtab_store_revision', 'The newest durable revision.', [], () => [[{}, this.store.revision]]);
+    const { flow, audit } = this.others;
+    const tallies = [this.tally, flow?.tally, audit?.tally].filter((tally) => tally !== undefined);
+    exposeTallies(registry, Object.values(figuresOf), tallies);
+    if (flow) flowGauges(figures, flow);
+    figures('kubernetes_build_info', 'What this server says it is.', Object.keys(buildInfo), () => [[buildInfo, 1]]);
     storageMetrics({ Counter, Gauge, Histogram }, registers, this.store);
     this.#instruments = instruments;
     for (const note of this.#early.splice(0)) note(instruments);

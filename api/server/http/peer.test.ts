@@ -71,7 +71,7 @@ test('a proxy’s certificate is nobody’s identity, and a client’s speaks fo
   await visit(authority('strangers').leaf('eve', 'client'));
   await visit();
   expect(seen).toEqual([
-    { address: '127.0.0.1', certificate: { commonName: 'ann', organizations: ['dev'] } },
+    { address: '127.0.0.1', expiresAt: expect.any(Number), certificate: { commonName: 'ann', organizations: ['dev'] } },
     { address: '127.0.0.1', proxyCertificate: { commonName: 'front' } },
     { address: '127.0.0.1' },
     { address: '127.0.0.1' },

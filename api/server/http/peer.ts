@@ -27,7 +27,10 @@ export function peerReader(tls: TlsOptions): (socket: TLSSocket) => Peer {
     return {
       address,
       ...(from(clients)
-        ? { certificate: { commonName, organizations: values(subject, 'O'), ...(uid ? { uid } : {}) } }
+        ? {
+            expiresAt: Date.parse(leaf.valid_to),
+            certificate: { commonName, organizations: values(subject, 'O'), ...(uid ? { uid } : {}) },
+          }
         : {}),
       ...(proxies.size > 0 && from(proxies) ? { proxyCertificate: { commonName } } : {}),
     };

@@ -6,6 +6,7 @@ import { createObject } from '../registry/create.js';
 import { deleteCollection, deletedStatus, deleteObject } from '../registry/delete.js';
 import { listObjects } from '../registry/read.js';
 import type { ServedKind } from '../registry/served-kind.js';
+import { figures } from '../tally/figures.js';
 import { notServed, pathNotFound, successStatus } from './answers.js';
 import { readDeleteOptions, readObject } from './decode-body.js';
 import { deleteOptions, listOptions, writeOptions } from './options.js';
@@ -32,7 +33,12 @@ export async function serveResource(parts: HttpParts, call: Call): Promise<void>
   const path = call.info.resource!;
   const kind = parts.registry.kinds.find(path.group, path.version, path.resource);
   if (!kind) throw pathNotFound();
-  if (kind.deprecation) call.context.warn(kind.deprecation);
+  if (kind.deprecation) {
+    call.context.warn(kind.deprecation);
+    // When they go nobody has said.
+    const labels = [kind.group, kind.version, kind.resource, path.subresource, ''];
+    parts.registry.tally.cell(figures.deprecated, labels).count = 1;
+  }
   if (!placed(kind, path)) throw pathNotFound();
   const target: Target = { kind, namespace: path.namespace, name: path.name, subresource: path.subresource };
   if (path.subresource !== '') return serveSubresource(parts, call, target);

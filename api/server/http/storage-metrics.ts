@@ -1,5 +1,6 @@
 import { durationBounds, type StoreHealth, type WriteFigures } from '@trimtab/store';
 import type { Registry as MetricsRegistry } from 'prom-client';
+import { histogramValues } from '../tally/expose.js';
 
 /** What the figures tell of the store. */
 export interface StoreSide {
@@ -33,16 +34,9 @@ export function storageMetrics(
     help,
     type: 'histogram',
     aggregator: 'sum',
-    values: labelled().flatMap(({ of, labels }) => [
-      ...of.within.map((value, i) => ({
-        metricName: `${name}_bucket`,
-        labels: { ...labels, le: durationBounds[i]! },
-        value,
-      })),
-      { metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: of.count },
-      { metricName: `${name}_sum`, labels, value: of.seconds },
-      { metricName: `${name}_count`, labels, value: of.count },
-    ]),
+    values: labelled().flatMap(({ of, labels }) =>
+      histogramValues(name, labels, durationBounds, { count: of.count, sum: of.seconds, upTo: of.within }),
+    ),
   });
   Object.assign(duration, { get: read, getForPromString: read });
   const sums: readonly (readonly [string, string, 'count' | 'errors'])[] = [

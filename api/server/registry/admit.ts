@@ -2,6 +2,7 @@ import type { DeleteOptions, WriteOptions } from '@trimtab/client';
 import type { KubeObject } from '@trimtab/machinery';
 import type { Operation } from '@trimtab/store';
 import type { AdmissionAttributes, AdmissionRequest, Reinvocation } from '../contracts.js';
+import { TimedStep } from '../tally/timed-step.js';
 import type { Registry, RequestContext, Target } from './context.js';
 
 export interface AdmissionInput extends Pick<AdmissionAttributes, 'operation' | 'object' | 'oldObject' | 'dryRun'> {
@@ -36,13 +37,14 @@ function attributes(
 const once: Reinvocation = { again: false, wanted: false, memory: new Map() };
 
 function requestOf(
-  { kinds }: Registry,
+  { kinds, tally, clock }: Registry,
   context: RequestContext,
   { kind }: Target,
   { options = noOptions }: AdmissionInput,
   reinvocation: Reinvocation,
 ): AdmissionRequest {
-  return { kind, kinds, options, reinvocation, together: [], annotate: (key, value) => context.annotate?.(key, value) };
+  const annotate = (key: string, value: string) => context.annotate?.(key, value);
+  return { kind, kinds, options, reinvocation, together: [], tally, clock, annotate };
 }
 
 /**
@@ -72,13 +74,20 @@ async function mutateOnce(
   const request = requestOf(registry, context, target, input, reinvocation);
   let { object } = input;
   let shown = attributes(context, target, input, object, request);
-  for (const plugin of registry.admission) {
-    if (!plugin.mutate) continue;
-    const given = plugin.mutate(shown);
-    const next = given instanceof Promise ? await given : given;
-    if (next === object) continue;
-    object = next;
-    shown = attributes(context, target, input, object, request);
+  const step = new TimedStep(registry, input.operation, 'admit');
+  try {
+    for (const plugin of registry.admission) {
+      if (!plugin.mutate) continue;
+      step.begin(plugin);
+      const given = plugin.mutate(shown);
+      const next = given instanceof Promise ? await given : given;
+      step.end();
+      if (next === object) continue;
+      object = next;
+      shown = attributes(context, target, input, object, request);
+    }
+  } finally {
+    step.over();
   }
   return object;
 }
@@ -95,9 +104,17 @@ export async function validate(
 ): Promise<readonly Operation[]> {
   const request = requestOf(registry, context, target, input, once);
   const shown = attributes(context, target, input, input.object, request);
-  for (const plugin of registry.admission) {
-    const verdict = plugin.validate?.(shown);
-    if (verdict instanceof Promise) await verdict;
+  const step = new TimedStep(registry, input.operation, 'validate');
+  try {
+    for (const plugin of registry.admission) {
+      if (!plugin.validate) continue;
+      step.begin(plugin);
+      const verdict = plugin.validate(shown);
+      if (verdict instanceof Promise) await verdict;
+      step.end();
+    }
+  } finally {
+    step.over();
   }
   return request.together;
 }

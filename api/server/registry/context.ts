@@ -1,6 +1,7 @@
 import type { Clock, KubeObject, Logger, Random } from '@trimtab/machinery';
 import type { Store, StoreKey } from '@trimtab/store';
 import type { AdmissionPlugin, CreateOnlyHandlers, UserInfo } from '../contracts.js';
+import type { Tally } from '../tally/tally.js';
 import type { FieldIndexes } from './field-index.js';
 import type { KindTable } from './kind-table.js';
 import type { ServedKind } from './served-kind.js';
@@ -15,6 +16,7 @@ export interface Registry {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly tally: Tally;
 }
 
 /** One caller's request, as far as the registry cares. */

@@ -10,6 +10,7 @@ import {
 import type { Authorizer, ObjectReader } from '../../contracts.js';
 import { newUid } from '../../registry/names.js';
 import type { ServedKind } from '../../registry/served-kind.js';
+import { tellWebhook, unasked } from '../../tally/webhook-figures.js';
 import { failedCallingWebhook, WebhookCallError } from '../../webhook/call-errors.js';
 import type { WebhookCaller } from '../../webhook/caller.js';
 import type { ConditionMatcher } from '../dynamic/conditions.js';
@@ -101,6 +102,35 @@ export class CallingFailed extends Error {}
  * effect.
  */
 export async function ask(
+  invocation: Invocation,
+  versions: Versions,
+  parts: DispatchParts,
+  mutating: boolean,
+): Promise<Verdict> {
+  const { request, operation } = versions.attributes;
+  const { webhook } = invocation.hook;
+  const since = request.clock.now();
+  const told = (rejected: boolean, code: number) =>
+    tellWebhook(request.tally, {
+      name: webhook.name,
+      operation,
+      type: mutating ? 'admit' : 'validating',
+      seconds: (request.clock.now() - since) / 1000,
+      rejected,
+      code,
+      ignored: webhook.failurePolicy === 'Ignore',
+    });
+  try {
+    const verdict = await askOnce(invocation, versions, parts, mutating);
+    told(!verdict.allowed, verdict.allowed ? 200 : (verdict.status?.code ?? 400));
+    return verdict;
+  } catch (error) {
+    told(!(error instanceof CallingFailed && webhook.failurePolicy === 'Ignore'), unasked);
+    throw error;
+  }
+}
+
+async function askOnce(
   { hook, kind }: Invocation,
   versions: Versions,
   parts: DispatchParts,

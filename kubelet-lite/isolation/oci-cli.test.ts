@@ -86,7 +86,10 @@ describe('words', () => {
     for (const option of features.mountOptions) {
       const type = option === 'tmpcopyup' ? 'tmpfs' : option.includes('idmap') ? undefined : 'bind';
       if (type)
-        expect([option, plan({ mounts: [{ destination: '/x', type, source: '/y', options: [option] }] })]).toEqual([option, '']);
+        expect([option, plan({ mounts: [{ destination: '/x', type, source: '/y', options: [option] }] })]).toEqual([
+          option,
+          '',
+        ]);
     }
     const { seccomp } = features.linux;
     for (const action of seccomp.actions)
@@ -126,11 +129,23 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
     const id = next();
     const bundle = bench.bundle(id, config(['sleep', '1000'], { annotations: { 'example.com/a': 'b' } }));
     const pidFile = join(bench.directory, 'pid');
-    expect(bench.core('create', '--bundle', bundle, '--pid-file', pidFile, id)).toMatchObject({ status: 0, stdout: '' });
+    expect(bench.core('create', '--bundle', bundle, '--pid-file', pidFile, id)).toMatchObject({
+      status: 0,
+      stdout: '',
+    });
     const state = bench.state(id);
-    expect(state).toMatchObject({ ociVersion: '1.0.2', id, status: 'created', bundle, annotations: { 'example.com/a': 'b' } });
+    expect(state).toMatchObject({
+      ociVersion: '1.0.2',
+      id,
+      status: 'created',
+      bundle,
+      annotations: { 'example.com/a': 'b' },
+    });
     expect(String(state.pid)).toBe(readFileSync(pidFile, 'utf8'));
-    expect(bench.core('create', '--bundle', bundle, id)).toMatchObject({ status: 1, stderr: expect.stringContaining('File exists') });
+    expect(bench.core('create', '--bundle', bundle, id)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('File exists'),
+    });
     expect(bench.core('delete', id).stderr).toContain('is created; kill it first, or use --force');
     expect(bench.core('resume', id).stderr).toContain('is created, not paused');
     // What is written into the bundle from now on is without effect.
@@ -146,7 +161,13 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
     expect(bench.core('kill', id, 'KILL').status).toBe(0);
     bench.await(id, 'stopped');
     expect(bench.state(id)).toMatchObject({ pid: 0 });
-    for (const args of [['kill', id], ['exec', id, 'true'], ['update', '--memory', '1g', id], ['pause', id], ['start', id]])
+    for (const args of [
+      ['kill', id],
+      ['exec', id, 'true'],
+      ['update', '--memory', '1g', id],
+      ['pause', id],
+      ['start', id],
+    ])
       expect(bench.core(...args)).toMatchObject({ status: 1, stderr: expect.stringContaining(id) });
     expect(bench.core('delete', id).status).toBe(0);
     expect(bench.core('delete', id).status).toBe(1);
@@ -156,7 +177,9 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
   test('of two starts at once one wins', () => {
     const id = next();
     bench.core('create', '--bundle', bench.bundle(id, config(['sleep', '1000'])), id);
-    const { stdout } = bench.shell(`core start ${id} 2>/dev/null & a=$!; core start ${id} 2>/dev/null; b=$?; wait $a; echo $(($? + b))`);
+    const { stdout } = bench.shell(
+      `core start ${id} 2>/dev/null & a=$!; core start ${id} 2>/dev/null; b=$?; wait $a; echo $(($? + b))`,
+    );
     expect(stdout).toBe('1\n');
     bench.core('delete', '--force', id);
   });
@@ -167,7 +190,10 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
       stdout: 'out\n',
       stderr: 'err\n',
     });
-    expect(bench.run(next(), config(['sh', '-c', 'kill -KILL $$; sleep 1'], { linux: { namespaces: [{ type: 'mount' }] } })).status).toBe(137);
+    expect(
+      bench.run(next(), config(['sh', '-c', 'kill -KILL $$; sleep 1'], { linux: { namespaces: [{ type: 'mount' }] } }))
+        .status,
+    ).toBe(137);
     expect(bench.run(next(), config(['cat', '/proc/self/comm'])).stdout).toBe('cat\n');
   });
 
@@ -180,7 +206,10 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
 
   test('a signal to run reaches the container', () => {
     const id = next();
-    const bundle = bench.bundle(id, config(['sh', '-c', 'trap "echo caught; exit 3" TERM; echo up; while :; do sleep 1 & wait; done']));
+    const bundle = bench.bundle(
+      id,
+      config(['sh', '-c', 'trap "echo caught; exit 3" TERM; echo up; while :; do sleep 1 & wait; done']),
+    );
     const { stdout } = bench.shell(
       `coproc exec ${coreBinary} --root ${bench.root} run --bundle ${bundle} ${id}
        pid=$COPROC_PID; read -u "${'$'}{COPROC[0]}" up; kill -TERM $pid; read -u "${'$'}{COPROC[0]}" last; wait $pid; echo "$up $last $?"`,
@@ -190,10 +219,19 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
 
   test('a program that is not there is the end of the container, not of start', () => {
     const id = next();
-    expect(bench.run(next(), config(['nosuch']))).toMatchObject({ status: 127, stderr: expect.stringContaining('nosuch: not found in $PATH') });
-    expect(bench.run(next(), config(['/etc']))).toMatchObject({ status: 126, stderr: expect.stringContaining('Permission denied') });
+    expect(bench.run(next(), config(['nosuch']))).toMatchObject({
+      status: 127,
+      stderr: expect.stringContaining('nosuch: not found in $PATH'),
+    });
+    expect(bench.run(next(), config(['/etc']))).toMatchObject({
+      status: 126,
+      stderr: expect.stringContaining('Permission denied'),
+    });
     expect(bench.core('create', '--bundle', bench.bundle(id, config(['nosuch'])), id).status).toBe(0);
-    expect(bench.core('start', id)).toMatchObject({ status: 0, stderr: expect.stringContaining('warning: exec: nosuch') });
+    expect(bench.core('start', id)).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining('warning: exec: nosuch'),
+    });
     bench.await(id, 'stopped');
     bench.core('delete', id);
   });
@@ -211,7 +249,11 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
   test.each([
     ['not JSON', '{"process": tru}', 'byte 12: value expected'],
     ['a version of another kind', JSON.stringify({ ...config(['true']), ociVersion: '3.0.0' }), 'ociVersion 3.0.0'],
-    ['a terminal nobody serves', JSON.stringify(config(['true'], { process: { terminal: true } })), 'needs --console-socket'],
+    [
+      'a terminal nobody serves',
+      JSON.stringify(config(['true'], { process: { terminal: true } })),
+      'needs --console-socket',
+    ],
   ])('create refuses %s and leaves nothing', (_name, text, message) => {
     const id = next();
     const content = text.includes('"root"') ? (JSON.parse(text) as Config) : text;
@@ -242,7 +284,10 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
     bench.core('create', '--bundle', bench.bundle(b, config(['true'])), b);
     expect(bench.core('list', '--quiet').stdout.split('\n')).toEqual(expect.arrayContaining([a, b]));
     expect(JSON.parse(bench.core('list', '--format=json').stdout)).toEqual(
-      expect.arrayContaining([expect.objectContaining({ id: a, status: 'running' }), expect.objectContaining({ id: b, status: 'created' })]),
+      expect.arrayContaining([
+        expect.objectContaining({ id: a, status: 'running' }),
+        expect.objectContaining({ id: b, status: 'created' }),
+      ]),
     );
     expect(bench.core('list').stdout).toMatch(new RegExp(`${a} .*running`));
     expect(bench.core('ps', a).stdout).toMatch(/PID +COMMAND\n\d+ +sleep 1000/);
@@ -258,7 +303,10 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
       const v1 = `/sys/fs/cgroup/${controller}/trimtab-oci-${id}/${file}`;
       return existsSync(v1) ? readFileSync(v1, 'utf8').trim() : 'v2';
     };
-    expect(bench.core('update', '--memory', '64m', '--pids-limit', '33', '--cpu-share', '512', id)).toMatchObject({ status: 0, stderr: '' });
+    expect(bench.core('update', '--memory', '64m', '--pids-limit', '33', '--cpu-share', '512', id)).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
     expect(['67108864', 'v2']).toContain(limit('memory', 'memory.limit_in_bytes'));
     expect(['33', 'v2']).toContain(limit('pids', 'pids.max'));
     const { status } = bench.shell(`echo '{"pids":{"limit":44}}' | core update --resources - ${id}`);
@@ -289,10 +337,20 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
     const count = config(['sh', '-c', 'ls /proc/self/fd | wc -l']);
     const bundle = bench.bundle('fds', count);
     // 0, 1, 2, and the one ls reads.
-    expect(bench.shell(`exec 3</etc/passwd 4</etc/passwd; core run --bundle ${bundle} ${next()}`).stdout.trim()).toBe('4');
-    expect(bench.shell(`exec 3</etc/passwd 4</etc/passwd; core run --preserve-fds 2 --bundle ${bundle} ${next()}`).stdout.trim()).toBe('6');
-    expect(bench.shell(`exec 3</etc/passwd; LISTEN_FDS=1 core run --bundle ${bundle} ${next()}`).stdout.trim()).toBe('5');
-    expect(bench.shell(`exec 3</etc/passwd 4<&-; core run --preserve-fds=2 --bundle ${bundle} ${next()}`)).toMatchObject({
+    expect(bench.shell(`exec 3</etc/passwd 4</etc/passwd; core run --bundle ${bundle} ${next()}`).stdout.trim()).toBe(
+      '4',
+    );
+    expect(
+      bench
+        .shell(`exec 3</etc/passwd 4</etc/passwd; core run --preserve-fds 2 --bundle ${bundle} ${next()}`)
+        .stdout.trim(),
+    ).toBe('6');
+    expect(bench.shell(`exec 3</etc/passwd; LISTEN_FDS=1 core run --bundle ${bundle} ${next()}`).stdout.trim()).toBe(
+      '5',
+    );
+    expect(
+      bench.shell(`exec 3</etc/passwd 4<&-; core run --preserve-fds=2 --bundle ${bundle} ${next()}`),
+    ).toMatchObject({
       status: 1,
       stderr: expect.stringContaining('descriptor 4 of --preserve-fds'),
     });
@@ -300,7 +358,10 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
 
   test('a terminal is served in the foreground', () => {
     const id = next();
-    const bundle = bench.bundle(id, config(['sh', '-c', 'tty; exit 5'], { process: { terminal: true, consoleSize: { height: 20, width: 90 } } }));
+    const bundle = bench.bundle(
+      id,
+      config(['sh', '-c', 'tty; exit 5'], { process: { terminal: true, consoleSize: { height: 20, width: 90 } } }),
+    );
     expect(bench.shell(inTerminal(`run --bundle ${bundle} ${id}`))).toMatchObject({
       status: 5,
       stdout: expect.stringContaining('/dev/pts/0\r\n'),
@@ -309,7 +370,8 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
 });
 
 /** A command line with a terminal for its standard streams. */
-const inTerminal = (args: string): string => `script -qec "${coreBinary} --root ${bench.root} ${args}" /dev/null </dev/null`;
+const inTerminal = (args: string): string =>
+  `script -qec "${coreBinary} --root ${bench.root} ${args}" /dev/null </dev/null`;
 
 withContainers(`exec${why ? ` (${why})` : ''}`, () => {
   let id: string;
@@ -333,19 +395,44 @@ withContainers(`exec${why ? ` (${why})` : ''}`, () => {
 
   test('options change user, groups, directory, environment, capabilities', () => {
     const script = 'id -u; id -g; id -G; pwd; echo $A $B; grep -E "CapEff|NoNewPrivs" /proc/self/status';
-    const args = ['-u', '0:9', '-g', '11', '--cwd', '/tmp', '-e', 'A=2', '--env=B=3', '-c', 'SYS_CHROOT', '--no-new-privs'];
+    const args = [
+      '-u',
+      '0:9',
+      '-g',
+      '11',
+      '--cwd',
+      '/tmp',
+      '-e',
+      'A=2',
+      '--env=B=3',
+      '-c',
+      'SYS_CHROOT',
+      '--no-new-privs',
+    ];
     expect(exec(...args, id, 'sh', '-c', script).stdout).toBe(
       '0\n9\n9 7 11\n/tmp\n2 3\nCapEff:\t00000000000404e1\nNoNewPrivs:\t1\n',
     );
     for (const user of ['root', '-1', '1:', '4294967295', ' 0', ''])
-      expect(exec(`--user=${user}`, id, 'id')).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining('UID[:GID] in numbers') });
+      expect(exec(`--user=${user}`, id, 'id')).toMatchObject({
+        status: 1,
+        stdout: '',
+        stderr: expect.stringContaining('UID[:GID] in numbers'),
+      });
     expect(exec('--cap', 'NOSUCH', id, 'true').stderr).toContain('--cap NOSUCH');
     expect(exec('--cwd', 'tmp', id, 'true').stderr).toContain('--cwd tmp: absolute');
   });
 
   test('takes a whole process from a file', () => {
     const file = join(bench.directory, 'process.json');
-    writeFileSync(file, JSON.stringify({ args: ['sh', '-c', 'id -u; echo $C'], env: ['PATH=/bin', 'C=4'], cwd: '/', user: { uid: 8, gid: 8 } }));
+    writeFileSync(
+      file,
+      JSON.stringify({
+        args: ['sh', '-c', 'id -u; echo $C'],
+        env: ['PATH=/bin', 'C=4'],
+        cwd: '/',
+        user: { uid: 8, gid: 8 },
+      }),
+    );
     expect(exec('--process', file, id).stdout).toBe('8\n4\n');
   });
 
@@ -363,7 +450,7 @@ withContainers(`exec${why ? ` (${why})` : ''}`, () => {
     expect(stdout.trim()).toMatch(/^\/dev\/pts\/\d+$/);
   });
 
-  test('is in the container\'s groups and cannot be reached from them by our file', () => {
+  test("is in the container's groups and cannot be reached from them by our file", () => {
     const groups = exec(id, 'cat', '/proc/self/cgroup').stdout.trim().split('\n');
     for (const line of groups) expect(line).toMatch(/:\/$/);
     // What runs inside was started from a sealed copy: /proc/PID/exe of the container's process is its own program.
@@ -378,7 +465,12 @@ withContainers(`hooks${why ? ` (${why})` : ''}`, () => {
   /** Outside a hook writes to the host's file, inside to one of the root. */
   const hook = (kind: string, script = '', more: object = {}) => {
     const file = kind === 'startContainer' ? '/hooks.log' : log();
-    return { path: '/bin/sh', args: ['sh', '-c', `read state; echo "${kind} $state $X" >> ${file}; ${script}`], env: ['PATH=/bin:/usr/bin', 'X=y'], ...more };
+    return {
+      path: '/bin/sh',
+      args: ['sh', '-c', `read state; echo "${kind} $state $X" >> ${file}; ${script}`],
+      env: ['PATH=/bin:/usr/bin', 'X=y'],
+      ...more,
+    };
   };
   const statusOf = (line: string | undefined): unknown => {
     const match = /^(\w+) (\{.*\}) y$/.exec(line ?? '');
@@ -402,18 +494,37 @@ withContainers(`hooks${why ? ` (${why})` : ''}`, () => {
       ['createContainer', 'creating'],
     ]);
     for (const line of said())
-      expect(JSON.parse(line.slice(line.indexOf('{'), line.lastIndexOf('}') + 1))).toMatchObject({ id, pid, bundle, annotations: { k: 'v' } });
+      expect(JSON.parse(line.slice(line.indexOf('{'), line.lastIndexOf('}') + 1))).toMatchObject({
+        id,
+        pid,
+        bundle,
+        annotations: { k: 'v' },
+      });
     expect(existsSync(join(bench.directory, 'rootfs/hooks.log'))).toBe(false);
     expect(bench.core('start', id)).toMatchObject({ status: 0, stderr: '' });
-    expect(bench.read('rootfs/hooks.log').trim().split('\n').map(statusOf)).toEqual([['startContainer', 'created'], ['startContainer', 'created']]);
-    expect(said().slice(6).map(statusOf)).toEqual([['poststart', 'running'], ['poststart', 'running']]);
+    expect(bench.read('rootfs/hooks.log').trim().split('\n').map(statusOf)).toEqual([
+      ['startContainer', 'created'],
+      ['startContainer', 'created'],
+    ]);
+    expect(said().slice(6).map(statusOf)).toEqual([
+      ['poststart', 'running'],
+      ['poststart', 'running'],
+    ]);
     bench.core('delete', '--force', id);
-    expect(said().slice(8).map(statusOf)).toEqual([['poststop', 'stopped'], ['poststop', 'stopped']]);
+    expect(said().slice(8).map(statusOf)).toEqual([
+      ['poststop', 'stopped'],
+      ['poststop', 'stopped'],
+    ]);
   });
 
-  test('createContainer sees the container\'s mounts, createRuntime the host\'s', () => {
-    const look = (kind: string) => [hook(kind, `grep -c ' ${bench.directory}/rootfs/proc ' /proc/self/mounts >> ${log()}; true`)];
-    bench.run(next(), config(['true'], { hooks: { createRuntime: look('createRuntime'), createContainer: look('createContainer') } }));
+  test("createContainer sees the container's mounts, createRuntime the host's", () => {
+    const look = (kind: string) => [
+      hook(kind, `grep -c ' ${bench.directory}/rootfs/proc ' /proc/self/mounts >> ${log()}; true`),
+    ];
+    bench.run(
+      next(),
+      config(['true'], { hooks: { createRuntime: look('createRuntime'), createContainer: look('createContainer') } }),
+    );
     expect(said().filter((line) => /^\d/.test(line))).toEqual(['0', '1']);
   });
 
@@ -421,17 +532,25 @@ withContainers(`hooks${why ? ` (${why})` : ''}`, () => {
     'a failing %s hook stops the container; nothing runs, poststop does',
     (kind) => {
       const id = next();
-      const hooks = { [kind]: [hook(kind, 'echo because >&2; exit 3'), hook('poststart')], poststop: [hook('poststop')] };
+      const hooks = {
+        [kind]: [hook(kind, 'echo because >&2; exit 3'), hook('poststart')],
+        poststop: [hook('poststop')],
+      };
       const bundle = bench.bundle(id, config(['touch', '/ran'], { hooks }));
       const made = bench.core('create', '--bundle', bundle, id);
       const failed = kind === 'startContainer' ? bench.core('start', id) : made;
-      expect(failed).toMatchObject({ status: 1, stderr: expect.stringMatching(new RegExp(`${kind} /bin/sh: exit code 3: because`)) });
+      expect(failed).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(new RegExp(`${kind} /bin/sh: exit code 3: because`)),
+      });
       if (kind === 'startContainer') {
         bench.await(id, 'stopped');
         bench.core('delete', id);
       }
       expect(existsSync(join(bench.directory, 'rootfs/ran'))).toBe(false);
-      expect(said().map((line) => line.split(' ')[0])).toEqual(kind === 'startContainer' ? ['poststop'] : [kind, 'poststop']);
+      expect(said().map((line) => line.split(' ')[0])).toEqual(
+        kind === 'startContainer' ? ['poststop'] : [kind, 'poststop'],
+      );
     },
   );
 
@@ -450,7 +569,10 @@ withContainers(`hooks${why ? ` (${why})` : ''}`, () => {
 
   test('a hook that takes longer than its timeout is killed', () => {
     const hooks = { createRuntime: [hook('createRuntime', 'exec sleep 100', { timeout: 1 })] };
-    expect(bench.run(next(), config(['true'], { hooks }))).toMatchObject({ status: 1, stderr: expect.stringContaining('createRuntime /bin/sh after 1 s') });
+    expect(bench.run(next(), config(['true'], { hooks }))).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('createRuntime /bin/sh after 1 s'),
+    });
   });
 
   test.each([
@@ -459,7 +581,10 @@ withContainers(`hooks${why ? ` (${why})` : ''}`, () => {
     [{ poststop: 5 }, 'hooks.poststop'],
     [{ createRuntime: [{ path: '/no/such' }] }, 'exit code 127: No such file or directory'],
   ])('%j is refused', (hooks, message) => {
-    expect(bench.run(next(), config(['true'], { hooks }))).toMatchObject({ status: 1, stderr: expect.stringContaining(message) });
+    expect(bench.run(next(), config(['true'], { hooks }))).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(message),
+    });
   });
 
   test('a hook asks for the state while the container is being created', () => {

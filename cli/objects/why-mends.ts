@@ -74,7 +74,7 @@ function containerMends(findings: Findings, status: ContainerStatus, last: ExitR
   );
   if (neverRan && !state?.running) return say(startMend(neverRan.message ?? ''));
   const ended = last ?? endOf(status);
-  if (!ended || (state?.running && status.ready && restartCount < 2)) return [];
+  if (!ended) return [];
   return say(exitMend(ended, container, pod));
 }
 

@@ -364,6 +364,15 @@ describe('a node under pressure', () => {
     expect((await node.status('small')).phase).toBe('Running');
     expect((await node.status('critical')).phase).toBe('Running');
     expect(pressed.reclaimed).toEqual([]);
+    await node.stop();
+    await node.boot();
+    await node.clock.advance(1_000);
+    const later = await node.status('large');
+    expect([later.reason, later.message, condition(later, 'DisruptionTarget')]).toEqual([
+      'Evicted',
+      status.message,
+      'True',
+    ]);
   });
 
   test('short of disk, what nobody misses goes before any pod', async () => {

@@ -49,7 +49,10 @@ export function podStatus(view: PodView): PodStatus {
   const initContainerStatuses = all(spec.initContainers, true);
   const ephemeralContainerStatuses = all(spec.ephemeralContainers, false);
   const phase = phaseOf(view, containerStatuses, initContainerStatuses);
-  const verdict = view.verdict;
+  // Why a pod has failed outlives the kubelet that made it so.
+  const { reason, message = '' } = previous;
+  const told = isTerminal(previous.phase) && reason ? { reason, message } : undefined;
+  const verdict = view.verdict ?? told;
   const findings = podConditions({
     spec,
     phase,

@@ -64,9 +64,8 @@ function commandLine({ name, program, root }, { room, rootfs, watch, errors }) {
   };
 }
 
-/** Times exec into a container that runs, where the command line has it. */
+/** Times exec into a container that runs. */
 async function commandLineExec({ name, program, root }, { room, rootfs, watch }) {
-  if (name === 'trimtab-core') return undefined;
   const config = configuration(['/bin/sleep', '100000'], `/${room.name}/exec-${name}`, rootfs);
   const bundle = writeBundle(room.directory, `exec-${name}`, config);
   const run = `${program} --root ${root}`;
@@ -74,6 +73,17 @@ async function commandLineExec({ name, program, root }, { room, rootfs, watch })
   if (code !== 0) return undefined;
   const time = async () => ({ [name]: (await watch.time(`${run} exec e /bin/true`)).ms });
   return { time, end: () => watch.time(`${run} delete --force e`) };
+}
+
+/** System calls of one `run`, of the runtime and the container together; undefined where strace is not installed. */
+async function countCalls({ name, program, root }, { room, watch }) {
+  if (spawnSync('strace', ['--version']).status !== 0) return undefined;
+  const counts = join(room.directory, `calls-${name}`);
+  const bundle = join(room.directory, `bundle-${name}`);
+  const traced = `strace -f -qq -c -U calls,name -o ${counts} ${program} --root ${root} run --bundle ${bundle} traced`;
+  const { code } = await watch.time(traced);
+  const total = /^\s*(\d+) total$/m.exec(code === 0 ? readFileSync(counts, 'utf8') : '')?.[1];
+  return total === undefined ? undefined : { name, calls: Number(total) };
 }
 
 /** Everyone takes a turn in every round, so that what else the machine does falls on all alike. The first rounds are for caches. */
@@ -305,6 +315,20 @@ async function main(room) {
     samples,
     known.map(({ name }) => name),
   );
+  report.say('system calls');
+  const counted = [];
+  for (const runtime of known) counted.push(await countCalls(runtime, stage));
+  if (counted.some((count) => count !== undefined))
+    report.section('System calls of one run, by strace', [
+      ...counted
+        .filter((count) => count !== undefined)
+        .map(({ name, calls }) => ({
+          what: `${name} run`,
+          unit: '',
+          values: [calls],
+          ...(name === 'trimtab-core' ? { target: { text: '<= 250', most: 250 } } : {}),
+        })),
+    ]);
   report.say('exec');
   await runtime.startContainer('one', use.container('one', 'one-sleeper', ['/bin/sleep', '100000']));
   const peers = [];

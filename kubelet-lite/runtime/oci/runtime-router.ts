@@ -14,8 +14,8 @@ import {
   type SandboxConfig,
   type SandboxStats,
   type SandboxStatus,
-  type VolumeMounts,
 } from '../runtime.js';
+import type { VolumeMounts } from '../volume-mounts.js';
 import type { OciRuntime } from './oci-runtime.js';
 
 /** The node's runtimes as one: each pod goes to the handler its RuntimeClass names, pods without one to the native core. */

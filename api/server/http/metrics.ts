@@ -66,14 +66,16 @@ interface Instruments {
   readonly longRunning: Gauge;
 }
 
-const { buildDate, gitCommit, gitTreeState, gitVersion, goVersion, ...version } = versionInfo;
 const buildInfo = {
-  ...version,
-  build_date: buildDate,
-  git_commit: gitCommit,
-  git_tree_state: gitTreeState,
-  git_version: gitVersion,
-  go_version: goVersion,
+  major: versionInfo.major,
+  minor: versionInfo.minor,
+  compiler: versionInfo.compiler,
+  platform: versionInfo.platform,
+  build_date: versionInfo.buildDate,
+  git_commit: versionInfo.gitCommit,
+  git_tree_state: versionInfo.gitTreeState,
+  git_version: versionInfo.gitVersion,
+  go_version: versionInfo.goVersion,
 };
 
 const requestNames = ['verb', 'group', 'version', 'resource', 'subresource', 'scope'] as const;

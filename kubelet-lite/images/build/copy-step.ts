@@ -8,17 +8,27 @@ import type { ResolvedUser } from '../../container/user.js';
 import { compressionOf, decompress, feedTar } from '../layer.js';
 import { Transport } from '../registry/transport.js';
 import { joinPath } from './config.js';
-import { type CopyAttributes, CopyError, type CopyItem, digestOfItems, placeSources, tarOf } from './copy.js';
+import {
+  type CopyAttributes,
+  CopyError,
+  type CopyItem,
+  digestOfItems,
+  missingDirectories,
+  placeSources,
+  tarOf,
+} from './copy.js';
 import type { Instruction } from './dockerfile.js';
 import { expandText, expandWord, type Lookup, splitWords } from './expand.js';
 import { parseIgnore } from './patterns.js';
 import type { MakeUpper } from './stage.js';
 import type { MergedTree } from './tree.js';
 
+const ROOT = { uid: 0, gid: 0 };
+
 /** A directory that has no source. */
 export interface NewDirectory {
   readonly to: string;
-  readonly directory: true;
+  readonly directory: { readonly uid: number; readonly gid: number };
 }
 
 /** What COPY and ADD need of the stage they are in. */
@@ -62,8 +72,9 @@ export async function addSources(
     else if (keyword === 'ADD' && /^(git@|git:\/\/|ssh:\/\/)/.test(word))
       throw new CopyError(`ADD of a git repository (${word}) is not supported: clone it into the context`);
     else if (!word.startsWith('<<')) patterns.push(word);
+  const placed = await placeSources(patterns, destination, source, target, { unpackArchives: keyword === 'ADD' });
   const items: CopyItem[] = [
-    ...(await placeSources(patterns, destination, source, target, { unpackArchives: keyword === 'ADD' })),
+    ...placed.items,
     ...heredocs.map(({ name, content, expand: expands }) => ({
       to: destination.endsWith('/') ? joinPath(destination, name) : destination,
       content: { text: expands ? expandText(content, lookup, escapeChar) : content },
@@ -87,7 +98,11 @@ export async function addSources(
     make: async (directory) => {
       const fetched: CopyItem[] = [];
       for (const url of urls) fetched.push(await fetchUrl(url, checksum!, destination, directory));
-      return mergeItems(environment, directory, [...kept, ...fetched], attributes);
+      const parents = (await missingDirectories(target, placed.directory)).map((to) => ({
+        to,
+        directory: attributes.owner ?? ROOT,
+      }));
+      return mergeItems(environment, directory, [...parents, ...kept, ...fetched], attributes);
     },
   };
 }
@@ -117,8 +132,8 @@ export async function mergeItems(
 
 async function* directories(items: readonly NewDirectory[]): AsyncGenerator<Uint8Array> {
   const tar = pack();
-  for (const { to } of items)
-    tar.entry({ name: `${to.slice(1)}/`, type: 'directory', mode: 0o755, mtime: new Date(0) });
+  for (const { to, directory } of items)
+    tar.entry({ ...directory, name: `${to.slice(1)}/`, type: 'directory', mode: 0o755, mtime: new Date(0) });
   tar.finalize();
   yield* tar as AsyncIterable<Uint8Array>;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readlink } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
 import { compressionOf, decompress } from '../layer.js';
@@ -32,14 +32,17 @@ export class CopyError extends Error {
   override name = 'CopyError';
 }
 
-/** Where sources go, by Docker's rules: a directory's content, files by their name into a directory, one file to a path. */
+/**
+ * Where sources go, by Docker's rules: a directory's content, files by their name into a directory, one file to a path. Also the
+ * directory that must be there for it.
+ */
 export async function placeSources(
   patterns: readonly string[],
   destination: string,
   source: MergedTree,
   target: MergedTree,
   { unpackArchives }: { readonly unpackArchives: boolean },
-): Promise<readonly CopyItem[]> {
+): Promise<{ readonly items: readonly CopyItem[]; readonly directory: string }> {
   const found: TreeEntry[] = [];
   for (const pattern of patterns) {
     const matches = await source.match(pattern);
@@ -64,8 +67,9 @@ export async function placeSources(
       if (there !== undefined && !there.stat.isDirectory())
         throw new CopyError(`cannot copy a directory to ${destination}, which is none`);
       // The destination itself keeps its own attributes where it is there already.
+      // The destination is a directory of its own: only what is in the source goes into it.
       for await (const child of source.walk(entry))
-        if (child.path !== entry.path || there === undefined)
+        if (child.path !== entry.path)
           items.push({
             to: joinPath(base, child.path.slice(entry.path.length).replace(/^\//, '')),
             content: { entry: child },
@@ -76,7 +80,17 @@ export async function placeSources(
       items.push({ to: intoDirectory ? joinPath(base, basename(entry.path)) : base, content: { entry } });
     }
   }
-  return items;
+  const whole =
+    intoDirectory || found.some((entry) => entry.stat.isDirectory()) || items.some((i) => 'archive' in i.content);
+  return { items, directory: whole ? base : dirname(base) };
+}
+
+/** A directory and those above it, as far as they are missing; topmost first. */
+export async function missingDirectories(target: MergedTree, directory: string): Promise<readonly string[]> {
+  const missing: string[] = [];
+  for (let at = directory; at !== '/' && (await target.find(at, true)) === undefined; at = dirname(at))
+    missing.unshift(at);
+  return missing;
 }
 
 /** By what is in it, as ADD decides: tar, also compressed. */

@@ -6,8 +6,8 @@ import type { DirectoryImageStore } from '../directory-store.js';
 import type { Image } from '../image-store.js';
 import { hexOf, isIndex, type Manifest, type Platform, parseManifest } from '../manifest.js';
 import type { BuildCache, CachedLayer } from './cache.js';
-import { type BuildConfig, configAfter, joinPath, shellOf, splitPair } from './config.js';
-import { CopyError } from './copy.js';
+import { type BuildConfig, configAfter, shellOf, splitPair } from './config.js';
+import { CopyError, missingDirectories } from './copy.js';
 import { addSources, type CopyEnvironment } from './copy-step.js';
 import { atLine, type Instruction, parseInstruction } from './dockerfile.js';
 import { layerOf } from './layers.js';
@@ -268,9 +268,15 @@ export class StageBuilder {
     if (there?.stat.isDirectory()) return this.#record(instruction, true);
     if (there !== undefined) throw new CopyError(`${path} is there and is no directory`);
     const copying = this.#copying();
+    const { uid, gid } = await this.#user();
+    const missing = await missingDirectories(await this.#currentTree(), path);
     await this.#commit(instruction, {
-      inputs: { workdir: path },
-      make: (directory) => copying.merge(directory, [{ to: joinPath('/', path), directory: true }]),
+      inputs: { workdir: path, uid, gid },
+      make: (directory) =>
+        copying.merge(
+          directory,
+          missing.map((to) => ({ to, directory: { uid, gid } })),
+        ),
     });
   }
 

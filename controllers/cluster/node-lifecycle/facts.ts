@@ -47,13 +47,24 @@ export function nodeFacts(view: View<Node>, { startedAt, graceMs }: Listening): 
     node,
     silent,
     markedUnknown: TOLD.every((type) => conditionOf(node.status?.conditions, type)?.status === 'Unknown'),
-    readyPods: silent ? pods.filter(({ status }) => isTrue(status?.conditions, 'Ready')) : [],
+    readyPods: silent ? pods.filter((pod) => isTrue(pod.status?.conditions, 'Ready') && wasReadyBefore(pod, node)) : [],
     taints: missingTaints(node, silent, now),
     tainted: present.some(isManaged),
     due: pods.filter((pod) => (departures.get(pod) ?? Number.POSITIVE_INFINITY) <= now),
     nextInMs: ahead.length === 0 ? undefined : Math.min(...ahead) - now,
     now,
   };
+}
+
+/**
+ * What became ready after its node was found silent has been heard of since: to say otherwise again would be to argue with a
+ * kubelet that renews no lease, for ever (kubernetes marks pods once, when the node goes silent).
+ */
+function wasReadyBefore(pod: Pod, node: Node): boolean {
+  const found = conditionOf(node.status?.conditions, 'Ready');
+  if (found?.status !== 'Unknown') return true;
+  const since = Date.parse(conditionOf(pod.status?.conditions, 'Ready')?.lastTransitionTime ?? '') || 0;
+  return since < (Date.parse(found.lastTransitionTime ?? '') || 0);
 }
 
 /** Pods that do not tolerate the taints for good, and when they have to leave; not those that are leaving. */

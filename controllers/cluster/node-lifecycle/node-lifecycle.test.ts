@@ -194,3 +194,27 @@ test('pods of a node that is not there go, but not on the word of a cache', asyn
   expect(await w.list(Pods)).toEqual([]);
   await life.end();
 });
+
+test('a kubelet that tells of its pods but renews no lease is not argued with', async () => {
+  const life = await begin();
+  await join();
+  const told = { operator: 'Exists' };
+  await run({ ...pod('p'), spec: { ...pod('p').spec!, tolerations: [told] } });
+  let answers = 0;
+  const registration = w.informers.get(Pods).addHandler(({ object }) => {
+    const [condition] = object.status?.conditions ?? [];
+    if (condition?.status !== 'False' || ++answers > 100) return;
+    const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: `${time(w.clock.now()).slice(0, 19)}Z` }];
+    void w.client.patch(
+      Pods,
+      { namespace: 'default', name: 'p' },
+      { type: 'merge', body: { status: { conditions } } },
+      { subresource: 'status' },
+    );
+  });
+  await w.pass('5m');
+  expect(answers).toBe(1);
+  expect(await ready('p')).toBe('True');
+  registration.remove();
+  await life.end();
+});

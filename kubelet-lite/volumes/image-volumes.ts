@@ -1,7 +1,8 @@
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock, Volume } from '@trimtab/machinery';
-import { ensureImage } from '../container/image-puller.js';
+import type { ImageCredentials } from '../container/image-credentials.js';
+import { ensureImage, type Say } from '../container/image-puller.js';
 import type { Image, ImageStore } from '../images/image-store.js';
 import type { EventRecorder } from '../node/event-recorder.js';
 import { type Pod, uidOf } from '../pod/api.js';
@@ -10,6 +11,7 @@ import type { VolumeMounts } from '../runtime/volume-mounts.js';
 
 export interface ImageVolumesOptions {
   readonly images: ImageStore;
+  readonly credentials?: ImageCredentials;
   readonly clock: Clock;
   readonly recorder: EventRecorder;
   readonly podsDir: string;
@@ -63,9 +65,10 @@ export class ImageVolumes {
       image: reference,
       ...(pullPolicy === undefined ? {} : { imagePullPolicy: pullPolicy }),
     };
-    const image: Image = await ensureImage(images, clock, wanted, (type, reason, message) =>
-      recorder.event(podSubject(pod), type, reason, message),
-    );
+    const say: Say = (type, reason, message) => recorder.event(podSubject(pod), type, reason, message);
+    const image: Image = await ensureImage(images, clock, wanted, say, async () => [
+      ...((await this.#options.credentials?.(pod, say)) ?? []),
+    ]);
     return { id: image.id, layers: image.layers };
   }
 }

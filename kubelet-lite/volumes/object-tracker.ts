@@ -1,15 +1,19 @@
 import { type Client, Informer, type Registration } from '@trimtab/client';
-import type { Clock, ConfigMap, Logger, Random, ResourceType, Secret } from '@trimtab/machinery';
-import { ConfigMaps, Secrets } from '@trimtab/machinery';
+import type { Clock, ClusterTrustBundle, ConfigMap, Logger, Random, ResourceType, Secret } from '@trimtab/machinery';
+import { ClusterTrustBundles, ConfigMaps, isReason, Secrets } from '@trimtab/machinery';
 
-/** An object that pods refer to by name. */
+/** An object that pods refer to by name; trust bundles, which they also select by label, all together. */
 export interface Reference {
-  readonly kind: 'ConfigMap' | 'Secret';
+  readonly kind: 'ConfigMap' | 'Secret' | 'ClusterTrustBundle';
   readonly namespace: string;
   readonly name: string;
 }
 
-type Tracked = ConfigMap | Secret;
+export const ALL_BUNDLES: Reference = { kind: 'ClusterTrustBundle', namespace: '', name: '' };
+
+type Tracked = ConfigMap | Secret | ClusterTrustBundle;
+
+const TYPES = { ConfigMap: ConfigMaps, Secret: Secrets, ClusterTrustBundle: ClusterTrustBundles };
 
 interface Entry {
   readonly informer: Informer<Tracked>;
@@ -22,7 +26,7 @@ const SYNC_TIMEOUT_MS = 10_000;
 const keyOf = (ref: Reference): string => `${ref.kind}/${ref.namespace}/${ref.name}`;
 
 /**
- * Follows exactly the config maps and secrets that pods of this node refer to, each with one watch of its own however many
+ * Follows exactly the config maps and secrets (and trust bundles) that pods of this node refer to, each with one watch of its own however many
  * pods use it (a node may read no others). `users` are pod UIDs.
  */
 export class ObjectTracker {
@@ -41,6 +45,7 @@ export class ObjectTracker {
 
   /** Starts following for `user`; resolves when all objects' present state is known, rejects when that takes too long. */
   async follow(user: string, references: readonly Reference[]): Promise<void> {
+    if (references.includes(ALL_BUNDLES)) await this.#checkBundles();
     const entries = references.map((ref) => this.#acquire(user, ref));
     const waiting = entries.filter((entry) => !entry.informer.hasSynced());
     if (waiting.length === 0) return;
@@ -62,6 +67,11 @@ export class ObjectTracker {
     return this.#entries.get(keyOf(ref))?.informer.get({ namespace: ref.namespace, name: ref.name });
   }
 
+  /** All trust bundles, once somebody follows {@link ALL_BUNDLES}. */
+  bundles(): readonly ClusterTrustBundle[] {
+    return (this.#entries.get(keyOf(ALL_BUNDLES))?.informer.list() ?? []) as readonly ClusterTrustBundle[];
+  }
+
   release(user: string): void {
     for (const [key, entry] of this.#entries) {
       if (!entry.users.delete(user) || entry.users.size > 0) continue;
@@ -76,6 +86,20 @@ export class ObjectTracker {
     this.#entries.clear();
   }
 
+  /** Servers have them only where somebody has turned them on; nobody is to wait for what is not served. */
+  async #checkBundles(): Promise<void> {
+    if (this.#entries.has(keyOf(ALL_BUNDLES))) return;
+    try {
+      await this.#options.client.list(ClusterTrustBundles, { limit: 1 });
+    } catch (error) {
+      if (!isReason(error, 'NotFound')) throw error;
+      const { group, version, resource } = ClusterTrustBundles;
+      throw new Error(
+        `projected source clusterTrustBundle: the API server does not serve ${resource}.${group}/${version}`,
+      );
+    }
+  }
+
   #acquire(user: string, ref: Reference): Entry {
     const key = keyOf(ref);
     const known = this.#entries.get(key);
@@ -83,8 +107,11 @@ export class ObjectTracker {
     if (known) return known;
     const informer = new Informer<Tracked>({
       ...this.#options,
-      type: (ref.kind === 'ConfigMap' ? ConfigMaps : Secrets) as ResourceType<Tracked>,
-      scope: { namespace: ref.namespace, fieldSelector: `metadata.name=${ref.name}` },
+      type: TYPES[ref.kind] as ResourceType<Tracked>,
+      scope:
+        ref.kind === 'ClusterTrustBundle'
+          ? {}
+          : { namespace: ref.namespace, fieldSelector: `metadata.name=${ref.name}` },
     });
     const users = new Set([user]);
     const registration = informer.addHandler((change) => {

@@ -89,6 +89,7 @@ export class PayloadVolumes {
       downward: downward(pod),
       configMap: (name) => tracker.get({ kind: 'ConfigMap', namespace, name }) as ConfigMap | undefined,
       secret: (name) => tracker.get({ kind: 'Secret', namespace, name }) as Secret | undefined,
+      bundles: () => tracker.bundles(),
       token: (source) => this.#tokens.get(`${volume.name}/${source}`)?.token ?? '',
     });
     if (this.#stopped) return;

@@ -1,5 +1,14 @@
-import type { ConfigMap, DownwardAPIVolumeFile, KeyToPath, Secret, Volume, VolumeProjection } from '@trimtab/machinery';
+import type {
+  ClusterTrustBundle,
+  ConfigMap,
+  DownwardAPIVolumeFile,
+  KeyToPath,
+  Secret,
+  Volume,
+  VolumeProjection,
+} from '@trimtab/machinery';
 import { type DownwardFacts, fieldValue, resourceValue } from '../container/downward.js';
+import { trustAnchors } from './trust-anchors.js';
 
 /** Files of a volume by path relative to it; `mode` without file type bits. */
 export type Payload = ReadonlyMap<string, PayloadFile>;
@@ -15,6 +24,7 @@ export interface PayloadSources {
   readonly downward: DownwardFacts;
   configMap(name: string): ConfigMap | undefined;
   secret(name: string): Secret | undefined;
+  bundles(): readonly ClusterTrustBundle[];
   /** The current token for a `serviceAccountToken` source, by the place of the source in its volume. */
   token(source: number): string;
 }
@@ -57,8 +67,14 @@ function addProjection(
     const tokenMode = shared ? mode : TOKEN_MODE;
     add(files, source.serviceAccountToken.path, { data, mode: tokenMode, ...(uid === undefined ? {} : { uid }) });
   }
-  if (source.clusterTrustBundle) throw new Error('projected source clusterTrustBundle is not supported by this node');
-  if (source.podCertificate) throw new Error('projected source podCertificate is not supported by this node');
+  if (source.clusterTrustBundle) {
+    const { path } = source.clusterTrustBundle;
+    add(files, path, { data: Buffer.from(trustAnchors(source.clusterTrustBundle, sources.bundles())), mode });
+  }
+  if (source.podCertificate)
+    throw new Error(
+      'projected source podCertificate is not supported by this node; a serviceAccountToken proves to others who the pod is',
+    );
 }
 
 /** The user whom all containers run as, where the pod says so: a token is theirs alone (kubernetes: FsUserFrom). */

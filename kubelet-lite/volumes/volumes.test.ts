@@ -13,6 +13,12 @@ beforeEach(async () => {
 afterEach(() => fs.rm(dir, { recursive: true, force: true }));
 
 const file = (text: string, mode = 0o644): PayloadFile => ({ data: Buffer.from(text), mode });
+const certificate = (text: string) =>
+  `-----BEGIN CERTIFICATE-----\n${Buffer.from(text).toString('base64')}\n-----END CERTIFICATE-----\n`;
+const bundle = (name: string, a: string, b: string, signerName?: string, labels?: Record<string, string>) => ({
+  metadata: { name, ...(labels ? { labels } : {}) },
+  spec: { trustBundle: `# ${name}\n${certificate(a)}\n${certificate(b)}`, ...(signerName ? { signerName } : {}) },
+});
 const payload = (files: Record<string, PayloadFile>) => new Map(Object.entries(files));
 
 describe('the atomic writer', () => {
@@ -57,6 +63,11 @@ describe('what a volume holds', () => {
         ? { metadata: {}, data: { k: 'v' }, binaryData: { raw: Buffer.from([0, 255]).toString('base64') } }
         : undefined,
     secret: () => undefined,
+    bundles: () => [
+      bundle('own', 'A', 'B'),
+      bundle('signed', 'B', 'C', 'example.com/s', { app: 'x' }),
+      bundle('more', 'C', 'C', 'example.com/s'),
+    ],
     token: () => 'jwt',
   };
   const texts = (volume: Omit<Volume, 'name'>) =>
@@ -88,12 +99,35 @@ describe('what a volume holds', () => {
     });
   });
 
+  test('trust bundles by name and by signer: every certificate once, nothing else', () => {
+    const shown = (clusterTrustBundle: object) =>
+      texts({ projected: { sources: [{ clusterTrustBundle: { path: 'ca', ...clusterTrustBundle } }] } }).ca;
+    const signerName = 'example.com/s';
+    expect(shown({ name: 'own' })).toBe(certificate('A') + certificate('B'));
+    expect(shown({ signerName, labelSelector: {} })).toBe(certificate('B') + certificate('C'));
+    expect(shown({ signerName, labelSelector: { matchLabels: { app: 'x' } } })).toBe(
+      certificate('B') + certificate('C'),
+    );
+    expect(shown({ signerName, labelSelector: { matchLabels: { app: 'y' } }, optional: true })).toBe('');
+  });
+
   test.each([
     [{ configMap: { name: 'no' } }, 'configmap "no" not found'],
     [{ secret: { secretName: 'no' } }, 'secret "no" not found'],
     [{ configMap: { name: 'cm', items: [{ key: 'x', path: 'x' }] } }, 'references non-existent config key: x'],
     [{ configMap: { name: 'cm', items: [{ key: 'k', path: '../k' }] } }, 'must not contain ".."'],
-    [{ projected: { sources: [{ clusterTrustBundle: { path: 'x' } }] } }, 'clusterTrustBundle is not supported'],
+    [
+      { projected: { sources: [{ clusterTrustBundle: { name: 'no', path: 'x' } }] } },
+      'clustertrustbundle.certificates.k8s.io "no" not found',
+    ],
+    [
+      { projected: { sources: [{ clusterTrustBundle: { signerName: 's', path: 'x' } }] } },
+      'matched zero ClusterTrustBundles',
+    ],
+    [
+      { projected: { sources: [{ podCertificate: { keyType: 'ED25519', signerName: 's' } }] } },
+      'podCertificate is not supported',
+    ],
   ])('%j: %s', (volume, message) => {
     expect(() => texts(volume)).toThrow(message);
   });

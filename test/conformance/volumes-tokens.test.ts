@@ -77,3 +77,15 @@ describeReal('[sig-auth] ServiceAccounts', () => {
     expect(await c.output('p')).toBe(`${expected}\n`);
   });
 });
+
+describeReal('[sig-auth] ClusterTrustBundle projection', () => {
+  const c = useRealCluster();
+
+  test('where the API server has none says so at once', async () => {
+    const volumes = [{ name: 'v', projected: { sources: [{ clusterTrustBundle: { name: 'x', path: 'ca' } }] } }];
+    await c.pod('p', 'true', {}, { volumes });
+    expect((await c.event('p', 'FailedMount')).message).toContain(
+      'the API server does not serve clustertrustbundles.certificates.k8s.io/v1beta1',
+    );
+  });
+});

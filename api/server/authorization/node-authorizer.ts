@@ -31,6 +31,7 @@ const always: readonly PolicyRule[] = [
   rule('storage.k8s.io', ['csidrivers', 'volumeattachments'], ['get', 'list', 'watch']),
   rule('node.k8s.io', ['runtimeclasses'], ['get', 'list', 'watch']),
   rule('certificates.k8s.io', ['certificatesigningrequests'], ['create', 'get', 'list', 'watch']),
+  rule('certificates.k8s.io', ['clustertrustbundles'], ['get', 'list', 'watch']),
   rule('authentication.k8s.io', ['tokenreviews'], ['create']),
   rule('authorization.k8s.io', ['subjectaccessreviews', 'localsubjectaccessreviews'], ['create']),
 ];

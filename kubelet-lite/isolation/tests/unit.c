@@ -18,7 +18,7 @@ int main(int argc, char **argv)
         void (*run)(void);
     } tests[] = {{"json", test_json},       {"frames", test_frames}, {"seccomp", test_seccomp},
                  {"plan", test_plan},       {"ids", test_ids},        {"log", test_log},       {"paths", test_paths},
-                 {"devices", test_devices}, {"cgroups", test_cgroups}};
+                 {"devices", test_devices}, {"cgroups", test_cgroups}, {"oci", test_oci}};
     if (argc > 1)
         state = strtoull(argv[1], NULL, 10);
     printf("seed %llu\n", state);

@@ -28,5 +28,6 @@ void test_log(void);
 void test_paths(void);
 void test_devices(void);
 void test_cgroups(void);
+void test_oci(void);
 
 #endif

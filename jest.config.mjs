@@ -15,6 +15,8 @@ export default {
   ),
   // Generous, because a busy machine is no failure: what may take how long is measured in bench/.
   testTimeout: 60_000,
+  // Modules of finished files are not given back; above this a worker is replaced, or it spends its time collecting garbage.
+  workerIdleMemoryLimit: '600MB',
   testMatch: ['**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   modulePathIgnorePatterns: ['/dist/'],

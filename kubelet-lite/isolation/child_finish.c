@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "child.h"
 #include "sys.h"
@@ -18,6 +19,29 @@ static int settle_descriptors(struct child *child, struct error *error)
     if (sys_close_range(3 + (unsigned)child->kept, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         return fail(error, "stdio", errno, "close_range");
     return 0;
+}
+
+/*
+ * At the gate a process may wait for long, seen by whoever shares its PID namespace: it keeps nothing of the host but the
+ * gate and the way back, and what it has cannot be looked at or traced from inside.
+ */
+static int settle_for_waiting(const struct child *child, struct error *error)
+{
+    unsigned keep[] = {(unsigned)child->channel, (unsigned)child->exec_gate, (unsigned)child->report};
+    unsigned from = 3 + (unsigned)child->kept;
+    if (prctl(PR_SET_DUMPABLE, 0) < 0)
+        return fail(error, "stdio", errno, "dumpable");
+    for (size_t left = 3; left > 0; left--) {
+        size_t lowest = 0;
+        for (size_t i = 1; i < left; i++)
+            lowest = keep[i] < keep[lowest] ? i : lowest;
+        unsigned next = keep[lowest];
+        keep[lowest] = keep[left - 1];
+        if (next > from && sys_close_range(from, next - 1, 0) < 0)
+            return fail(error, "stdio", errno, "close_range");
+        from = next + 1;
+    }
+    return sys_close_range(from, ~0u, 0) < 0 ? fail(error, "stdio", errno, "close_range") : 0;
 }
 
 /*
@@ -121,6 +145,7 @@ void child_finish(struct child *child, const struct plan_process *plan, struct e
 {
     int entered = enter_cwd(plan->cwd, false, error);
     if (entered < 0 || leave_keyring(child, error) < 0 || settle_descriptors(child, error) < 0 ||
+        (child->exec_gate >= 0 && settle_for_waiting(child, error) < 0) ||
         credentials_apply(plan, error) < 0 || (entered > 0 && enter_cwd(plan->cwd, true, error) < 0))
         child_die(child->channel, error);
     if (child->exec_gate >= 0)

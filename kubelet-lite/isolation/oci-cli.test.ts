@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, cannotRun, config, coreBinary, makeCore, Workbench } from './oci-bundle.js';
 
@@ -172,6 +172,17 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
     expect(bench.core('delete', id).status).toBe(0);
     expect(bench.core('delete', id).status).toBe(1);
     expect(bench.core('delete', '--force', id).status).toBe(0);
+  });
+
+  test('what waits for start holds nothing of the host', () => {
+    const id = next();
+    bench.core('create', '--bundle', bench.bundle(id, config(['sleep', '1000'])), id);
+    const files = `/proc/${bench.state(id).pid}/fd`;
+    const open = readdirSync(files).map((fd) => readlinkSync(join(files, fd)).replace(/^.*\//, ''));
+    expect(open.sort()).toEqual(['gate', 'null', 'report', 'stderr', 'stdout']);
+    bench.core('start', id);
+    expect(readdirSync(files)).toEqual(['0', '1', '2']);
+    bench.core('delete', '--force', id);
   });
 
   test('of two starts at once one wins', () => {

@@ -1,8 +1,10 @@
 import type { Client, Informer } from '@trimtab/client';
 import type { Clock, Logger, PersistentVolume, Random } from '@trimtab/machinery';
 import type { DownwardFacts } from '../container/downward.js';
+import { imageCredentials } from '../container/image-credentials.js';
 import type { PodLayout } from '../container/pod-layout.js';
 import type { ImageStore } from '../images/image-store.js';
+import type { CredentialEntries } from '../images/registry/credentials.js';
 import type { EventRecorder } from '../node/event-recorder.js';
 import { type Pod, uidOf } from '../pod/api.js';
 import type { PodManager } from '../pod/pod-manager.js';
@@ -24,6 +26,8 @@ export interface NodeVolumesOptions {
   /** Absolute. */
   readonly volumesDir: string;
   readonly images: ImageStore;
+  /** What the node itself may show to registries. */
+  readonly registryCredentials?: () => Promise<readonly CredentialEntries[]>;
   readonly recorder: EventRecorder;
   readonly mounts?: VolumeMounts;
   readonly downward: (pod: Pod) => DownwardFacts;
@@ -58,7 +62,16 @@ export function nodeVolumes(options: NodeVolumesOptions): NodeVolumes {
     podsDir,
     ...(memoryDir ? { memoryDir } : {}),
     persistent,
-    images: new ImageVolumes({ ...options, ...mounting, podsDir }),
+    images: new ImageVolumes({
+      ...options,
+      ...mounting,
+      podsDir,
+      credentials: imageCredentials({
+        client,
+        logger,
+        ...(options.registryCredentials ? { node: options.registryCredentials } : {}),
+      }),
+    }),
   });
   const stops: (() => void)[] = [];
   return {

@@ -1,62 +1,18 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Place, type Ran, run } from './cluster.js';
+import { ME_SECRET, Registry, whyNoImageTools } from './registry.js';
 
 /** Images against programs that share no code with ours: Debian's docker-registry, skopeo, buildah and podman. */
 
-const NEEDED = ['docker-registry', 'skopeo', 'buildah', 'podman', 'busybox'];
-const missing = NEEDED.filter((name) => !['/usr/bin', '/bin', '/usr/sbin'].some((dir) => existsSync(join(dir, name))));
-const whyNot = process.getuid?.() !== 0 ? 'not root' : missing.length > 0 ? `no ${missing.join(', ')}` : undefined;
+const whyNot = whyNoImageTools('docker-registry', 'skopeo', 'buildah', 'podman', 'busybox');
 if (whyNot) console.warn(`images are not tested against others: ${whyNot}`);
 const here = whyNot ? describe.skip : describe;
 
 const PORT = 5000;
 const REGISTRY = `127.0.0.1:${PORT}`;
-
-/** A registry in the place's network namespace; with a password file when users are given. */
-class Registry {
-  private constructor(readonly child: ChildProcess) {}
-
-  static async start(place: Place, port: number, users?: string): Promise<Registry> {
-    const config = join(place.dataDir, `registry-${port}.yaml`);
-    const passwords = join(place.dataDir, `htpasswd-${port}`);
-    if (users) await writeFile(passwords, users);
-    await writeFile(
-      config,
-      JSON.stringify({
-        version: '0.1',
-        log: { level: 'error', accesslog: { disabled: true } },
-        storage: { filesystem: { rootdirectory: join(place.dataDir, `registry-${port}`) } },
-        http: { addr: `127.0.0.1:${port}`, secret: 'x' },
-        ...(users ? { auth: { htpasswd: { realm: 'test', path: passwords } } } : {}),
-      }),
-    );
-    const [program, args] = place.inside('docker-registry', ['serve', config]);
-    const child = spawn(program, args, { stdio: 'ignore' });
-    for (let tries = 0; ; tries++) {
-      const { stdout } = await place.run('curl', [
-        '-s',
-        '-o',
-        '/dev/null',
-        '-w',
-        '%{http_code}',
-        `http://127.0.0.1:${port}/v2/`,
-      ]);
-      if (stdout === '200' || stdout === '401') return new Registry(child);
-      if (tries > 100) throw new Error('docker-registry does not answer');
-      await delay(50);
-    }
-  }
-
-  async stop(): Promise<void> {
-    const ended = new Promise((done) => this.child.once('exit', done));
-    this.child.kill('SIGKILL');
-    await ended;
-  }
-}
 
 const must = (ran: Ran): string => {
   if (ran.code !== 0) throw new Error(`code ${ran.code}: ${ran.stdout}${ran.stderr}`);
@@ -225,11 +181,7 @@ CMD ["/bin/sh"]
 
   test('a registry that wants a password is told one, by flag or by docker config; without, the refusal is in words', async () => {
     // docker-registry takes bcrypt alone: of "secret", made once.
-    const closed = await Registry.start(
-      place,
-      5001,
-      'me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n',
-    );
+    const closed = await Registry.start(place, 5001, ME_SECRET);
     try {
       const name = '127.0.0.1:5001/closed:1';
       const refused = await trimtab('image', 'pull', name);

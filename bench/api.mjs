@@ -47,7 +47,7 @@ const only = new Set(options.only.split(',').filter(Boolean));
 const wanted = (name) => only.size === 0 || only.has(name);
 const report = new Report(
   'api',
-  `The API server's wire: ${PODS} pods stored, HTTPS over HTTP/2, LMDB, RBAC and admission on`,
+  `The API server's wire: ${PODS} pods stored, HTTPS over HTTP/2, on disk, RBAC and admission on`,
 );
 
 const namespace = 'default';

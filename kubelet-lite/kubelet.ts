@@ -160,6 +160,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     imagesDir: options.imagesDir ?? rootDir,
     gone: observers.gone,
     figures: observers.figures,
+    machine,
+    lookAtKernel: () => observers.lookAtKernel(recorder),
   });
   const stopRotation = rotateLogs({
     clock,

@@ -1,3 +1,4 @@
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Logger } from '@trimtab/machinery';
 import type { ContainerFiles } from '../container/container-files.js';
@@ -73,6 +74,7 @@ export class NodeObservers {
       logPath: (of, container, attempt) => layout.log(of, container, attempt),
       clock,
       logger,
+      startedMicros: uptime() * 1_000_000,
     });
   }
 
@@ -109,6 +111,18 @@ export class NodeObservers {
     });
     const { figures, exits, gone } = this;
     return { stats, figures, configuration, logDir: layout.logDir, exits, gone };
+  }
+
+  /** Tells of processes that the kernel has killed because the machine had no memory left. */
+  lookAtKernel(recorder: EventRecorder): void {
+    const { nodeName: name } = this.#options;
+    for (const { command, pid } of this.#watch.systemOoms())
+      recorder.event(
+        { apiVersion: 'v1', kind: 'Node', name, uid: name },
+        'Warning',
+        'SystemOOM',
+        `System OOM encountered, victim process: ${command}, pid: ${pid}`,
+      );
   }
 
   stop(): void {

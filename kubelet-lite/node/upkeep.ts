@@ -5,13 +5,16 @@ import { nodeUnderPressure } from '../eviction/node-under-pressure.js';
 import { parseThresholds, type Threshold } from '../eviction/thresholds.js';
 import type { ImageStore, ImageUpkeep } from '../images/image-store.js';
 import type { PodRuntime } from '../runtime/runtime.js';
-import { cgroupReader } from '../stats/cgroup-reader.js';
-import { readFileSystem } from '../stats/machine-readings.js';
+import { cgroupReader, readCgroupTree } from '../stats/cgroup-reader.js';
+import { readFileSystem, readMachineNow } from '../stats/machine-readings.js';
 import type { VolumePlaces } from '../stats/volume-usage.js';
 import type { GoneLogs } from '../streams/gone-logs.js';
+import { enforce, enforcements } from './enforce-allocatable.js';
 import type { EventRecorder } from './event-recorder.js';
 import { DEFAULT_IMAGE_GC, ImageGc, type ImageGcPolicy } from './image-gc.js';
 import type { KubeletFigures } from './kubelet-figures.js';
+import type { MachineInfo } from './machine-info.js';
+import type { Reserved } from './node-status.js';
 import type { RunningNode } from './start-node.js';
 
 export interface UpkeepOptions {
@@ -30,6 +33,10 @@ export interface UpkeepOptions {
   readonly logger: Logger;
   readonly thresholds?: readonly Threshold[];
   readonly imageGc?: ImageGcPolicy;
+  readonly machine: MachineInfo;
+  readonly reserved?: Reserved;
+  /** Looks at what the kernel has told meanwhile. */
+  readonly lookAtKernel: () => void;
   readonly pressureTransitionMs?: number;
   readonly maxPodGraceMs?: number;
 }
@@ -50,6 +57,7 @@ export function keepUp(options: UpkeepOptions): () => void {
       })
     : undefined;
   gc?.start();
+  void holdBack(options);
   const evictor = new Evictor({
     thresholds: options.thresholds ?? parseThresholds({}),
     clock,
@@ -68,6 +76,10 @@ export function keepUp(options: UpkeepOptions): () => void {
         images: async () => gc?.removeAll(),
       },
       pressed: (pressures) => node.pressed(pressures),
+      machine: async () => {
+        options.lookAtKernel();
+        return readMachineNow();
+      },
     }),
   });
   evictor.start();
@@ -75,6 +87,24 @@ export function keepUp(options: UpkeepOptions): () => void {
     evictor.stop();
     gc?.stop();
   };
+}
+
+/** Keeps what is reserved from pods by the kernel's own means, so that the system has it however hard pods try. */
+async function holdBack({ reserved, machine, nodeName, recorder, logger }: UpkeepOptions): Promise<void> {
+  if (!reserved) return;
+  const { processes } = await readMachineNow();
+  const capacity = { milliCPU: machine.cpus * 1_000, memoryBytes: machine.memoryBytes, pids: processes.max };
+  const limits = enforcements(readCgroupTree(), capacity, reserved);
+  if (limits.length === 0) return;
+  const node = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: nodeName };
+  try {
+    await enforce(limits);
+    recorder.event(node, 'Normal', 'NodeAllocatableEnforced', 'Updated Node Allocatable limit across pods');
+  } catch (error) {
+    logger.error({ error: String(error) }, 'what is reserved cannot be kept from pods by the kernel');
+    const message = `Failed to update Node Allocatable Limits: ${error}`;
+    recorder.event(node, 'Warning', 'FailedNodeAllocatableEnforcement', message);
+  }
 }
 
 const looksAfter = (images: ImageStore & Partial<ImageUpkeep>): images is ImageStore & ImageUpkeep =>

@@ -16,7 +16,7 @@ export interface CgroupReader {
  * thread pool ten times that. Who reads many groups yields in between.
  */
 export function cgroupReader(mounts = '/proc/self/mounts'): CgroupReader {
-  const tree = cgroupTree(text(mounts) ?? '', (mount) => text(join(mount, 'cgroup.controllers')) ?? '');
+  const tree = readCgroupTree(mounts);
   const versions: Versions = {
     cpu: tree.cpu?.version,
     cpuacct: tree.cpuacct?.version,
@@ -28,6 +28,11 @@ export function cgroupReader(mounts = '/proc/self/mounts'): CgroupReader {
     read: (path) => cgroupReading(versions, fileOf(tree, path)),
     usage: (path) => usageReading(versions, fileOf(tree, path)),
   };
+}
+
+/** Where this machine has its controllers. */
+export function readCgroupTree(mounts = '/proc/self/mounts'): CgroupTree {
+  return cgroupTree(text(mounts) ?? '', (mount) => text(join(mount, 'cgroup.controllers')) ?? '');
 }
 
 function fileOf(tree: CgroupTree, path: string): ReadFile {

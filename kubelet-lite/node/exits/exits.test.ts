@@ -178,6 +178,7 @@ test('what is kept of a restart: how it ended, why the kubelet ended it, its pro
     logPath: () => log,
     clock: node.clock,
     logger: silentLogger,
+    startedMicros: 1_000_000,
   });
   const { metadata } = await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1' }] });
   const uid = metadata.uid!;
@@ -210,6 +211,16 @@ test('what is kept of a restart: how it ended, why the kubelet ended it, its pro
   });
   expect([first!.log.length, first!.log[0], first!.log.at(-1)]).toEqual([200, 'line 100', 'line 299']);
   expect(second).toMatchObject({ attempt: 1, reason: 'Error', exitCode: 3, probes: [] });
+  // Of kills of the whole machine only those since the watch began.
+  for (const [pid, at] of [
+    [7, 10],
+    [8, 9_000_000],
+  ])
+    news.push(
+      `6,12,${at},-;oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/x,task=hog,pid=${pid},uid=0`,
+      `3,13,${at},-;Out of memory: Killed process ${pid} (hog) total-vm:1kB, anon-rss:4kB, file-rss:0kB`,
+    );
+  expect(watch.systemOoms().map(({ pid }) => pid)).toEqual([8]);
   expect([second!.killedFor, second!.oomKills]).toEqual([undefined, undefined]);
   watch.stop();
 });

@@ -24,6 +24,8 @@ export interface WatchExitsOptions {
   readonly logPath: (pod: Pod, container: string, attempt: number) => string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** When this watch began, on the kernel log's clock: microseconds since the machine came up. */
+  readonly startedMicros?: number;
 }
 
 const LOG_LINES = 200;
@@ -38,6 +40,7 @@ export class ExitWatch {
   readonly #options: WatchExitsOptions;
   readonly #killing = new Map<string, string>();
   #victims: OomKill[] = [];
+  #system: OomKill[] = [];
   readonly #stop: () => void;
 
   constructor(options: WatchExitsOptions) {
@@ -62,6 +65,13 @@ export class ExitWatch {
         recorder.event(subject, type, reason, message);
       },
     };
+  }
+
+  /** Kills since the last call for want of memory on the whole machine; those of before this watch began are none of its business. */
+  systemOoms(): readonly OomKill[] {
+    this.#readKernel();
+    const { startedMicros = 0 } = this.#options;
+    return this.#system.splice(0).filter(({ at }) => at >= startedMicros);
   }
 
   #exited(uid: string, status: ContainerStatus): void {
@@ -101,8 +111,14 @@ export class ExitWatch {
     await this.#options.memory.remember(exitRecord({ ...found, namespace, pod: name, uid, status, image, log }));
   }
 
+  #readKernel(): void {
+    const news = this.#options.kernel.news();
+    this.#victims = [...this.#victims, ...news].slice(-VICTIMS_KEPT);
+    this.#system.push(...news.filter(({ limitGroup }) => limitGroup === undefined));
+  }
+
   #victimsOf(cgroup: string): readonly OomKill[] {
-    this.#victims = [...this.#victims, ...this.#options.kernel.news()].slice(-VICTIMS_KEPT);
+    this.#readKernel();
     return this.#victims.filter(({ taskGroup }) => taskGroup.endsWith(cgroup));
   }
 }

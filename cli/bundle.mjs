@@ -26,6 +26,15 @@ const nativeBesideItsPackage = {
     })),
 };
 
+/** What is loaded by an address that is known only when it runs stays an `import()`: that of bin/compiled.mjs. */
+const importsAtRunTime = {
+  name: 'imports-at-run-time',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\/cli\/import-file\.ts$/ }, () => ({
+      contents: 'export const importFile = (url) => __importFile(url);',
+    })),
+};
+
 const bundle = here('./dist/bundle/main.cjs');
 rmSync(dirname(bundle), { recursive: true, force: true });
 await build({
@@ -38,7 +47,7 @@ await build({
   // Names stay, for stack traces and profiles.
   minifyWhitespace: true,
   external: ['prom-client', 'msgpackr-extract'],
-  plugins: [nativeBesideItsPackage],
+  plugins: [nativeBesideItsPackage, importsAtRunTime],
   alias: {
     lmdb: require.resolve('lmdb'),
     // Its CommonJS form is two hundred modules that are put together at every start.

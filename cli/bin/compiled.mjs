@@ -2,7 +2,7 @@ import { isAscii } from 'node:buffer';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { constants, Script } from 'node:vm';
+import { Script } from 'node:vm';
 import { crc32 } from 'node:zlib';
 
 /**
@@ -14,17 +14,15 @@ export function loadCompiled(file) {
   const sum = crc32(bytes);
   const cachedData = kept(file, sum);
   const text = isAscii(bytes) ? bytes.latin1Slice() : bytes.toString();
-  const source = `(function (exports, require, module, __filename, __dirname) {${text}\n})`;
-  const script = new Script(source, {
-    filename: file,
-    cachedData,
-    // Operators that are run from their source are loaded as modules.
-    importModuleDynamically: constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-  });
+  const source = `(function (exports, require, module, __filename, __dirname, __importFile) {${text}\n})`;
+  const script = new Script(source, { filename: file, cachedData });
   const module = { exports: {} };
-  script.runInThisContext()(module.exports, createRequire(file), module, file, dirname(file));
+  script.runInThisContext()(module.exports, createRequire(file), module, file, dirname(file), importFile);
   return { exports: module.exports, keep: () => keep(file, sum, script.createCachedData()) };
 }
+
+/** Operators that are run from their source are loaded as modules, which what V8 kept of a script cannot do. */
+const importFile = (url) => import(url);
 
 const besides = (file) => `${file}.compiled`;
 

@@ -7,6 +7,7 @@ import type * as FrameworkPackage from '@trimtab/framework';
 import type { OperatorDefinition } from '@trimtab/framework';
 import type * as MachineryPackage from '@trimtab/machinery';
 import { CliError } from '../errors.js';
+import { importFile } from '../import-file.js';
 
 /** A file that exports an operator, and the packages it was written with: errors and types must be of one make. */
 export interface ControllerProject {
@@ -31,7 +32,7 @@ export async function openProject(file: string): Promise<ControllerProject> {
   const root = rootOf(dirname(entry));
   const load = async <M>(name: string): Promise<M> => {
     try {
-      return (await import(pathToFileURL(near.resolve(name)).href)) as M;
+      return (await importFile(pathToFileURL(near.resolve(name)).href)) as M;
     } catch (error) {
       throw new CliError(`${file} needs ${name}: ${(error as Error).message.split('\n')[0]}; in ${root}: npm install`);
     }
@@ -73,7 +74,7 @@ export async function openProject(file: string): Promise<ControllerProject> {
           throw new CliError(error.message);
         });
       files = Object.keys(metafile.inputs).map((input) => resolve(root, input));
-      const module = (await import(pathToFileURL(outfile).href)) as Readonly<Record<string, unknown>>;
+      const module = (await importFile(pathToFileURL(outfile).href)) as Readonly<Record<string, unknown>>;
       const found = module.default ?? module.app;
       if (!isOperator(found)) throw new CliError(`${file} exports no operator: export const app = operator({ … })`);
       return found;

@@ -259,6 +259,29 @@ describe('watch over the wire', () => {
     await ended;
   });
 
+  test('a watcher that does not read is dropped, and costs the others nothing they are owed', async () => {
+    const stalled = api.open(`${maps}?watch=1`);
+    await once(stalled, 'response');
+    const reading = api.open(`${maps}?watch=1`);
+    const next = lines(reading);
+    const data = { filling: 'x'.repeat(900_000) };
+    const seen: string[] = [];
+    for (let i = 0; i < 21; i++) {
+      await api.request('POST', maps, { body: map(`m-${i}`, data) });
+      seen.push((await next()).object.metadata.name);
+    }
+    // What it was sent before it was dropped is all it gets, and then the end.
+    let bytes = 0;
+    stalled.on('error', () => {});
+    stalled.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    await new Promise((resolve) => stalled.once('close', resolve));
+    expect(bytes).toBeLessThan(20 * 900_000);
+    expect(seen).toEqual(Array.from({ length: 21 }, (_, i) => `m-${i}`));
+    reading.close();
+  });
+
   test('table events carry their columns once', async () => {
     const stream = api.open(`${maps}?watch=1`, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' });
     const next = lines(stream);

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,9 @@ static struct json *parse_number(struct parser *p, struct json *node)
     memcpy(text, start, n);
     text[n] = 0;
     node->real = strtod(text, NULL);
+    /* Infinity could not be written again, and means something else to whoever reads it. */
+    if (isinf(node->real))
+        return bad(p, "number out of range");
     return node;
 }
 

@@ -210,7 +210,8 @@ static ssize_t receive(int fd, void *buffer, size_t size)
             continue;
         if (m.msg_flags & MSG_TRUNC)
             return -EMSGSIZE;
-        return n;
+        /* The kernel never ends a conversation; whoever does is not it. */
+        return n == 0 ? -ENODATA : n;
     }
 }
 

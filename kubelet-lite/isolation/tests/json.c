@@ -99,7 +99,7 @@ static void fuzz(void)
 void test_json(void)
 {
     static const char *const good[] = {"null", "[]", "{}", " [1 , 2] ", "\"\"", "{\"a\":{\"b\":[true,false]}}", "0", "-1.5E-3"};
-    static const char *const bad[] = {"",          "[1,]",        "{\"a\":1,}",       "{a:1}",        "01",     "1.",
+    static const char *const bad[] = {"1e999", "[-1e400]", "",          "[1,]",        "{\"a\":1,}",       "{a:1}",        "01",     "1.",
                                       "+1",        "nul",         "\"\x01\"",         "\"\\x\"",      "[1 2]",  "\"\\ud800\"",
                                       "\"\\u0000\"", "\"\xff\"",   "\"\xc0\x80\"",     "\"\xed\xa0\x80\"", "{\"a\":1,\"a\":2}",
                                       "[1]]",      "\"abc",       "{\"a\"}",          "-",            "1e",     "'a'", "\"\\"};

@@ -138,11 +138,13 @@ function makeLayer(dir: string): string {
   return layer;
 }
 
-export async function testPods(): Promise<TestPods> {
-  execFileSync('make', ['--silent', '--no-print-directory', '-C', 'kubelet-lite/isolation'], { stdio: 'inherit' });
+export async function testPods(core = coreBinary, target = 'all'): Promise<TestPods> {
+  execFileSync('make', ['--silent', '--no-print-directory', '-C', 'kubelet-lite/isolation', target], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   const dir = mkdtempSync(join(tmpdir(), 'tt-pods-'));
   const runDir = join(dir, 'run');
-  const connect = () => nativeRuntime({ coreBinary, runDir, logger: silentLogger, clock: systemClock });
+  const connect = () => nativeRuntime({ coreBinary: core, runDir, logger: silentLogger, clock: systemClock });
   const runtime = await connect();
   const layer = makeLayer(dir);
   const group = `tt-test-${process.pid}-${dir.slice(-6)}`;

@@ -24,11 +24,12 @@ export function foundContainer(pod: Pod, container: Container, sandbox: SandboxS
     .filter((c) => c.name === container.name)
     .sort((a, b) => attemptOf(a) - attemptOf(b));
   const newest = present?.at(-1);
-  if (newest) return fromRuntime(newest, present?.at(-2), remembered);
+  if (newest) return fromRuntime(container, newest, present?.at(-2), remembered);
   return remembered?.containerID ? fromApi(pod, remembered) : undefined;
 }
 
 function fromRuntime(
+  container: Container,
   c: ContainerStatus,
   older: ContainerStatus | undefined,
   api: ApiContainerStatus | undefined,
@@ -43,11 +44,13 @@ function fromRuntime(
   };
   const same = api?.restartCount === attempt;
   if (c.state === 'running') {
+    const known = (what: 'started' | 'ready') => same && api?.[what] === true;
+    // What no probe has to say is so, also where the last kubelet died before it could be told.
     return {
       ...base,
       running: startedContainer(c),
-      started: same && api?.started === true,
-      ready: same && api?.ready === true,
+      started: !container.startupProbe || known('started'),
+      ready: !(container.startupProbe || container.readinessProbe) || known('ready'),
     };
   }
   const seen = same ? api?.state?.terminated : undefined;

@@ -56,6 +56,7 @@ export class PodResize {
   /** Containers told to restart, until they have. */
   readonly #restarting = new Set<string>();
   #working = false;
+  #saved: Promise<void> = Promise.resolve();
   #again = false;
   #cancelTimer: (() => void) | undefined;
   /** The last pod made for {@link pod}, which is asked for often. */
@@ -65,8 +66,10 @@ export class PodResize {
     this.#deps = deps;
     this.#home = home;
     const fresh = allocationOf(home.desired().spec);
-    const allocated = { ...fresh, ...saved?.allocated };
-    this.#view = { allocated, actuated: { ...allocated, ...saved?.actuated } };
+    const known = (from: Allocation | undefined) =>
+      Object.fromEntries(Object.entries(from ?? {}).filter(([name]) => name in fresh));
+    const allocated = { ...fresh, ...known(saved?.allocated) };
+    this.#view = { allocated, actuated: { ...allocated, ...known(saved?.actuated) } };
     if (sandboxFound) this.#podLimits = podLimits(withAllocation(home.desired(), this.#view.actuated).spec);
   }
 
@@ -260,8 +263,13 @@ export class PodResize {
     this.#home.changed();
   }
 
-  async #save(): Promise<void> {
-    const { allocated, actuated } = this.#view;
-    await this.#deps.files.saveAllocation(this.#home.desired(), { allocated, actuated });
+  /** One after the other, so that what is newest stays. */
+  #save(): Promise<void> {
+    const saved = this.#saved.then(() => {
+      const { allocated, actuated } = this.#view;
+      return this.#deps.files.saveAllocation(this.#home.desired(), { allocated, actuated });
+    });
+    this.#saved = saved.catch(() => {});
+    return saved;
   }
 }

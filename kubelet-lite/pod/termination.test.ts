@@ -167,6 +167,30 @@ describe('kubelet restarts', () => {
     });
   });
 
+  test('a container whose start nobody was told of is ready where no probe says otherwise', async () => {
+    const node = await NodeUnderTest.start();
+    await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1' }] });
+    await node.stop();
+    const status = { phase: 'Pending', containerStatuses: [] };
+    await node.client.patch(PODS, { namespace: 'default', name: 'web' }, { type: 'strategic', body: { status } });
+    await node.boot();
+    await node.clock.advance(200);
+    expect((await node.status('web')).containerStatuses?.[0]).toMatchObject({ started: true, ready: true });
+  });
+
+  test('an adopted pod with init containers is not taken for one that is to be resized', async () => {
+    const node = await NodeUnderTest.start();
+    const resources = { requests: { cpu: '1' } };
+    const initContainers = [{ name: 'init', image: 'init:1', resources }];
+    await node.run({ name: 'web', initContainers, containers: [{ name: 'main', image: 'web:1', resources }] });
+    await node.exit('web', 'init', 0);
+    await node.clock.advance(50);
+    await node.stop();
+    await node.boot();
+    await node.clock.advance(200);
+    expect((await node.events('web')).filter((event) => event.startsWith('Resize'))).toEqual([]);
+  });
+
   test('a deletion asked for meanwhile is carried out', async () => {
     const node = await NodeUnderTest.start();
     await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1' }] });

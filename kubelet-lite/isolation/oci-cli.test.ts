@@ -174,6 +174,15 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
     expect(bench.core('delete', '--force', id).status).toBe(0);
   });
 
+  test('a create that is killed half-way leaves a stopped container, which can be deleted', () => {
+    const id = next();
+    const hooks = { createRuntime: [{ path: '/bin/sh', args: ['sh', '-c', 'kill -KILL $PPID; sleep 1'] }] };
+    const bundle = bench.bundle(id, config(['sleep', '1000'], { hooks }));
+    expect(bench.core('create', '--bundle', bundle, id).status).not.toBe(0);
+    bench.await(id, 'stopped');
+    expect(bench.core('delete', id)).toMatchObject({ status: 0, stderr: '' });
+  });
+
   test('what waits for start holds nothing of the host', () => {
     const id = next();
     bench.core('create', '--bundle', bench.bundle(id, config(['sleep', '1000'])), id);

@@ -131,6 +131,8 @@ int oci_kill(struct oci *oci, struct error *error)
     if (oci_load(oci, &state, error) < 0 || cgroup_detect(error) < 0)
         return -1;
     enum oci_status status = oci_status(oci, &state);
+    if (status == OCI_CREATING)
+        return fail(error, "kill", EAGAIN, "%s is being created", oci->id);
     /* Others of a container that shares its PID namespace may outlive its first process. */
     if (status == OCI_STOPPED && !(oci->all && !(state.namespaces & CLONE_NEWPID)))
         return fail(error, "kill", ESRCH, "%s is not running", oci->id);

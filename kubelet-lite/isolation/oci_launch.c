@@ -201,6 +201,22 @@ static int create_hooks(void *context, struct error *error)
     return result;
 }
 
+/*
+ * Written down before anything lives: until the container has a process it is its maker's, so that one whose maker was killed
+ * counts as stopped, and delete finds its groups.
+ */
+static int claim(const struct oci *oci, struct oci_state *state, struct error *error)
+{
+    state->pid = getpid();
+    state->start_ticks = oci_start_ticks(state->pid);
+    state->creating = true;
+    int result = oci_save(oci, state, error);
+    state->pid = 0;
+    state->start_ticks = 0;
+    state->creating = false;
+    return result;
+}
+
 static bool has_hooks(const struct hooks *hooks)
 {
     return hooks->count[HOOK_PRESTART] + hooks->count[HOOK_CREATE_RUNTIME] + hooks->count[HOOK_CREATE_CONTAINER] +
@@ -269,7 +285,7 @@ int oci_launch(struct oci *oci, bool gate, struct oci_state *state, int *master,
         oci_forget(oci);
         return -1;
     }
-    if (keep_process(oci, &plan, error) == 0 && bear(oci, gate, &plan, state, master, error) == 0 &&
+    if (claim(oci, state, error) == 0 && keep_process(oci, &plan, error) == 0 && bear(oci, gate, &plan, state, master, error) == 0 &&
         oci_write_pid(oci, state->pid, error) == 0 && oci_save(oci, state, error) == 0)
         return 0;
     if (state->start_ticks) {

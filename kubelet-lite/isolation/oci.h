@@ -9,7 +9,7 @@
 #include "child.h"
 #include "hook.h"
 
-#define OCI_VERSION "1.2.0"
+#define OCI_VERSION "1.3.0"
 #define OCI_ROOT "/run/trimtab-oci"
 
 /* An option given any number of times. */

@@ -33,10 +33,11 @@ static const char *operator(size_t i)
 static const char *architecture(size_t i)
 {
 #if defined(__x86_64__)
-    return i == 0 ? "SCMP_ARCH_X86_64" : NULL;
+    static const char *const names[] = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"};
 #else
-    return i == 0 ? "SCMP_ARCH_AARCH64" : NULL;
+    static const char *const names[] = {"SCMP_ARCH_AARCH64"};
 #endif
+    return i < sizeof names / sizeof *names ? names[i] : NULL;
 }
 
 static const char *seccomp_flag(size_t i)
@@ -83,6 +84,10 @@ static void write_linux(struct json_writer *w)
     enabled(w, "apparmor", false);
     enabled(w, "selinux", false);
     enabled(w, "intelRdt", false);
+    json_open(w, "mountExtensions", '{');
+    enabled(w, "idmap", true);
+    json_close(w, '}');
+    enabled(w, "netDevices", false);
     json_close(w, '}');
 }
 

@@ -10,6 +10,7 @@ import {
   untypedObjectText,
 } from '@trimtab/machinery';
 import { ByteCache } from './byte-cache.js';
+import { Slab } from './slab.js';
 
 /** Encodings kept, in bytes; each in two generations. A watch's lines are kept by those who send them too. */
 const kept = { bodies: 40 << 20, messages: 40 << 20, lines: 512 };
@@ -49,6 +50,8 @@ export class ObjectEncoder {
   readonly #messages = new ByteCache<KubeObject>(kept.messages);
   readonly #sizes = new WeakMap<KubeObject, number>();
   readonly #lines = new RecentCache<KubeObject, Map<string, Buffer>>(kept.lines);
+  readonly #lineSlab = new Slab();
+  readonly #objectSlab = new Slab();
 
   /** `written` gives the JSON of an object where somebody has made it already. */
   constructor(readonly written: (object: KubeObject) => string | undefined = () => undefined) {}
@@ -69,9 +72,14 @@ export class ObjectEncoder {
 
   /** The whole object, its own type first. */
   object(object: KubeObject, keep = true): Buffer {
+    return this.#objectSlab.join(this.parts(object, keep));
+  }
+
+  /** The same in pieces, for those who put something around it. */
+  parts(object: KubeObject, keep = true): readonly Uint8Array[] {
     const head = `{"kind":${JSON.stringify(object.kind)},"apiVersion":${JSON.stringify(object.apiVersion)}`;
     const body = this.body(object, keep);
-    return Buffer.concat([Buffer.from(body.length > 2 ? `${head},` : head), body.subarray(1)]);
+    return [Buffer.from(body.length > 2 ? `${head},` : head), body.subarray(1)];
   }
 
   /** The object's protobuf message, without header. */
@@ -94,7 +102,7 @@ export class ObjectEncoder {
   }
 
   /** One framed watch event, the same bytes for every watcher with the same representation. */
-  event(object: KubeObject, representation: string, make: () => Buffer): Buffer {
+  event(object: KubeObject, representation: string, make: () => readonly Uint8Array[]): Buffer {
     let made = this.#lines.get(object);
     if (!made) {
       made = new Map();
@@ -102,7 +110,7 @@ export class ObjectEncoder {
     }
     let bytes = made.get(representation);
     if (!bytes) {
-      bytes = make();
+      bytes = this.#lineSlab.join(make());
       made.set(representation, bytes);
     }
     return bytes;

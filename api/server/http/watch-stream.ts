@@ -109,6 +109,8 @@ function errorEvent(error: StatusError, { format }: Representation): Buffer {
   return Buffer.from(`${JSON.stringify({ type: 'ERROR', object: error.status })}\n`);
 }
 
+const lineEnd = Buffer.from('}\n');
+
 /** Gives the bytes of an event, made once for all watchers that want the same form. */
 function eventEncoder(
   parts: HttpParts,
@@ -116,11 +118,13 @@ function eventEncoder(
   kind: ServedKind,
   { as, version, format }: Representation,
 ): (notice: WatchNotice) => Buffer {
-  const line = (type: string, object: Buffer) =>
-    Buffer.concat([Buffer.from(`{"type":"${type}","object":`), object, Buffer.from('}\n')]);
   const { encoder, registry } = parts;
-  const make = (type: string, representation: string, object: KubeObject, body: () => Buffer) =>
-    encoder.event(object, `${type} ${representation}`, () => line(type, body()));
+  const make = (type: string, representation: string, object: KubeObject, body: () => readonly Uint8Array[]) =>
+    encoder.event(object, `${type} ${representation}`, () => [
+      Buffer.from(`{"type":"${type}","object":`),
+      ...body(),
+      lineEnd,
+    ]);
   if (as === 'Table') {
     let first = true;
     const include = includeObject(call);
@@ -137,21 +141,21 @@ function eventEncoder(
           metadata: { resourceVersion: object.metadata.resourceVersion },
           columns,
         });
-      return make(type, representation, object, () => Buffer.from(JSON.stringify(table())));
+      return make(type, representation, object, () => [Buffer.from(JSON.stringify(table()))]);
     };
   }
   if (as === 'PartialObjectMetadata' && format === 'protobuf')
     return ({ type, object }) =>
-      encoder.event(object, `${type} Partial protobuf ${version}`, () =>
-        Buffer.from(protobufWatchFrame(type, encodeProtobuf(partialMetadata(object, version)))),
-      );
+      encoder.event(object, `${type} Partial protobuf ${version}`, () => [
+        protobufWatchFrame(type, encodeProtobuf(partialMetadata(object, version))),
+      ]);
   if (as === 'PartialObjectMetadata')
     return ({ type, object }) =>
-      make(type, `Partial ${version}`, object, () => Buffer.from(JSON.stringify(partialMetadata(object, version))));
+      make(type, `Partial ${version}`, object, () => [Buffer.from(JSON.stringify(partialMetadata(object, version)))]);
   if (format === 'protobuf')
     return ({ type, object }) =>
-      encoder.event(object, `${type} protobuf ${apiVersionOf(kind)}`, () =>
-        Buffer.from(protobufWatchFrame(type, encoder.envelope(kind, object))),
-      );
-  return ({ type, object }) => make(type, 'json', object, () => encoder.object(object));
+      encoder.event(object, `${type} protobuf ${apiVersionOf(kind)}`, () => [
+        protobufWatchFrame(type, encoder.envelope(kind, object)),
+      ]);
+  return ({ type, object }) => make(type, 'json', object, () => encoder.parts(object));
 }

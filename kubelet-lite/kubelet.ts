@@ -134,6 +134,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
           logger,
           isHere: (uid) => node?.pods.worker(uid) !== undefined,
         });
+  await observers.catchUp();
   node = await startNode(
     { ...options, client: statics?.clientFor(client) ?? client, runtime, images, annotations },
     {

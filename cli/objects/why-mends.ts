@@ -138,6 +138,8 @@ function exitMend(exit: ExitRecord, container: Container | undefined, pod: Pod):
     const answer = exit.probes.find(({ kind }) => kind.toLowerCase() === probe)?.output ?? '';
     return `its ${probe} probe failed${answer ? ` (${oneLine(answer)})` : ''}: ${probeMend(answer, container?.[`${probe}Probe`], probe)}`;
   }
+  if (/pod's own process died/.test(exit.killedFor ?? ''))
+    return 'the process that holds the pod together was killed, and the pod was made anew: see who on the node (kill -9, or dmesg for want of memory)';
   if (exit.exitCode === 127) return 'the command was not found in the image: correct command and args';
   if (exit.exitCode === 126)
     return 'the command is there and cannot be executed: see its mode, or its interpreter line';

@@ -78,6 +78,14 @@ export class NodeObservers {
     });
   }
 
+  /** Before anything is started again: remembers what ended while no kubelet was there. */
+  async catchUp(): Promise<void> {
+    const { runtime, logger } = this.#options;
+    await this.#watch.catchUp(await runtime.list()).catch((error: unknown) => {
+      logger.warn({ error: String(error) }, 'what ended meanwhile is not remembered');
+    });
+  }
+
   prober(prober: Prober): Prober {
     return watchedProber(prober, this.#options.clock, this.figures, this.#probes);
   }

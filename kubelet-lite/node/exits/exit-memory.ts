@@ -46,6 +46,12 @@ export class ExitMemory {
     return this.#last;
   }
 
+  /** Whether this end is remembered already. */
+  async has(uid: string, container: string, attempt: number): Promise<boolean> {
+    await this.#last;
+    return (await this.#index()).has(this.#pathOf(uid, container, attempt));
+  }
+
   /** Oldest first; of the pods of that name, also those that are gone. */
   async of(namespace: string, pod: string, uid?: string): Promise<readonly ExitRecord[]> {
     await this.#last;
@@ -65,7 +71,7 @@ export class ExitMemory {
     const { directory, keepPerContainer = KEEP_PER_CONTAINER, maxBytes = MAX_BYTES } = this.#options;
     const kept = await this.#index();
     const container = `${record.uid}/${record.container}`;
-    const path = join(directory, record.uid, `${record.container}-${record.attempt}.json`);
+    const path = this.#pathOf(record.uid, record.container, record.attempt);
     const text = JSON.stringify(record);
     await fs.mkdir(join(directory, record.uid), { recursive: true, mode: 0o700 });
     await fs.writeFile(`${path}.new`, text, { mode: 0o600 });
@@ -80,6 +86,10 @@ export class ExitMemory {
       bytes -= one.bytes;
       await this.#drop(kept, one);
     }
+  }
+
+  #pathOf(uid: string, container: string, attempt: number): string {
+    return join(this.#options.directory, uid, `${container}-${attempt}.json`);
   }
 
   async #drop(kept: Map<string, Kept>, { path }: Kept): Promise<void> {

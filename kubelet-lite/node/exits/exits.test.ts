@@ -222,5 +222,53 @@ test('what is kept of a restart: how it ended, why the kubelet ended it, its pro
     );
   expect(watch.systemOoms().map(({ pid }) => pid)).toEqual([8]);
   expect([second!.killedFor, second!.oomKills]).toEqual([undefined, undefined]);
+  // Its network container dies, and everything with it.
+  await node.clock.advance(2_000);
+  node.runtime.killSandbox(uid);
+  while ((await found()).length < 3) await new Promise((resolve) => setImmediate(resolve));
+  expect((await found())[2]).toMatchObject({
+    attempt: 2,
+    exitCode: 137,
+    killedFor: "the pod's own process died, and everything in the pod with it",
+  });
+  watch.stop();
+});
+
+test('what ended while no kubelet was there is remembered once', async () => {
+  const node = await NodeUnderTest.start();
+  const memory = new ExitMemory({ directory: dir, logger: silentLogger });
+  const log = join(dir, 'log');
+  await fs.writeFile(log, '2026-01-01T00:00:00Z stdout F last words\n');
+  const watch = new ExitWatch({
+    runtime: node.runtime,
+    cgroups: { usage: () => ({}), read: () => ({}) },
+    kernel: { news: () => [], close: () => {} },
+    probes: new ProbeMemory(),
+    memory,
+    pod: () => undefined,
+    logPath: () => log,
+    clock: node.clock,
+    logger: silentLogger,
+  });
+  const annotations = { 'io.trimtab.pod.name': 'web', 'io.trimtab.pod.namespace': 'default' };
+  const container = { pid: 1, startedAt: 0, finishedAt: 1_000, logPath: '', annotations: {} };
+  const sandbox = {
+    id: 'u1',
+    state: 'ready' as const,
+    pid: 1,
+    netns: '',
+    createdAt: 0,
+    annotations,
+    containers: [
+      { ...container, id: 'u1-main-2', name: 'main', state: 'exited' as const, exitCode: 3, signal: 0 },
+      { ...container, id: 'u1-side-0', name: 'side', state: 'running' as const },
+    ],
+  };
+  await watch.catchUp([sandbox]);
+  await watch.catchUp([sandbox]);
+  expect(await memory.of('default', 'web')).toMatchObject([
+    { container: 'main', attempt: 2, exitCode: 3, log: ['last words'] },
+  ]);
+  expect(await fs.readdir(join(dir, 'u1'))).toEqual(['main-2.json']);
   watch.stop();
 });

@@ -5,13 +5,13 @@ import { attemptOf } from '../../container/exit.js';
 import type { Pod } from '../../pod/api.js';
 import { containersOf } from '../../pod/plan.js';
 import { limitOf } from '../../pod/qos.js';
-import type { ContainerStatus, PodRuntime } from '../../runtime/runtime.js';
+import type { ContainerStatus, PodRuntime, SandboxStatus } from '../../runtime/runtime.js';
 import type { CgroupReader } from '../../stats/cgroup-reader.js';
 import { logTail } from '../../streams/log-reader.js';
 import type { EventRecorder } from '../event-recorder.js';
 import type { ProbeMemory } from '../probe-memory.js';
 import type { ExitMemory } from './exit-memory.js';
-import { exitRecord } from './exit-record.js';
+import { type ExitFacts, exitRecord } from './exit-record.js';
 import type { KernelLog, OomKill } from './kernel-log.js';
 
 export interface WatchExitsOptions {
@@ -28,6 +28,18 @@ export interface WatchExitsOptions {
   readonly startedMicros?: number;
 }
 
+type Found = Pick<ExitFacts, 'memory' | 'ownLimit' | 'killedFor' | 'cgroup' | 'victims' | 'probes'>;
+
+const NOTHING_FOUND: Found = {
+  memory: undefined,
+  ownLimit: undefined,
+  killedFor: undefined,
+  cgroup: '',
+  victims: [],
+  probes: [],
+};
+
+const SIGKILL = 9;
 const LOG_LINES = 200;
 const LOG_BYTES = 32 * 1024;
 const VICTIMS_KEPT = 64;
@@ -47,6 +59,7 @@ export class ExitWatch {
     this.#options = options;
     const events = options.runtime.events.subscribe((event) => {
       if (event.type === 'containerExited') this.#exited(event.sandboxId, event.container);
+      else this.#sandboxDied(event.sandboxId);
     });
     this.#stop = () => events.unsubscribe();
   }
@@ -65,6 +78,50 @@ export class ExitWatch {
         recorder.event(subject, type, reason, message);
       },
     };
+  }
+
+  /** Those that ended while nobody watched: of them only the runtime's word and the log are left. */
+  async catchUp(sandboxes: readonly SandboxStatus[]): Promise<void> {
+    const { memory, logger } = this.#options;
+    for (const { id: uid, annotations, containers } of sandboxes) {
+      const name = annotations[ANNOTATION.podName] ?? '';
+      const namespace = annotations[ANNOTATION.podNamespace] ?? '';
+      for (const status of containers.filter(({ state }) => state === 'exited')) {
+        if (await memory.has(uid, status.name, attemptOf(status))) continue;
+        const pod: Pod = { metadata: { namespace, name, uid }, spec: { containers: [] } };
+        await this.#remember(pod, status, NOTHING_FOUND).catch((error: unknown) =>
+          logger.warn({ container: status.id, error: String(error) }, 'the end of a container is not remembered'),
+        );
+      }
+    }
+  }
+
+  /** With its network container all of a pod ends, and no container's own end is told. */
+  #sandboxDied(uid: string): void {
+    const pod = this.#options.pod(uid);
+    if (!pod || pod.metadata.deletionTimestamp) return;
+    const { clock, logger } = this.#options;
+    const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {};
+    for (const { name, restartCount, state, image } of [...initContainerStatuses, ...containerStatuses]) {
+      if (!state?.running) continue;
+      const status: ContainerStatus = {
+        id: `${uid}-${name}-${restartCount}`,
+        name,
+        state: 'exited',
+        pid: 0,
+        startedAt: Date.parse(state.running.startedAt ?? '') || clock.now(),
+        finishedAt: clock.now(),
+        exitCode: 137,
+        signal: SIGKILL,
+        logPath: '',
+        annotations: { [ANNOTATION.attempt]: String(restartCount), [ANNOTATION.image]: image },
+      };
+      const killedFor = "the pod's own process died, and everything in the pod with it";
+      const found = { ...NOTHING_FOUND, killedFor, probes: this.#options.probes.take(status.id) };
+      void this.#remember(pod, status, found).catch((error: unknown) =>
+        logger.warn({ container: status.id, error: String(error) }, 'the end of a container is not remembered'),
+      );
+    }
   }
 
   /** Kills since the last call for want of memory on the whole machine; those of before this watch began are none of its business. */

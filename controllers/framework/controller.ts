@@ -3,6 +3,7 @@ import type { KubeObject, ObjectKey, ResourceType } from '@trimtab/machinery';
 import { joinKey } from '@trimtab/machinery';
 import type { Observable } from 'rxjs';
 import type { AnyStateMachine } from 'xstate';
+import type { AdaptiveConcurrency } from './concurrency.js';
 import type { Effect } from './effects.js';
 import type { Predicate } from './predicates.js';
 import type { Backoff } from './queue.js';
@@ -34,7 +35,7 @@ export interface ControllerDefinition<T extends KubeObject = KubeObject, O = unk
   /** Things outside the cluster, polled for each object; the view has what was found last. */
   readonly externals?: readonly ExternalDefinition[];
   /** How many keys at a time; default 5. One key is never worked on twice at a time. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | AdaptiveConcurrency;
   /** Waits after failed evaluations of a key; default 5 ms, doubling up to 1000 s. */
   readonly backoff?: Backoff;
   /** Higher is earlier; default 0, and -100 for the first list and resyncs. Nobody waits longer than 10 s for others. */

@@ -9,6 +9,7 @@ import {
   call,
   change,
   changed,
+  changeStatus,
   controller,
   controllerReference,
   create,
@@ -111,6 +112,52 @@ describe('queue', () => {
     release();
     await t.pass();
     expect(seen.slice(0, 2)).toEqual(['old-0', 'new']);
+  });
+
+  test('row 12: as many at a time as the server bears, found out by how long its answers take', async () => {
+    const clock = new VirtualClock();
+    const client = new MemoryClient(clock);
+    for (let i = 0; i < 60; i++) await client.create(Sites, named(`s-${i}`));
+    let underWay = 0;
+    let bears = 20;
+    let widest = 0;
+    const answer = client.call.bind(client);
+    client.call = async (asked) => {
+      if (asked.verb !== 'patch') return answer(asked);
+      widest = Math.max(widest, ++underWay);
+      await new Promise<void>((resolve) => clock.after(underWay <= bears ? 400 : 2_000, resolve));
+      underWay--;
+      return answer(asked);
+    };
+    const definition = controller<Site>({
+      name: 'c',
+      for: Sites,
+      concurrency: { upTo: 50 },
+      // Always something to write: each write leads to the next.
+      reconcile: ({ object, now }) =>
+        object
+          ? changeStatus(Sites, object, (draft) => {
+              draft.status = { ready: now };
+            })
+          : [],
+    });
+    const t = await runInMemory([definition], { clock, client });
+    const widestWithin = async (ms: number) => {
+      widest = 0;
+      await t.pass(ms);
+      return widest;
+    };
+    expect(underWay).toBe(5);
+    await t.pass(10_000);
+    const settled = await widestWithin(10_000);
+    expect(settled).toBeGreaterThanOrEqual(bears);
+    expect(settled).toBeLessThanOrEqual(bears + 3);
+    bears = 3;
+    await t.pass(15_000);
+    expect(await widestWithin(15_000)).toBeLessThanOrEqual(bears + 3);
+    bears = 1_000;
+    await t.pass(30_000);
+    expect(await widestWithin(2_000)).toBe(50);
   });
 
   test('row 9: failures are spaced per key, by the policy told, with seeded jitter', async () => {

@@ -9,6 +9,7 @@ export {
 export { isApplied } from './applied.js';
 export { type ChangeOptions, change, changeStatus, changeTo } from './change.js';
 export { type ClusteredType, clustersClient, inCluster } from './clusters.js';
+export type { AdaptiveConcurrency } from './concurrency.js';
 export { type Condition, conditionOf, isTrue, withCondition } from './conditions.js';
 export * from './controller.js';
 export {

@@ -1,6 +1,7 @@
 import type { Logger } from '@trimtab/machinery';
 import { isReason, joinKey, keyOf, splitKey } from '@trimtab/machinery';
 import { Caches } from './caches.js';
+import { Concurrency } from './concurrency.js';
 import {
   type ControllerDefinition,
   type ErrorDecision,
@@ -20,7 +21,6 @@ import type { Cause, TracedWrite } from './trace.js';
 import { type Enqueue, triggersOf, watching } from './triggers.js';
 import type { Failure } from './view.js';
 
-const DEFAULT_CONCURRENCY = 5;
 const GRACEFUL_STOP_MS = 30_000;
 
 const MOST_CAUSES = 16;
@@ -40,6 +40,7 @@ export class ControllerRunner {
   readonly #executor: Executor;
   readonly #externals: Externals;
   readonly #limits: { readonly together?: RateLimiter; readonly perNamespace?: RateLimiter };
+  readonly #concurrency: Concurrency;
   readonly #failures = new Map<string, Failure>();
   readonly #states = new Map<string, string>();
   readonly #causes = new Map<string, Cause[]>();
@@ -57,6 +58,7 @@ export class ControllerRunner {
     this.#options = options;
     this.#logger = options.logger.child({ controller: name });
     this.#caches = new Caches(definition, informers);
+    this.#concurrency = new Concurrency(definition.concurrency);
     this.#decide = decideOf(definition);
     this.#queue = new WorkQueue(clock, () => this.#schedule(), backoff, random);
     this.#recorder = new EventRecorder({ client, clock, logger: this.#logger, source: name });
@@ -98,7 +100,7 @@ export class ControllerRunner {
     }
     const { shard, metrics } = this.#options;
     if (shard) this.#stops.push(shard.onGain(() => this.#enqueueAll({ type: 'asked' })));
-    metrics?.workers?.(name, 0, this.#concurrency);
+    metrics?.workers?.(name, 0, this.#concurrency.limit);
     void Promise.all(this.#caches.all().map((informer) => informer.whenSynced())).then(() => this.#schedule());
   }
 
@@ -165,10 +167,6 @@ export class ControllerRunner {
     return this.#queue;
   }
 
-  get #concurrency(): number {
-    return this.definition.concurrency ?? DEFAULT_CONCURRENCY;
-  }
-
   #activeEnded(): Promise<void> {
     return new Promise((resolve) => {
       const cancel = this.#options.clock.after(GRACEFUL_STOP_MS, () => {
@@ -217,7 +215,7 @@ export class ControllerRunner {
     if (!this.#running || !this.#caches.all().every((informer) => informer.hasSynced())) return;
     const { clock, metrics, shard } = this.#options;
     const { name } = this.definition;
-    while (this.#queue.active < this.#concurrency && this.#queue.depth > 0) {
+    while (this.#queue.active < this.#concurrency.limit && this.#queue.depth > 0) {
       const wait = this.#limits.together?.take(clock.now()) ?? 0;
       if (wait > 0) {
         this.#throttled ??= clock.after(wait, () => {
@@ -236,7 +234,7 @@ export class ControllerRunner {
       }
       metrics?.waited?.(name, this.#queue.lastWaitMs / 1000);
       metrics?.queueDepth?.(name, this.#queue.depth);
-      metrics?.workers?.(name, this.#queue.active, this.#concurrency);
+      metrics?.workers?.(name, this.#queue.active, this.#concurrency.limit);
       void this.#work(key);
     }
   }
@@ -275,8 +273,9 @@ export class ControllerRunner {
         ...(evaluation.state === undefined ? {} : { state: evaluation.state }),
         ...(error ? { error: error.message } : {}),
       });
+      this.#concurrency.took(evaluation.at, clock.now(), evaluation.writes.length);
       this.#queue.done(key);
-      metrics?.workers?.(name, this.#queue.active, this.#concurrency);
+      metrics?.workers?.(name, this.#queue.active, this.#concurrency.limit);
       this.#schedule();
       if (this.#queue.active === 0) for (const resolve of this.#idlers.splice(0)) resolve();
     }

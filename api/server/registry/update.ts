@@ -122,7 +122,9 @@ async function updateOnce(
   const reservation: Reservation | undefined = strategy.reserve?.(object, old);
   let stored = false;
   try {
-    object = withGeneration(kind, reservation?.object ?? object, old);
+    const reserved = reservation?.object ?? object;
+    // To be given a node is not to be wanted otherwise.
+    object = subresource === 'binding' ? reserved : withGeneration(kind, reserved, old);
     const causes = [
       ...validateMetadata(kind, object),
       ...validateMetadataUpdate(object, old),

@@ -154,13 +154,20 @@ function validateEphemeralChange(now: PodSpec, old: PodSpec, out: Causes): void 
 }
 
 function validateResize(now: PodSpec, old: PodSpec, out: Causes): void {
+  const back = (
+    list: readonly Container[] | undefined,
+    before: readonly Container[] | undefined,
+    which = (_: Container) => true,
+  ) =>
+    list?.map((c, i) =>
+      which(c) ? { ...c, resources: before?.[i]?.resources, resizePolicy: before?.[i]?.resizePolicy } : c,
+    );
+  // Of init containers only those that go on can be resized.
+  const initContainers = back(now.initContainers, old.initContainers, (c) => c.restartPolicy === 'Always');
   const reset = {
     ...now,
-    containers: now.containers.map((c, i) => ({
-      ...c,
-      resources: old.containers[i]?.resources,
-      resizePolicy: old.containers[i]?.resizePolicy,
-    })),
+    containers: back(now.containers, old.containers),
+    ...(initContainers ? { initContainers } : {}),
   };
   if (!equalJson(reset, old)) out.push(causes.forbidden('spec', 'only cpu and memory resources are mutable'));
   if (qosClass(now) !== qosClass(old))

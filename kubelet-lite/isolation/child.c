@@ -145,6 +145,8 @@ void child_exec(struct child *child, struct plan_process *plan, int pidfd, uint6
     child_own_pipes(child, plan);
     child_raise_limits(child, plan);
     int other = child->root_link ? open(child->root_link, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (label_open(plan, &child->label, &error) < 0)
+        child_die(child->channel, &error);
     if ((namespaces && setns(pidfd, (int)namespaces) < 0) || (child->root_link && (fchdir(other) < 0 || chroot(".") < 0))) {
         fail(&error, "namespace", errno, "the container's");
         child_die(child->channel, &error);

@@ -30,6 +30,7 @@ struct child {
     int null;        /* the host's /dev/null, opened before anything of the container's can be in the way */
     int exec_gate;   /* >= 0: wait for one byte before execve (OCI create/start) */
     int report;      /* with a gate: where a child_message goes when something fails behind it */
+    int label;       /* file for the process' label, 0: none */
     int kept;        /* how many descriptors from 3 on the program gets */
     const struct hooks *hooks; /* NULL: none to run */
     pid_t outer_pid;           /* its own number outside, once hooks have been run */
@@ -76,6 +77,12 @@ void child_own_pipes(const struct child *child, const struct plan_process *plan)
 void child_raise_limits(struct child *child, const struct plan_process *plan);
 /* Hands the master to the parent and makes the slave the controlling terminal and standard streams; answers with it too. */
 int child_terminal(struct child *child, const struct plan_process *plan, int pts, int *slave, struct error *error);
+/* label.c: what the host has; the file the process' label goes into, left alone when there is none to write; writing it. */
+bool label_apparmor(void);
+bool label_selinux(void);
+int label_open(const struct plan_process *plan, int *file, struct error *error);
+int label_write(int file, struct error *error);
+
 /* child_finish.c: descriptors, credentials, the gate, execve. */
 void child_finish(struct child *child, const struct plan_process *plan, struct error *error) __attribute__((noreturn));
 

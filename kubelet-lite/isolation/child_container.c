@@ -74,6 +74,8 @@ static int prepare(struct child *child, struct plan *plan, struct rootfs *fs, st
     uint64_t groups = plan->new_namespaces & CLONE_NEWCGROUP;
     int pts, slave;
     fs->terminal = -1;
+    if (label_open(&plan->process, &child->label, error) < 0)
+        return -1;
     if (setsid() < 0)
         return fail(error, "session", errno, "setsid");
     if (unshare((int)((plan->new_namespaces & CLONE_NEWNS) | (born_inside ? groups : 0))) < 0)

@@ -143,6 +143,8 @@ static void wait_at_gate(struct child *child, const struct plan_process *plan, s
 
 void child_finish(struct child *child, const struct plan_process *plan, struct error *error)
 {
+    if (child->label > 0 && label_write(child->label, error) < 0)
+        child_die(child->channel, error);
     int entered = enter_cwd(plan->cwd, false, error);
     if (entered < 0 || leave_keyring(child, error) < 0 || settle_descriptors(child, error) < 0 ||
         (child->exec_gate >= 0 && settle_for_waiting(child, error) < 0) ||

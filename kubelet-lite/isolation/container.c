@@ -211,8 +211,9 @@ static int plan_for_pod(const struct container *c, struct plan *plan, struct are
     uint64_t private = (pod.host_network ? 0 : CLONE_NEWNET) | (pod.host_ipc ? 0 : CLONE_NEWIPC);
     if (plan_container(plan, arena, spec, error) < 0)
         return -1;
-    if (plan->process.apparmor || plan->process.selinux || plan->mount_label)
-        return fail(error, "config", ENOTSUP, "security labels");
+    if ((plan->process.apparmor && !label_apparmor()) || (plan->process.selinux && !label_selinux()) ||
+        (plan->mount_label && *plan->mount_label))
+        return fail(error, "config", ENOTSUP, "a security label this host cannot set");
     if ((plan->hooks && plan->hooks->length) || !plan->process_json)
         return fail(error, "config", ENOTSUP, "%s", plan->process_json ? "hooks" : "process is not set");
     if (plan->maps.uids.count && (pod.user_namespace < 0 || !id_maps_equal(&plan->maps, &pod.maps)))

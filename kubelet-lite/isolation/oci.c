@@ -31,7 +31,7 @@ static int refuse(const struct oci *oci, struct error *error)
         return fail(error, "options", EINVAL, "--log-format %s; use text or json", oci->log_format);
     if (oci->no_pivot)
         return fail(error, "rootfs", ENOTSUP, "--no-pivot: a root that is not pivoted to can be left");
-    if (oci->label || oci->apparmor)
+    if ((oci->label && !label_selinux()) || (oci->apparmor && !label_apparmor()))
         return fail(error, "options", ENOTSUP, "--%s: not on this host", oci->label ? "process-label" : "apparmor");
     return 0;
 }

@@ -106,6 +106,10 @@ static int plan_exec(const struct oci *oci, struct plan_process *plan, struct ar
     if (plan->cwd[0] != '/')
         return fail(error, "options", EINVAL, "--cwd %s: absolute", plan->cwd);
     plan->no_new_privileges |= oci->no_new_privs;
+    if (oci->apparmor)
+        plan->apparmor = oci->apparmor;
+    if (oci->label)
+        plan->selinux = oci->label;
     apply_environment(oci, plan, arena);
     return apply_user(oci, plan, arena, error) < 0 || apply_capabilities(oci, plan, error) < 0 ? -1 : 0;
 }

@@ -81,7 +81,8 @@ static void write_linux(struct json_writer *w)
     list(w, "knownFlags", seccomp_flag);
     list(w, "supportedFlags", seccomp_flag);
     json_close(w, '}');
-    enabled(w, "apparmor", false);
+    enabled(w, "apparmor", true);
+    /* Processes only: mounts are not labelled. */
     enabled(w, "selinux", false);
     enabled(w, "intelRdt", false);
     json_open(w, "mountExtensions", '{');

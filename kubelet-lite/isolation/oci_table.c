@@ -56,8 +56,8 @@ static const struct oci_option entering[] = {
     FLAG("no-new-privs", 0, no_new_privs, "set no_new_privs"),
     TEXT("cgroup", 0, sub_cgroup, "PATH", "a group below the container's"),
     FLAG("ignore-paused", 0, ignore_paused, "start it in a paused container, to run when that is resumed"),
-    TEXT("process-label", 0, label, "LABEL", "refused: no SELinux"),
-    TEXT("apparmor", 0, apparmor, "PROFILE", "refused: no AppArmor"),
+    TEXT("process-label", 0, label, "LABEL", "SELinux, on a host that has it"),
+    TEXT("apparmor", 0, apparmor, "PROFILE", "AppArmor, on a host that has it"),
     HELP,
     END,
 };

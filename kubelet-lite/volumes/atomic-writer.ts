@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Payload } from './payload.js';
+import type { Payload, PayloadFile } from './payload.js';
 
 /** The link that names the current version; readers see either all of the old content or all of the new. */
 const DATA = '..data';
@@ -21,27 +21,31 @@ export async function writePayload(
   if (current && (await isCurrent(join(directory, current), payload, fsGroup))) return false;
   const next = `..${version}`;
   await writeVersion(join(directory, next), payload, fsGroup);
-  await fs.rm(join(directory, NEXT), { force: true });
-  await link(next, join(directory, NEXT), fsGroup);
+  await replaceLink(next, join(directory, NEXT), fsGroup);
   await fs.rename(join(directory, NEXT), join(directory, DATA));
-  await linkNames(directory, payload, fsGroup);
-  if (current && current !== next) await fs.rm(join(directory, current), { recursive: true, force: true });
+  const names = new Set([...payload.keys()].map((path) => path.split('/')[0]!));
+  await Promise.all([...names].map((name) => replaceLink(join(DATA, name), join(directory, name), fsGroup)));
+  // In a directory that was empty there is nothing else.
+  if (current) await removeOthers(directory, new Set([...names, DATA, next]));
   return true;
 }
 
 async function writeVersion(root: string, payload: Payload, fsGroup: number | undefined): Promise<void> {
   await makeDirectory(root, fsGroup);
   const made = new Set([root]);
-  for (const [path, file] of payload) {
-    const full = join(root, path);
+  for (const path of payload.keys())
     for (const directory of parentsOf(root, path)) {
       if (!made.has(directory)) await makeDirectory(directory, fsGroup);
       made.add(directory);
     }
-    await fs.writeFile(full, file.data);
-    if (file.uid !== undefined || fsGroup !== undefined) await fs.chown(full, file.uid ?? 0, fsGroup ?? 0);
-    await fs.chmod(full, modeOf(file.mode, fsGroup));
-  }
+  await Promise.all([...payload].map(([path, file]) => writeFile(join(root, path), file, fsGroup)));
+}
+
+/** Nobody else may open it before it has its owner and mode: the directory is mounted already. */
+async function writeFile(path: string, { data, mode, uid }: PayloadFile, fsGroup: number | undefined): Promise<void> {
+  await fs.writeFile(path, data, { mode: 0o600 });
+  if (uid !== undefined || fsGroup !== undefined) await fs.chown(path, uid ?? 0, fsGroup ?? 0);
+  await fs.chmod(path, modeOf(mode, fsGroup));
 }
 
 /** Mode and owner are given after the fact: mkdir's own are cut by the umask. */
@@ -60,22 +64,21 @@ function parentsOf(root: string, path: string): readonly string[] {
 /** A group that volumes belong to may read everything and, as volumes of objects are ours to write, nothing more. */
 const modeOf = (mode: number, fsGroup: number | undefined): number => (fsGroup === undefined ? mode : mode | 0o440);
 
-async function linkNames(directory: string, payload: Payload, fsGroup: number | undefined): Promise<void> {
-  const wanted = new Set([...payload.keys()].map((path) => path.split('/')[0]!));
-  for (const name of await fs.readdir(directory)) {
-    if (!name.startsWith('..') && !wanted.has(name)) await fs.rm(join(directory, name), { force: true });
-  }
-  for (const name of wanted) {
-    const target = join(DATA, name);
-    const present = await fs.readlink(join(directory, name)).catch(() => undefined);
-    if (present === target) continue;
-    await fs.rm(join(directory, name), { recursive: true, force: true });
-    await link(target, join(directory, name), fsGroup);
-  }
+async function removeOthers(directory: string, wanted: ReadonlySet<string>): Promise<void> {
+  for (const name of await fs.readdir(directory))
+    if (!wanted.has(name)) await fs.rm(join(directory, name), { recursive: true, force: true });
 }
 
-async function link(target: string, path: string, fsGroup: number | undefined): Promise<void> {
-  await fs.symlink(target, path);
+/** A link with this target, whatever was there. */
+async function replaceLink(target: string, path: string, fsGroup: number | undefined): Promise<void> {
+  try {
+    await fs.symlink(target, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if ((await fs.readlink(path).catch(() => undefined)) === target) return;
+    await fs.rm(path, { recursive: true, force: true });
+    await fs.symlink(target, path);
+  }
   if (fsGroup !== undefined) await fs.lchown(path, 0, fsGroup);
 }
 

@@ -46,6 +46,10 @@ describe('the atomic writer', () => {
     expect(await fs.readFile(join(dir, 'a'), 'utf8')).toBe('old');
     await writePayload(dir, payload({ a: file('new') }), undefined, 'v2');
     expect(await fs.readFile(join(dir, 'a'), 'utf8')).toBe('new');
+    // What others left half done goes too.
+    await fs.mkdir(join(dir, '..v0'));
+    await writePayload(dir, payload({ b: file('newer') }), undefined, 'v3');
+    expect((await fs.readdir(dir)).sort()).toEqual(['..data', '..v3', 'b']);
   });
 });
 

@@ -1,10 +1,26 @@
-import { ConfigMaps, Leases, Namespaces, type Node, Nodes, type Pod, Pods, ServiceAccounts } from '@trimtab/machinery';
+import {
+  type CertificateSigningRequest,
+  CertificateSigningRequests,
+  ConfigMaps,
+  Leases,
+  Namespaces,
+  type Node,
+  Nodes,
+  type Pod,
+  Pods,
+  Secrets,
+  ServiceAccounts,
+} from '@trimtab/machinery';
 import { expectStable, perturb, type Scenario, type World, world } from '@trimtab/testing';
 import { PLANS } from '../test-plans.js';
+import { bootstrapSigner, tokenCleaner } from './bootstrap-token/controllers.js';
+import { certificateController } from './certificates/controller.js';
+import type { Identities } from './identities.js';
 import { namespaceController } from './namespace/controller.js';
 import { nodeLifecycleController } from './node-lifecycle/controller.js';
 import { rootCaPublisher } from './root-ca/controller.js';
 import { serviceAccountController } from './serviceaccount/controller.js';
+import { tokenSecretController } from './serviceaccount/token-controller.js';
 
 /** Every controller of the cluster's own affairs under every single fault, and some pairs; and at rest for a day. */
 const survives = async (scenario: Scenario): Promise<void> => {
@@ -76,5 +92,86 @@ test('node lifecycle', () =>
       };
       await w.create(Pods, pod('hasty'), pod('patient', patient));
       await w.pass('5m');
+    },
+  }));
+
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+const identities: Identities = {
+  judge: () => ({ known: true }),
+  sign: () => '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n',
+  secretToken: async ({ account, secret, uid }) => `${account}/${secret}/${uid}`,
+};
+
+test('certificate requests', () =>
+  survives({
+    world: { controllers: [certificateController(identities)] },
+    async workload(w) {
+      const csr = (name: string) =>
+        ({
+          metadata: { name },
+          spec: { request: base64('r'), signerName: 'kubernetes.io/kube-apiserver-client', usages: ['client auth'] },
+        }) as CertificateSigningRequest;
+      await w.create(CertificateSigningRequests, csr('approved'), csr('forgotten'));
+      await w.settle();
+      const read = await w.get(CertificateSigningRequests, { name: 'approved' });
+      const conditions = [{ type: 'Approved', status: 'True', reason: 'R', message: 'M' }];
+      await w.client.update(
+        CertificateSigningRequests,
+        { ...read, status: { conditions } },
+        { subresource: 'approval' },
+      );
+      await w.settle();
+      // What nobody decides on goes after a day.
+      await w.pass('25h');
+    },
+  }));
+
+test('tokens of service accounts', () =>
+  survives({
+    world: { controllers: [tokenSecretController(identities, 'CA')] },
+    async workload(w) {
+      await w.create(ServiceAccounts, { metadata: { namespace: 'team', name: 'web' } });
+      for (const [name, account] of [
+        ['good', 'web'],
+        ['stray', 'nobody'],
+      ] as const)
+        await w.create(Secrets, {
+          metadata: { namespace: 'team', name, annotations: { 'kubernetes.io/service-account.name': account } },
+          type: 'kubernetes.io/service-account-token',
+        });
+      await w.settle();
+      await w.patch(Secrets, { namespace: 'team', name: 'good' }, { data: { token: null } });
+      await w.settle();
+      await w.remove(ServiceAccounts, { namespace: 'team', name: 'web' });
+      await w.settle();
+    },
+  }));
+
+test('bootstrap tokens', () =>
+  survives({
+    // Time the controller did not see pass ends a token sooner.
+    without: ['jump'],
+    world: { controllers: [tokenCleaner, bootstrapSigner] },
+    async workload(w) {
+      await w.create(ConfigMaps, {
+        metadata: { namespace: 'kube-public', name: 'cluster-info' },
+        data: { kubeconfig: 'hello' },
+      });
+      const token = (id: string, minutes: number) =>
+        w.create(Secrets, {
+          metadata: { namespace: 'kube-system', name: `bootstrap-token-${id}` },
+          type: 'bootstrap.kubernetes.io/token',
+          data: {
+            'token-id': base64(id),
+            'token-secret': base64('0123456789abcdef'),
+            'usage-bootstrap-signing': base64('true'),
+            expiration: base64(new Date(w.clock.now() + minutes * 60_000).toISOString()),
+          },
+        });
+      await token('abcdef', 5);
+      await token('ghijkl', 60);
+      await w.settle();
+      await w.patch(ConfigMaps, { namespace: 'kube-public', name: 'cluster-info' }, { data: { kubeconfig: 'bye' } });
+      await w.pass('2h');
     },
   }));

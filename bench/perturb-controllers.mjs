@@ -13,7 +13,7 @@ const { status } = spawnSync(
     '--no-warnings',
     'node_modules/jest/bin/jest.js',
     ...paths,
-    '--testNamePattern=fault|PodDisruptionBudget|^[A-Z][A-Za-z]+$|ServiceAccount|Namespace|node lifecycle',
+    '--testNamePattern=fault|PodDisruptionBudget|^[A-Z][A-Za-z]+$|ServiceAccount|Namespace|node lifecycle|certificate requests|tokens',
     '--testTimeout=3600000',
   ],
   { stdio: 'inherit', env: { ...process.env, TRIMTAB_PLANS: plans } },

@@ -111,7 +111,7 @@ test('certificate requests', () =>
           metadata: { name },
           spec: { request: base64('r'), signerName: 'kubernetes.io/kube-apiserver-client', usages: ['client auth'] },
         }) as CertificateSigningRequest;
-      await w.create(CertificateSigningRequests, csr('approved'), csr('forgotten'));
+      await w.create(CertificateSigningRequests, csr('approved'), csr('waiting'));
       await w.settle();
       const read = await w.get(CertificateSigningRequests, { name: 'approved' });
       const conditions = [{ type: 'Approved', status: 'True', reason: 'R', message: 'M' }];
@@ -121,8 +121,8 @@ test('certificate requests', () =>
         { subresource: 'approval' },
       );
       await w.settle();
-      // What nobody decides on goes after a day.
-      await w.pass('25h');
+      // What has been signed goes after an hour.
+      await w.pass('2h');
     },
   }));
 

@@ -123,6 +123,7 @@ test('certificate requests', () =>
       await w.settle();
       // What has been signed goes after an hour.
       await w.pass('2h');
+      await w.remove(CertificateSigningRequests, { name: 'waiting' });
     },
   }));
 

@@ -7,7 +7,8 @@ import type { Writable } from 'node:stream';
 class Outbox {
   readonly #waiting = new Map<Writable, Buffer | Buffer[]>();
   readonly #flush = (): void => {
-    for (const [stream, bytes] of this.#waiting) this.#send(stream, bytes);
+    const joints = new Joints();
+    for (const [stream, bytes] of this.#waiting) send(stream, Array.isArray(bytes) ? joints.of(bytes) : bytes);
     this.#waiting.clear();
   };
 
@@ -23,14 +24,31 @@ class Outbox {
   /** Writes what is held for the stream, and ends it. */
   end(stream: Writable): void {
     const held = this.#waiting.get(stream);
-    if (held !== undefined) this.#send(stream, held);
+    if (held !== undefined) send(stream, Array.isArray(held) ? Buffer.concat(held) : held);
     this.#waiting.delete(stream);
     if (!stream.destroyed) stream.end();
   }
+}
 
-  #send(stream: Writable, bytes: Buffer | Buffer[]): void {
-    if (stream.destroyed || stream.writableEnded) return;
-    stream.write(Array.isArray(bytes) ? Buffer.concat(bytes) : bytes);
+function send(stream: Writable, bytes: Buffer): void {
+  if (!stream.destroyed && !stream.writableEnded) stream.write(bytes);
+}
+
+/** What is put together for one watcher is the same bytes for all who are sent the same: a thousand that do not read hold it once. */
+class Joints {
+  readonly #made = new Map<Buffer, { readonly parts: readonly Buffer[]; readonly bytes: Buffer }[]>();
+
+  of(parts: readonly Buffer[]): Buffer {
+    const first = parts[0]!;
+    const alike = this.#made.get(first) ?? [];
+    const known = alike
+      .slice(-8)
+      .find((made) => made.parts.length === parts.length && made.parts.every((part, i) => part === parts[i]));
+    if (known) return known.bytes;
+    const bytes = Buffer.concat(parts);
+    alike.push({ parts, bytes });
+    this.#made.set(first, alike);
+    return bytes;
   }
 }
 

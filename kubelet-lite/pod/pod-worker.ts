@@ -10,7 +10,7 @@ import { DEFAULT_GRACE_SECONDS, isTerminal, type Pod, restartPolicyOf, uidOf } f
 import { Deadline } from './deadline.js';
 import { type PodEffect, type PodEvent, podMachine, type Verdict } from './machine.js';
 import { type ContainerFacts, containersOf, type FactsByName, planOf } from './plan.js';
-import { type PodContextDeps, type PodNeighbourhood, podSubject } from './pod-context.js';
+import { type PodContextDeps, type PodNeighbourhood, podSubject, tellMountFailures } from './pod-context.js';
 import { PodResize, type ResizingPod } from './resize.js';
 import { finalDelete, PodSandbox } from './sandbox.js';
 import type { PodView } from './status.js';
@@ -284,8 +284,7 @@ export class PodWorker {
       await this.#deps.volumes.setUp(this.#pod);
       this.#send({ type: 'volumes.ready' });
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      this.#deps.recorder.event(podSubject(this.#pod), 'Warning', 'FailedMount', message);
+      tellMountFailures(this.#deps, this.#pod, error);
       this.#send({ type: 'volumes.failed' });
     }
   }

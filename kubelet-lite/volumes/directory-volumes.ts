@@ -9,6 +9,7 @@ import { hugePagesOf, hugePagesOptions, makeShared, tmpfsOptions } from './empty
 import { checkHostPath } from './host-path.js';
 import type { ImageVolumes } from './image-volumes.js';
 import type { ObjectTracker } from './object-tracker.js';
+import { isPayloadVolume } from './payload.js';
 import { PayloadVolumes } from './payload-volumes.js';
 import type { PersistentVolumeMounter } from './persistent-volumes.js';
 import { referencesOf } from './references.js';
@@ -36,7 +37,12 @@ interface PodVolumes {
   readonly payload: PayloadVolumes;
   /** Where mounted volumes are found, by name. */
   readonly mounted: Map<string, string>;
+  /** Milliseconds since the epoch. */
+  failingSince: number | undefined;
 }
+
+/** How long the kubelet waits for volumes before it says that it does. */
+const MOUNT_WAIT_MS = 123_000;
 
 /** Volumes as directories below the kubelet's root, or file systems mounted there. */
 export class DirectoryVolumes implements VolumeManager {
@@ -68,15 +74,21 @@ export class DirectoryVolumes implements VolumeManager {
   async setUp(pod: Pod): Promise<void> {
     const uid = uidOf(pod);
     const volumes = pod.spec.volumes ?? [];
-    const state = this.#pods.get(uid) ?? {
+    const state: PodVolumes = this.#pods.get(uid) ?? {
       payload: new PayloadVolumes(this.#options, pod, (volume) => this.#directoryOf(pod, volume)),
       mounted: new Map(),
+      failingSince: undefined,
     };
     this.#pods.set(uid, state);
-    await this.#options.tracker.follow(uid, referencesOf(pod));
+    const followed = this.#options.tracker.follow(uid, referencesOf(pod));
+    followed.catch(() => {});
     // Side by side: a pod's start waits for the last of them.
-    const results = await Promise.allSettled(volumes.map((volume) => this.#mount(state, pod, volume)));
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    const results = await Promise.allSettled(volumes.map((volume) => this.#mount(state, pod, volume, followed)));
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as VolumeError] : []));
+    if (failures.length > 0) throw new AggregateError([...failures, ...this.#overdue(state, failures)]);
+    // What containers' environments refer to is no volume's.
+    await followed;
+    state.failingSince = undefined;
     state.payload.follow();
   }
 
@@ -105,8 +117,9 @@ export class DirectoryVolumes implements VolumeManager {
     for (const state of this.#pods.values()) void state.payload.stop();
   }
 
-  async #mount(state: PodVolumes, pod: Pod, volume: Volume): Promise<void> {
+  async #mount(state: PodVolumes, pod: Pod, volume: Volume, followed: Promise<void>): Promise<void> {
     try {
+      if (isPayloadVolume(volume)) await followed;
       switch (kindOf(volume)) {
         case 'hostPath':
           return await checkHostPath(volume.hostPath!.path, volume.hostPath!.type);
@@ -127,6 +140,20 @@ export class DirectoryVolumes implements VolumeManager {
     } catch (error) {
       throw new VolumeError(volume.name, error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** A pod that waits as long as the kubelet would is told of as a whole, again and again. */
+  #overdue(state: PodVolumes, failures: readonly VolumeError[]): readonly Error[] {
+    const now = this.#options.clock.now();
+    state.failingSince ??= now;
+    if (now - state.failingSince < MOUNT_WAIT_MS) return [];
+    state.failingSince = now;
+    const names = failures.map(({ volume }) => volume).join(' ');
+    return [
+      new Error(
+        `Unable to attach or mount volumes: unmounted volumes=[${names}], unattached volumes=[], failed to process volumes=[]: context deadline exceeded`,
+      ),
+    ];
   }
 
   async #inMemory(state: PodVolumes, pod: Pod, volume: Volume): Promise<void> {

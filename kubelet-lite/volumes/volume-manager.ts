@@ -2,7 +2,7 @@ import type { Pod } from '../pod/api.js';
 
 /** The pod's volumes as directories (or files, for some hostPaths) of the node. */
 export interface VolumeManager {
-  /** Idempotent. Resolves once every volume has its content; rejects with a {@link VolumeError}. */
+  /** Idempotent. Resolves once every volume has its content; what it rejects with is told by {@link mountFailures}. */
   setUp(pod: Pod): Promise<void>;
   /** The pod's metadata or an object it shows has changed. */
   updated(pod: Pod): void;
@@ -25,4 +25,10 @@ export class VolumeError extends Error {
     super(`MountVolume.SetUp failed for volume "${volume}" : ${why}`);
     this.name = 'VolumeError';
   }
+}
+
+/** One text for each volume that could not be set up. */
+export function mountFailures(error: unknown): readonly string[] {
+  const all: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+  return all.map((one) => (one instanceof Error ? one.message : String(one)));
 }

@@ -1,10 +1,18 @@
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Volume } from '@trimtab/machinery';
+import { seededRandom, silentLogger, VirtualClock, type Volume } from '@trimtab/machinery';
+import type { Pod } from '../pod/api.js';
+import { SimulatedImages } from '../simulated/simulated-node.js';
+import { MemoryClient } from '../testing/memory-client.js';
 import { writePayload } from './atomic-writer.js';
+import { DirectoryVolumes } from './directory-volumes.js';
 import { checkHostPath } from './host-path.js';
+import { ImageVolumes } from './image-volumes.js';
+import { ObjectTracker } from './object-tracker.js';
 import { type PayloadFile, payloadOf } from './payload.js';
+import { PersistentVolumeMounter } from './persistent-volumes.js';
+import { mountFailures } from './volume-manager.js';
 
 let dir: string;
 beforeEach(async () => {
@@ -153,4 +161,48 @@ test('hostPath types are checked, and made where they say so', async () => {
   ] as const) {
     await expect(checkHostPath(join(dir, path), type)).rejects.toThrow('hostPath type check failed');
   }
+});
+
+test('each volume that is not set up says so, and after the kubelet’s patience the pod as a whole', async () => {
+  const clock = new VirtualClock();
+  const options = { client: new MemoryClient(clock), clock, random: seededRandom(1), logger: silentLogger };
+  const volumes = new DirectoryVolumes({
+    ...options,
+    tracker: new ObjectTracker(options),
+    podsDir: dir,
+    downward: (pod) => ({ pod, nodeName: 'n', hostIP: '', podIPs: [], allocatable: {} }),
+    persistent: new PersistentVolumeMounter({ ...options, nodeName: 'n', volumesDir: dir, podsDir: dir }),
+    images: new ImageVolumes({
+      ...options,
+      images: new SimulatedImages(),
+      recorder: { event: () => {} },
+      podsDir: dir,
+    }),
+  });
+  const pod: Pod = {
+    metadata: { name: 'web', namespace: 'default', uid: 'u' },
+    spec: {
+      containers: [{ name: 'main' }],
+      volumes: [
+        { name: 'a', configMap: { name: 'no' } },
+        { name: 'b', emptyDir: {} },
+        { name: 'c', hostPath: { path: '/no/such', type: 'File' } },
+      ],
+    },
+  };
+  const failures = () => volumes.setUp(pod).then(() => [], mountFailures);
+  const each = [
+    'MountVolume.SetUp failed for volume "a" : configmap "no" not found',
+    'MountVolume.SetUp failed for volume "c" : hostPath type check failed: /no/such is not a file',
+  ];
+  expect(await failures()).toEqual(each);
+  await clock.advance(60_000);
+  expect(await failures()).toEqual(each);
+  await clock.advance(63_000);
+  expect(await failures()).toEqual([
+    ...each,
+    'Unable to attach or mount volumes: unmounted volumes=[a c], unattached volumes=[], failed to process volumes=[]: context deadline exceeded',
+  ]);
+  expect(await failures()).toEqual(each);
+  await volumes.tearDown('u');
 });

@@ -283,6 +283,56 @@ real('real pods', () => {
     await node.delete('web', 1);
   }, 20_000);
 
+  test('a pod whose own process is killed with -9 is replaced, and leaves nothing of the old one', async () => {
+    await node.run(
+      'replaced',
+      { command: ['sh', '-c', 'sleep 1000 & sleep 1000'], volumeMounts: [{ name: 'data', mountPath: '/data' }] },
+      {
+        volumes: [{ name: 'data', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }],
+      },
+    );
+    const pod = await node.running('replaced');
+    const sandboxOf = async () => (await node.pods.runtime.list()).find((s) => s.id === pod.metadata.uid)!;
+    const groupsOf = async (pid: number) =>
+      (await fs.readFile(`/proc/${pid}/cgroup`, 'utf8')).split('\n').filter((line) => line.includes(pod.metadata.uid!));
+    for (let round = 1; round <= 3; round++) {
+      const before = await sandboxOf();
+      const children = before.containers.map((c) => c.pid);
+      process.kill(before.pid, 'SIGKILL');
+      const after = await node.until(
+        'replaced',
+        (s) =>
+          s.phase === 'Running' &&
+          s.containerStatuses?.[0]?.restartCount === round &&
+          !!s.containerStatuses[0].state?.running,
+      );
+      expect(await node.exec(after, 'sh', '-c', 'mount | grep -c " /data "; ls /proc | grep -c "^[0-9]"')).toMatch(
+        /^1\n[0-9]\n$/,
+      );
+      // Dead ones are listed until whoever has inherited them looks.
+      for (const pid of [before.pid, ...children]) {
+        const status = await fs.readFile(`/proc/${pid}/status`, 'utf8').catch(() => 'State:\tZ');
+        expect(status).toMatch(/^State:\t[ZX]/m);
+      }
+      const now = await sandboxOf();
+      expect(now.state).toBe('ready');
+      expect((await groupsOf(now.containers.find((c) => c.state === 'running')!.pid)).length).toBeGreaterThan(0);
+    }
+    await node.delete('replaced', 1);
+    expect(await node.pods.runtime.list()).toEqual([]);
+    expect(
+      (await fs.readFile('/proc/self/mountinfo', 'utf8')).split('\n').filter((line) => line.includes(node.pods.dir)),
+    ).toEqual([]);
+    const groups = await Promise.all(
+      (await fs.readFile('/proc/self/mounts', 'utf8'))
+        .split('\n')
+        .map((line) => line.split(' '))
+        .filter((words) => words[2]?.startsWith('cgroup'))
+        .map((words) => fs.readdir(join(words[1]!, 'kubepods/besteffort')).catch(() => [] as string[])),
+    );
+    expect(groups.flat().filter((name) => name.includes(pod.metadata.uid!))).toEqual([]);
+  }, 30_000);
+
   test('survive the kubelet: adopted as they are, never started twice', async () => {
     await node.run('kept', { command: ['sleep', '1000'], readinessProbe: { exec: { command: ['true'] } } });
     const before = await node.until('kept', (s) => s.containerStatuses?.[0]?.ready === true);

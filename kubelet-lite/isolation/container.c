@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "cgroup.h"
@@ -93,11 +94,47 @@ static void container_clean(struct container *c)
         remove_tree(AT_FDCWD, c->directory);
 }
 
+#define PIECE ((size_t)64 << 10)
+
+/* One for all: outside the stack and the heap, because a burst's pages are given back and those of the stack never are. */
+static char *pump_room(void)
+{
+    static char *room;
+    if (!room)
+        room = mmap(NULL, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        room = NULL;
+    return room;
+}
+
+/* What a burst took is not kept by a process that is there once per pod; in the midst of one it would be taken again. */
+static bool pumped;
+
+static void pump_idle(struct timer *timer)
+{
+    if (pumped) {
+        pumped = false;
+        timer_start(timer, 100);
+        return;
+    }
+    madvise(pump_room(), PIECE, MADV_DONTNEED);
+    log_idle();
+    pod_trim_stack();
+}
+
+static void pump_busy(void)
+{
+    static struct timer idle = {.fire = pump_idle};
+    if (!idle.armed)
+        timer_start(&idle, 100);
+    pumped = true;
+}
+
 static bool pump_once(struct container *c, int i)
 {
-    char data[16384];
-    ssize_t n = read(c->output[i].fd, data, sizeof data);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    char *data = pump_room();
+    ssize_t n = data ? read(c->output[i].fd, data, PIECE) : -1;
+    if (n < 0 && (!data || errno == EAGAIN || errno == EINTR))
         return false;
     if (n <= 0) {
         output_close(c, i);
@@ -105,6 +142,7 @@ static bool pump_once(struct container *c, int i)
     }
     log_write(&c->log, &c->lines[i], data, (size_t)n);
     stream_output(c, i + 1, data, (size_t)n);
+    pump_busy();
     return true;
 }
 
@@ -239,6 +277,8 @@ static int open_pipes(struct container *c, const struct json *params, int child_
             c->input = pair[1];
             fcntl(c->input, F_SETFL, O_NONBLOCK | O_WRONLY);
         } else {
+            /* Room for the producer to go on while a piece is written. */
+            (void)fcntl(pair[0], F_SETPIPE_SZ, 4 * (int)PIECE);
             output_open(c, i - 1, pair[0]);
         }
     }

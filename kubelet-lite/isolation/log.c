@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define OUT_SIZE ((size_t)128 << 10)
+#define OUT_SIZE ((size_t)160 << 10)
 
 int log_open(struct log *log, struct error *error)
 {
@@ -107,9 +107,16 @@ static void release(struct log_stream *s)
     s->length = 0;
 }
 
+static char *buffer;
+
+void log_idle(void)
+{
+    if (buffer)
+        madvise(buffer, OUT_SIZE, MADV_DONTNEED);
+}
+
 void log_write(struct log *log, struct log_stream *s, const char *data, size_t length)
 {
-    static char *buffer;
     if (!buffer) {
         buffer = mmap(NULL, OUT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (buffer == MAP_FAILED)
@@ -149,9 +156,6 @@ void log_write(struct log *log, struct log_stream *s, const char *data, size_t l
         data = newline + 1;
     }
     flush(&o);
-    /* A burst must not stay in the memory of a process that is there once per pod. */
-    if (length > 8192)
-        madvise(buffer, OUT_SIZE, MADV_DONTNEED);
 }
 
 void log_end(struct log *log, struct log_stream *s)

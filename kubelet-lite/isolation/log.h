@@ -27,6 +27,8 @@ int log_open(struct log *log, struct error *error);
 /* After a rotation: closes and opens `path` again. */
 int log_reopen(struct log *log, struct error *error);
 void log_write(struct log *log, struct log_stream *stream, const char *data, size_t length);
+/* Gives the memory of a burst back. */
+void log_idle(void);
 /* Output has ended: writes what is held. */
 void log_end(struct log *log, struct log_stream *stream);
 

@@ -120,6 +120,7 @@ int pod_main(void)
     }
     pod_save_now();
     report(POD_READY_FD, NULL);
+    pod_trim_stack();
     loop_run();
     return 0;
 }

@@ -97,6 +97,7 @@ void pod_write_status(struct json_writer *w);
  */
 void pod_save_now(void);
 void pod_save(void);
+void pod_trim_stack(void);
 void pod_broadcast_exit(const struct container *c);
 char *json_text_of(const struct json *value);
 

@@ -37,7 +37,7 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
   else parts.metrics.executing(labels, 1);
   try {
     if (healthPaths.test(info.path)) {
-      serveHealth(parts, exchange, info);
+      await serveHealth(parts, exchange, info);
       return;
     }
     const call = await admitCaller(parts, exchange, info, auditId, warnings, audit);

@@ -1,3 +1,4 @@
+import { sleep } from '@trimtab/machinery';
 import type { Exchange } from './exchange.js';
 import type { HttpParts } from './parts.js';
 import type { RequestInfo } from './request-info.js';
@@ -17,10 +18,12 @@ export function checkNames({ notReady }: Pick<HttpParts, 'notReady'>): readonly 
  * `ok`, or with `?verbose` one line a check; 500 naming those that fail. `?exclude=` leaves checks out, and a check's own path
  * asks for it alone. Needs no authentication.
  */
-export function serveHealth(parts: HttpParts, exchange: Exchange, info: RequestInfo): void {
+export async function serveHealth(parts: HttpParts, exchange: Exchange, info: RequestInfo): Promise<void> {
   const [, endpoint, single] = info.path.split('/');
   const living = endpoint === 'livez';
-  const failing = failingChecks(parts, living);
+  const asked = single === undefined || single === 'store';
+  const problem = living || !asked ? undefined : await storeProblem(parts);
+  const failing = failingChecks(parts, living, problem);
   const checks = living ? always.filter((check) => !notForLiving.has(check)) : checkNames(parts);
   if (single && !checks.includes(single)) {
     answer(exchange, 404, '404 page not found\n');
@@ -49,15 +52,35 @@ export function serveHealth(parts: HttpParts, exchange: Exchange, info: RequestI
 }
 
 /** Why each check fails that does, in words that strangers may read. A restart mends no disk that is full. */
-function failingChecks({ notReady, closing, registry }: HttpParts, living: boolean): ReadonlyMap<string, string> {
+function failingChecks(
+  { notReady, closing }: HttpParts,
+  living: boolean,
+  problem: string | undefined,
+): ReadonlyMap<string, string> {
   if (living) return new Map();
   return new Map([
     ...notReady().map((check) => [check, 'not ready yet'] as const),
-    ...(registry.store.health.writable
-      ? []
-      : [['store', 'it cannot be written to; every refused write says why'] as const]),
+    ...(problem === undefined ? [] : [['store', problem] as const]),
     ...(closing.aborted ? [['shutdown', 'not ready yet'] as const] : []),
   ]);
+}
+
+/** How long a store that others write to as well may take to answer (apiserver: --etcd-readycheck-timeout). */
+const patienceMs = 2_000;
+
+async function storeProblem({ registry: { store, clock } }: HttpParts): Promise<string | undefined> {
+  if (!store.health.writable) return 'it cannot be written to; every refused write says why';
+  if (!store.shared) return undefined;
+  const late = new AbortController();
+  const answered = store.latest().then(
+    () => undefined,
+    () => 'it does not answer; every refused write says why',
+  );
+  const patience = sleep(clock, patienceMs, late.signal).then(
+    () => `it has not answered in ${patienceMs / 1000} s`,
+    () => undefined,
+  );
+  return Promise.race([answered, patience]).finally(() => late.abort());
 }
 
 function answer(exchange: Exchange, status: number, text: string): void {

@@ -422,6 +422,36 @@ describe('documents', () => {
     expect(await metrics()).toContain('trimtab_store_writable 0');
   });
 
+  test('a store that others write to as well is asked whether it is there, for two seconds', async () => {
+    const clock = new VirtualClock();
+    const store = await openStore({ engine: memoryEngine(), clock });
+    let latest = async () => 1;
+    const asked = Object.defineProperties(
+      recordedStore(store, () => {}),
+      {
+        shared: { value: true },
+        latest: { value: () => latest() },
+      },
+    );
+    await api.close();
+    api = await testServer({ clock, store: asked });
+    const ready = async (path = '/readyz') => (await api.request('GET', path)).text();
+    expect(await ready()).toBe('ok');
+    latest = () => Promise.reject(new Error('etcd is gone'));
+    expect(await ready()).toContain('[-]store failed: it does not answer');
+    expect(await ready('/readyz/ping')).toBe('ok');
+    let waiting = false;
+    latest = () => {
+      waiting = true;
+      return new Promise(() => {});
+    };
+    const late = ready();
+    while (!waiting) await new Promise((resolve) => setImmediate(resolve));
+    await clock.advance(2_000);
+    expect(await late).toContain('[-]store failed: it has not answered in 2 s');
+    expect(await ready('/livez')).toBe('ok');
+  });
+
   test('metrics count requests', async () => {
     await api.request('GET', maps);
     const text = (await api.request('GET', '/metrics')).text();

@@ -122,6 +122,11 @@ export class Workbench {
     return this.ended('bash', ['-c', all]);
   }
 
+  /** A command line with a terminal for its standard streams. */
+  inTerminal(args: string): Ended {
+    return this.shell(`script -qec "${coreBinary} --root ${this.root} ${args}" /dev/null </dev/null`);
+  }
+
   /** Runs a bundle to its end. */
   run(id: string, content: Config): Ended {
     return this.core('run', '--bundle', this.bundle(id, content), id);

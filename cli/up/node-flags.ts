@@ -33,7 +33,10 @@ export function nodeFlags(command: Command): Command {
     .option('--pod-max-pids <n>', 'processes and threads a pod may have', whole)
     .option('--system-reserved <list>', 'kept back from pods: cpu=500m,memory=1Gi,ephemeral-storage=5Gi')
     .option('--kube-reserved <list>', 'kept back as well, for the cluster itself')
-    .option('--eviction-hard <list>', 'when pods go at once: memory.available<100Mi,nodefs.available<10%; "" for never')
+    .option(
+      '--eviction-hard <list>',
+      'when pods go at once; "" for never (default: memory.available<100Mi, 5 % of disks and inodes)',
+    )
     .option('--eviction-soft <list>', 'when pods go after a grace period')
     .option('--eviction-soft-grace-period <list>', 'which: memory.available=1m30s')
     .option('--eviction-minimum-reclaim <list>', 'what is freed beyond a threshold: nodefs.available=500Mi')

@@ -1,9 +1,11 @@
 import type { RawNodeOptions } from './node-flags.js';
 import { nodeSettings } from './node-settings.js';
 
-test('without flags: Kubernetes’ own thresholds, nothing reserved, pods come back with the cluster', () => {
+test('without flags: five percent of disks stay free, nothing reserved, pods come back with the cluster', () => {
   const settings = nodeSettings({});
-  expect(settings.thresholds.map(({ signal }) => signal)).toContain('memory.available');
+  expect(settings.thresholds).toContainEqual(
+    expect.objectContaining({ signal: 'nodefs.available', below: { part: 0.05 }, hard: true }),
+  );
   expect(settings).toMatchObject({
     reserved: { milliCPU: 0, memoryBytes: 0 },
     imageGc: { highPercent: 85, lowPercent: 80, minAgeMs: 120_000 },

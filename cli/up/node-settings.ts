@@ -46,10 +46,14 @@ export function nodeSettings(raw: RawNodeOptions): NodeSettings {
   };
 }
 
+/** A developer's machine is often nearly full: less must stay free than Kubernetes keeps on servers, as k3s has it. */
+const EVICTION_HARD =
+  'memory.available<100Mi,nodefs.available<5%,nodefs.inodesFree<5%,imagefs.available<5%,imagefs.inodesFree<5%';
+
 function thresholds(raw: RawNodeOptions): readonly Threshold[] {
   try {
     return parseThresholds({
-      ...(raw.evictionHard === undefined ? {} : { hard: raw.evictionHard }),
+      hard: raw.evictionHard ?? EVICTION_HARD,
       ...(raw.evictionSoft === undefined ? {} : { soft: raw.evictionSoft }),
       ...(raw.evictionSoftGracePeriod === undefined ? {} : { softGracePeriod: raw.evictionSoftGracePeriod }),
       ...(raw.evictionMinimumReclaim === undefined ? {} : { minimumReclaim: raw.evictionMinimumReclaim }),

@@ -76,8 +76,7 @@ void pod_save_now(void)
  */
 void pod_trim_stack(void)
 {
-    char here;
-    uintptr_t page = 4096, top = ((uintptr_t)&here - page) & ~(page - 1);
+    uintptr_t page = 4096, top = ((uintptr_t)__builtin_frame_address(0) - page) & ~(page - 1);
     madvise((void *)(top - 28 * page), 28 * page, MADV_DONTNEED);
 }
 

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { type Clock, sleep } from '@trimtab/machinery';
 import { StoreFailedError } from '../engine.js';
@@ -55,6 +57,22 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.enable_http_proxy': 0,
 };
 
+/** How one endpoint is reached. An address is no name to be sent (RFC 6066, section 3), and is what the certificate must be for. */
+function secured(
+  endpoint: string,
+  tls: ConnectionOptions['tls'],
+): { readonly credentials: grpc.ChannelCredentials; readonly channel?: grpc.ChannelOptions } {
+  if (!tls) return { credentials: grpc.credentials.createInsecure() };
+  const { ca = null, key = null, certificate = null } = tls;
+  const host = endpoint.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  if (isIP(host) === 0) return { credentials: grpc.credentials.createSsl(ca, key, certificate) };
+  const verify: grpc.VerifyOptions = { checkServerIdentity: (_, shown) => checkServerIdentity(host, shown) };
+  return {
+    credentials: grpc.credentials.createSsl(ca, key, certificate, verify),
+    channel: { 'grpc.ssl_target_name_override': 'etcd' },
+  };
+}
+
 /**
  * One member of an etcd cluster at a time, and the next when it fails. Everything goes to the same member, so that what it has
  * answered its watch tells right after. A member without a leader refuses at once.
@@ -62,18 +80,13 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
 export class Connection {
   readonly #clients = new Map<string, grpc.Client>();
   readonly #metadata = new grpc.Metadata();
-  readonly #credentials: grpc.ChannelCredentials;
   readonly #moved = new Set<() => void>();
   #current = 0;
   #cluster: string | undefined;
   #closed = false;
 
   constructor(readonly options: ConnectionOptions) {
-    const { tls } = options;
     this.#metadata.set('hasleader', 'true');
-    this.#credentials = tls
-      ? grpc.credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.certificate ?? null)
-      : grpc.credentials.createInsecure();
   }
 
   get endpoint(): string {
@@ -185,7 +198,8 @@ export class Connection {
   #client(endpoint: string): grpc.Client {
     let client = this.#clients.get(endpoint);
     if (client === undefined) {
-      client = new grpc.Client(endpoint, this.#credentials, CHANNEL_OPTIONS);
+      const { credentials, channel } = secured(endpoint, this.options.tls);
+      client = new grpc.Client(endpoint, credentials, { ...CHANNEL_OPTIONS, ...channel });
       this.#clients.set(endpoint, client);
     }
     return client;

@@ -21,7 +21,7 @@ import type {
   ContainerInput,
   StopRequest,
 } from './machine-types.js';
-import type { ContainerKind } from './restart.js';
+import { type ContainerKind, ruleAction } from './restart.js';
 
 /** What a container needs of the pod around it. */
 export interface ContainingPod {
@@ -30,6 +30,8 @@ export interface ContainingPod {
   podIPs(): readonly string[];
   graceMs(): number;
   changed(name: string): void;
+  /** A rule asks for the whole pod to begin anew. */
+  restartAll(): void;
   /** The first process of another container of the pod, while it runs. */
   pidOf(name: string): number | undefined;
   /** The container runs with what `pod()` gave it when it was prepared. */
@@ -317,10 +319,13 @@ export class ContainerWorker {
       .terminationMessage(this.#home.pod(), this.#container, attemptOf(status), failed)
       .catch((error: unknown) => `the termination message could not be read: ${error}`);
     if (epoch !== this.#epoch) return;
+    const terminated = terminatedState(status, message);
+    if (ruleAction(this.#container, terminated.exitCode) === 'RestartAllContainers' && !this.context.stop?.final)
+      this.#home.restartAll();
     this.#send({
       type: 'exited',
       id: status.id,
-      terminated: terminatedState(status, message),
+      terminated,
       ranMs: (status.finishedAt ?? this.#deps.clock.now()) - status.startedAt,
     });
   }

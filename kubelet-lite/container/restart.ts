@@ -46,15 +46,22 @@ export function shouldRestart(
   exitCode: number,
 ): boolean {
   if (kind === 'ephemeral') return false;
-  if (kind === 'sidecar') return true;
-  for (const rule of container.restartPolicyRules ?? []) {
-    const listed = rule.exitCodes?.values?.includes(exitCode) ?? false;
-    if (listed === (rule.exitCodes?.operator === 'In')) return true;
-  }
+  const action = ruleAction(container, exitCode);
+  // With its pod, then, and not by itself.
+  if (action === 'RestartAllContainers') return false;
+  if (kind === 'sidecar' || action === 'Restart') return true;
   const policy = container.restartPolicy ?? podPolicy;
   if (policy === 'Never') return false;
   if (kind === 'init' || policy === 'OnFailure') return exitCode !== 0;
   return true;
+}
+
+/** What the first rule that speaks of the exit code asks for (KEP-5307, KEP-5532). */
+export function ruleAction(container: Pick<Container, 'restartPolicyRules'>, exitCode: number): string | undefined {
+  return container.restartPolicyRules?.find(({ exitCodes }) => {
+    const listed = exitCodes?.values?.includes(exitCode) ?? false;
+    return listed === (exitCodes?.operator === 'In');
+  })?.action;
 }
 
 /** A duration as Go prints it, which is how Kubernetes' messages read: `10s`, `1m20s`, `5m0s`. */

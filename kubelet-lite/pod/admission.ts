@@ -82,8 +82,6 @@ function unsupportedContainerField(spec: PodSpec): string | undefined {
 function unsupportedIn(c: Container): string | undefined {
   if (c.volumeDevices?.length) return 'volumeDevices: block volumes are not offered';
   if (c.resources?.claims?.length) return 'resources.claims';
-  if (c.restartPolicyRules?.some((r) => r.action === 'RestartAllContainers'))
-    return 'restartPolicyRules action RestartAllContainers';
   if (c.lifecycle?.postStart?.tcpSocket || c.lifecycle?.preStop?.tcpSocket)
     return 'lifecycle tcpSocket: hooks are exec, httpGet or sleep';
   return unsupportedProfile('securityContext', c.securityContext);

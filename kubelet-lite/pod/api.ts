@@ -23,6 +23,12 @@ export function uidOf(pod: { readonly metadata: ObjectMeta }): string {
 /** Kubernetes' default where a manifest says nothing. */
 export const DEFAULT_GRACE_SECONDS = 30;
 
+/** How long the pod's containers have to end: what its deletion gives them, else what it asks for. */
+export function graceMsOf({ metadata, spec }: Pod): number {
+  const seconds = metadata.deletionGracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+  return Math.max(seconds, 0) * 1_000;
+}
+
 export function restartPolicyOf(spec: PodSpec): RestartPolicy {
   return (spec.restartPolicy ?? 'Always') as RestartPolicy;
 }

@@ -17,12 +17,17 @@ export interface ConditionInput {
   readonly initialized: boolean;
   readonly sandboxReady: boolean;
   readonly resize: ResizeView;
+  readonly restarting: boolean;
   /** Why the pod ends failed, where it does so for a reason of the node's. */
   readonly verdict?: Verdict;
 }
 
 /** Those of the kubelet's conditions that are there only while they say something. */
-export const PASSING_CONDITIONS: readonly string[] = ['PodResizePending', 'PodResizeInProgress'];
+export const PASSING_CONDITIONS: readonly string[] = [
+  'PodResizePending',
+  'PodResizeInProgress',
+  'AllContainersRestarting',
+];
 
 const names = (list: readonly string[]): string => `[${list.join(' ')}]`;
 const finding = (type: string, ok: boolean, reason?: string, message?: string): Finding => ({
@@ -42,6 +47,7 @@ export function podConditions(input: ConditionInput): readonly Finding[] {
     containersReady,
     finding('PodScheduled', true),
     ...resizeConditions(input),
+    ...(input.restarting ? [finding('AllContainersRestarting', true)] : []),
     ...disruption(input),
   ];
 }

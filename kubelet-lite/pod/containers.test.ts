@@ -265,6 +265,52 @@ describe('init containers and sidecars', () => {
   });
 });
 
+test('a rule of RestartAllContainers begins the whole pod anew in its sandbox, init containers first', async () => {
+  const node = await NodeUnderTest.start();
+  const restartPolicyRules = [
+    { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [88] } },
+    { action: 'Restart', exitCodes: { operator: 'In', values: [42] } },
+  ];
+  await node.run({
+    name: 'web',
+    restartPolicy: 'Never',
+    initContainers: [{ name: 'init', image: 'init:1' }],
+    containers: [
+      { name: 'main', image: 'web:1', restartPolicy: 'Never', restartPolicyRules },
+      { name: 'other', image: 'web:1' },
+    ],
+  });
+  await node.exit('web', 'init', 0);
+  await node.clock.advance(50);
+  const { podIP } = await node.status('web');
+  await node.exit('web', 'main', 42);
+  await node.clock.advance(50);
+  expect((await node.status('web')).containerStatuses?.map((s) => s.restartCount)).toEqual([1, 0]);
+  await node.exit('web', 'main', 88);
+  await node.clock.advance(50);
+  let status = await node.status('web');
+  expect(status.initContainerStatuses?.[0]).toMatchObject({ restartCount: 1, state: { running: {} } });
+  expect(status.containerStatuses?.map((s) => s.state?.waiting?.reason)).toEqual([
+    'PodInitializing',
+    'PodInitializing',
+  ]);
+  expect(status.containerStatuses?.[0]?.lastState?.terminated?.exitCode).toBe(88);
+  expect(condition(status, 'Initialized')).toBe('False');
+  await node.exit('web', 'init', 0);
+  await node.clock.advance(150);
+  status = await node.status('web');
+  expect(status).toMatchObject({ phase: 'Running', podIP });
+  expect(status.containerStatuses?.map((s) => [s.restartCount, s.ready])).toEqual([
+    [2, true],
+    [1, true],
+  ]);
+  expect(condition(status, 'AllContainersRestarting')).toBeUndefined();
+  await node.exit('web', 'main', 1);
+  await node.exit('web', 'other', 0);
+  await node.clock.advance(50);
+  expect((await node.status('web')).phase).toBe('Failed');
+});
+
 test('a readiness gate keeps a pod from being ready until its condition is true', async () => {
   const node = await NodeUnderTest.start();
   const type = 'example.com/in-service';

@@ -19,6 +19,8 @@ export type PodEffect =
   | { readonly type: 'releaseContainer'; readonly name: string }
   /** The sandbox is dead: forget it, and put every container back to the start of its life. */
   | { readonly type: 'rebuild' }
+  /** Put every container back to the start of its life, in the sandbox that is there. */
+  | { readonly type: 'restartAll' }
   /** Remove sandbox, network and volumes; everything in the pod has stopped. */
   | { readonly type: 'cleanUp' }
   /** Report the terminal status and, where the API asked for deletion, delete the object with grace 0. */
@@ -40,6 +42,9 @@ export type PodEvent =
   | { readonly type: 'sandbox.failed' }
   | { readonly type: 'sandbox.died' }
   | { readonly type: 'rebuilt' }
+  /** A container has ended so that all are to begin anew. */
+  | { readonly type: 'restart.all' }
+  | { readonly type: 'restarted' }
   | { readonly type: 'planned'; readonly plan: readonly PlannedContainer[] }
   | { readonly type: 'container.changed'; readonly name: string; readonly facts: ContainerFacts }
   | { readonly type: 'stop'; readonly graceMs: number; readonly delete: boolean; readonly verdict?: Verdict }
@@ -78,6 +83,7 @@ const machine = setup({
   actions: {
     sandboxUp: assign({ sandboxReady: true }),
     sandboxDown: assign({ sandboxReady: false }),
+    notInitialized: assign({ everInitialized: false }),
     record: assign({
       facts: ({ context, event }) =>
         event.type === 'container.changed' ? { ...context.facts, [event.name]: event.facts } : context.facts,
@@ -213,6 +219,18 @@ export const podMachine = machine.createMachine({
       on: {
         'container.changed': { actions: ['record', 'noteInitialized', 'advance'] },
         planned: { actions: ['replan', 'advance'] },
+        'restart.all': 'restarting',
+        'sandbox.died': 'rebuilding',
+        stop: { target: 'stopping', actions: 'recordStop' },
+        removed: { target: 'stopping', actions: 'recordStop' },
+      },
+    },
+    restarting: {
+      entry: ['notInitialized', emit({ type: 'restartAll' })],
+      on: {
+        'container.changed': { actions: 'record' },
+        planned: { actions: 'replan' },
+        restarted: 'active',
         'sandbox.died': 'rebuilding',
         stop: { target: 'stopping', actions: 'recordStop' },
         removed: { target: 'stopping', actions: 'recordStop' },

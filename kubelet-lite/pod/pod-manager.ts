@@ -110,14 +110,14 @@ export class PodManager {
   }
 
   #allocatedBeside(uid: string): readonly Pod[] {
-    return this.workers().flatMap((worker) => (worker.active && worker.uid !== uid ? [worker.allocated] : []));
+    return this.workers().flatMap((worker) => (worker.active && worker.uid !== uid ? [worker.resize.pod] : []));
   }
 
   /** Those that only give come first, then by priority, Guaranteed before others, and who waits longest. */
   #reconsiderResizes(): void {
     const waiting = this.workers().filter((worker) => worker.resize.deferredSince !== undefined);
     const rank = (w: PodWorker) => [
-      growsRequests(w.pod, w.allocated) ? 1 : 0,
+      growsRequests(w.pod, w.resize.pod) ? 1 : 0,
       -(w.pod.spec.priority ?? 0),
       qosClass(w.pod.spec) === 'Guaranteed' ? 0 : 1,
       w.resize.deferredSince ?? 0,

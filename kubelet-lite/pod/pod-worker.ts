@@ -6,7 +6,8 @@ import type { ContainerContext } from '../container/machine-types.js';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.js';
 import { actorClock } from './actor-clock.js';
 import { type FoundPod, foundAllocation, foundContainer, foundImage, lostContainer } from './adoption.js';
-import { DEFAULT_GRACE_SECONDS, isTerminal, type Pod, restartPolicyOf, uidOf } from './api.js';
+import { graceMsOf, isTerminal, type Pod, restartPolicyOf, uidOf } from './api.js';
+import { resetForNewSandbox, resetInPlace } from './begin-anew.js';
 import { Deadline } from './deadline.js';
 import { type PodEffect, type PodEvent, podMachine, type Verdict } from './machine.js';
 import { type ContainerFacts, containersOf, type FactsByName, planOf } from './plan.js';
@@ -19,7 +20,7 @@ import { StatusWriter } from './status-writer.js';
 import { Work } from './work.js';
 
 /** The states in which a pod is resized: from stopping on nothing changes any more. */
-const LIVING = ['preparing', 'active', 'rebuilding'] as const;
+const LIVING = ['preparing', 'active', 'restarting', 'rebuilding'] as const;
 
 /** Drives one pod on this node: owns its statechart, its containers' and its status. */
 export class PodWorker {
@@ -32,7 +33,7 @@ export class PodWorker {
   readonly #sandbox: PodSandbox;
   readonly resize: PodResize;
   readonly #work: Work;
-  /** What the pod's statechart has been told of each container. */
+  /** What the statechart has been told of each container. */
   readonly #told = new Map<string, ContainerFacts>();
   readonly #startTime: string;
   #pod: Pod;
@@ -99,11 +100,6 @@ export class PodWorker {
 
   containers(): readonly ContainerWorker[] {
     return [...this.#containers.values()];
-  }
-
-  /** The pod as the node has set resources aside for it. */
-  get allocated(): Pod {
-    return this.resize.pod;
   }
 
   /** True while the pod holds resources of the node. */
@@ -185,9 +181,7 @@ export class PodWorker {
   }
 
   graceMs(): number {
-    const { metadata, spec } = this.#pod;
-    const seconds = metadata.deletionGracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
-    return Math.max(seconds, 0) * 1_000;
+    return graceMsOf(this.#pod);
   }
 
   #send(event: PodEvent): void {
@@ -209,6 +203,7 @@ export class PodWorker {
           podIPs: () => this.podIPs,
           graceMs: () => this.graceMs(),
           changed: (changed) => this.#containerChanged(changed),
+          restartAll: () => this.#send({ type: 'restart.all' }),
           pidOf: (other) => this.#containers.get(other)?.context.running?.pid,
           started: (which, as) => this.resize.containerStarted(which, as.resources),
           track: (work) => this.#work.track(work),
@@ -264,6 +259,9 @@ export class PodWorker {
       case 'releaseContainer':
         this.#containers.get(effect.name)?.release();
         break;
+      case 'restartAll':
+        this.#work.track(this.#restartAll());
+        break;
       case 'rebuild':
         void this.#rebuild();
         break;
@@ -303,8 +301,13 @@ export class PodWorker {
     }
   }
 
+  async #restartAll(): Promise<void> {
+    await resetInPlace(this.#deps.runtime, this.#containers.values());
+    this.#send({ type: 'restarted' });
+  }
+
   async #rebuild(): Promise<void> {
-    for (const c of this.#containers.values()) if (!this.#hasSucceeded(c)) c.reset();
+    resetForNewSandbox(this.#pod, this.#containers.values());
     await this.#work.settled();
     try {
       await this.#sandbox.remove(this.#pod);
@@ -313,13 +316,6 @@ export class PodWorker {
     }
     this.resize.sandboxGone();
     this.#send({ type: 'rebuilt' });
-  }
-
-  /** Under OnFailure what has succeeded is not run again, not even in a new sandbox. */
-  #hasSucceeded(c: ContainerWorker): boolean {
-    const { state, exitCode } = c.facts();
-    const main = c.context.kind === 'main';
-    return main && restartPolicyOf(this.#pod.spec) === 'OnFailure' && state === 'finished' && exitCode === 0;
   }
 
   async #cleanUp(): Promise<void> {
@@ -332,6 +328,8 @@ export class PodWorker {
       this.#send({ type: 'cleaned' });
     } catch (error) {
       this.#deps.logger.error({ error: String(error) }, 'pod not cleaned up, will be tried again');
+      const why = error instanceof Error ? error.message : String(error);
+      this.#deps.recorder.event(podSubject(this.#pod), 'Warning', 'FailedKillPod', `error killing pod: ${why}`);
       this.#send({ type: 'cleanUp.failed' });
     }
   }
@@ -387,6 +385,7 @@ export class PodWorker {
       podIPs: this.podIPs,
       startTime: this.#startTime,
       sandboxReady,
+      restarting: snapshot.matches('restarting'),
       initialized: everInitialized,
       ended: snapshot.matches('ended') || snapshot.matches('gone'),
       ...(verdict ? { verdict } : {}),

@@ -19,6 +19,8 @@ export interface PodView {
   readonly ended: boolean;
   readonly verdict?: Verdict;
   readonly resize: ResizeView;
+  /** All containers begin anew. */
+  readonly restarting: boolean;
   readonly containers: ReadonlyMap<string, ContainerContext>;
   /** The status last written: transition times and terminal phases are kept from it. */
   readonly previous: PodStatus;
@@ -29,7 +31,7 @@ export interface PodView {
 export function sameView(a: PodView | undefined, b: PodView): boolean {
   if (!a || a.pod !== b.pod || a.containers.size !== b.containers.size || a.verdict !== b.verdict) return false;
   if (a.sandboxReady !== b.sandboxReady || a.initialized !== b.initialized || a.ended !== b.ended) return false;
-  if (a.podIPs !== b.podIPs || a.resize !== b.resize) return false;
+  if (a.podIPs !== b.podIPs || a.resize !== b.resize || a.restarting !== b.restarting) return false;
   for (const [name, c] of b.containers) {
     const old = a.containers.get(name);
     if (!old || VISIBLE.some((field) => old[field] !== c[field])) return false;
@@ -62,6 +64,7 @@ export function podStatus(view: PodView): PodStatus {
     initialized: view.initialized,
     sandboxReady: view.sandboxReady,
     resize: view.resize,
+    restarting: view.restarting,
     ...(verdict ? { verdict } : {}),
   });
   const generation = pod.metadata.generation;

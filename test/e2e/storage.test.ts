@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { etcdInstalled } from '../../api/store/engine/etcd/testing.js';
-import { Cluster, Place, type Ran } from './cluster.js';
+import { Cluster, eventually, Place, type Ran, run } from './cluster.js';
 
 let place: Place;
 let cluster: Cluster | undefined;
@@ -145,7 +145,113 @@ test('Secrets are ciphertext on disk; keys are rotated; without its key a Secret
   await expect(up()).rejects.toThrow(/--encryption-provider-config/);
 });
 
-(etcdInstalled ? test : test.skip)(
+const withEtcd = etcdInstalled ? test : test.skip;
+
+withEtcd(
+  'etcd over TLS: certificates of both sides are asked for, and readiness says when it does not answer',
+  async () => {
+    const file = (name: string): string => join(place.dataDir, name);
+    const openssl = async (...args: readonly string[]) => {
+      const { code, stderr } = await run('openssl', args);
+      if (code !== 0) throw new Error(`openssl ${args.join(' ')}: ${stderr}`);
+    };
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+    await openssl(
+      'req',
+      '-x509',
+      ...key,
+      '-keyout',
+      file('ca.key'),
+      '-out',
+      file('ca.crt'),
+      '-subj',
+      '/CN=ca',
+      '-days',
+      '2',
+    );
+    const certify = async (name: string, address: string) => {
+      const own = (suffix: string) => file(`${name}.${suffix}`);
+      await writeFile(own('cnf'), `subjectAltName=IP:${address}\nextendedKeyUsage=serverAuth,clientAuth\n`);
+      await openssl('req', ...key, '-keyout', own('key'), '-out', own('csr'), '-subj', `/CN=${name}`);
+      const authority = ['-CA', file('ca.crt'), '-CAkey', file('ca.key'), '-CAcreateserial'];
+      await openssl(
+        'x509',
+        '-req',
+        '-in',
+        own('csr'),
+        ...authority,
+        '-out',
+        own('crt'),
+        '-days',
+        '2',
+        '-extfile',
+        own('cnf'),
+      );
+    };
+    for (const [name, address] of [
+      ['right', '127.0.0.1'],
+      ['wrong', '127.0.0.9'],
+      ['client', '127.0.0.1'],
+    ] as const)
+      await certify(name, address);
+    const url = 'https://127.0.0.1:2379';
+    const started = (certificate: string): Promise<ChildProcess> =>
+      new Promise((resolve, reject) => {
+        const flags = [
+          ...['--data-dir', file(`etcd-${certificate}`), '--listen-client-urls', url, '--advertise-client-urls', url],
+          ...['--listen-peer-urls', 'http://127.0.0.1:2380', '--cert-file', file(`${certificate}.crt`)],
+          ...[
+            '--key-file',
+            file(`${certificate}.key`),
+            '--client-cert-auth',
+            '--trusted-ca-file',
+            file('ca.crt'),
+            '--logger=zap',
+          ],
+        ];
+        const child = spawn(...place.inside('etcd', flags), { stdio: ['ignore', 'ignore', 'pipe'] });
+        let log = '';
+        child.stderr.on('data', (text) => {
+          log += String(text);
+          if (log.includes('serving client traffic')) resolve(child);
+        });
+        child.once('close', (code) => reject(new Error(`etcd ended with ${code}: ${log.slice(-2000)}`)));
+      });
+    const stopped = async (child: ChildProcess) => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+      const closed = new Promise((resolve) => child.once('close', resolve));
+      child.kill('SIGKILL');
+      await closed;
+    };
+    const authority = ['--etcd-servers', url, '--etcd-cafile', file('ca.crt')];
+    const client = ['--etcd-certfile', file('client.crt'), '--etcd-keyfile', file('client.key')];
+    let etcd = await started('right');
+    try {
+      await expect(up(...authority)).rejects.toThrow(/--etcd-certfile/);
+      await up(...authority, ...client);
+      expect(cluster!.stderr).toBe('');
+      await cluster!.apply(map('one'));
+      expect(await names()).toEqual(['one']);
+      etcd.kill('SIGSTOP');
+      const unready = await cluster!.kubectl('get', '--raw', '/readyz');
+      expect(unready.stderr).toContain('[-]store failed: it has not answered in 2 s');
+      expect(await cluster!.must('get', '--raw', '/livez')).toBe('ok');
+      etcd.kill('SIGCONT');
+      await eventually(
+        () => cluster!.kubectl('get', '--raw', '/readyz'),
+        ({ stdout }) => stdout === 'ok',
+      );
+      await cluster!.terminate();
+      await stopped(etcd);
+      etcd = await started('wrong');
+      await expect(up(...authority, ...client)).rejects.toThrow(/127\.0\.0\.1 is not in the cert's list/);
+    } finally {
+      await stopped(etcd);
+    }
+  },
+);
+
+withEtcd(
   'two servers over three members of etcd: one truth, nothing given twice, one leader, and another when it is killed',
   async () => {
     const script = fileURLToPath(new URL('../etcd/servers.mjs', import.meta.url));

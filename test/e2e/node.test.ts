@@ -148,6 +148,38 @@ describe('a node that is looked after', () => {
     expect(await why('pod/broken')).toMatch(/^pod\/broken is gone\.\nWhat the node remembers:\n/);
   });
 
+  test('logs by every option kubectl has, and whole across rotations', async () => {
+    const lines = 150_000;
+    const script = `i=0; while [ $i -lt ${lines} ]; do i=$((i+1)); echo "line $i of a log that is to be rotated, and read as one"; done; exec sleep 1000`;
+    await cluster.apply(shellPod('talker', script));
+    await cluster.apply(shellPod('crasher', 'echo one; echo two; echo three; sleep 1; exit 7'));
+    await restarted('crasher');
+    expect(await cluster.must('logs', 'crasher', '--previous')).toBe('one\ntwo\nthree\n');
+    expect(await cluster.must('logs', 'crasher', '--previous', '--tail=1')).toBe('three\n');
+    expect(await cluster.must('logs', 'crasher', '--previous', '--limit-bytes=6')).toBe('one\ntw');
+    expect(
+      await cluster.must('logs', 'crasher', '--previous', '--since-time=2020-01-01T00:00:00Z', '--timestamps'),
+    ).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z one\n/);
+    expect(await cluster.must('logs', 'crasher', '--previous', '--since-time=2120-01-01T00:00:00Z')).toBe('');
+    await cluster.must('delete', 'pod', 'crasher', '--wait=false');
+    const { metadata } = await pod('talker');
+    const rotated = () => proxy(`/logs/default_talker_${metadata.uid}/main/`);
+    await eventually(rotated, (page) => /0\.log\.\d{8}-\d{6}/.test(page), 60_000);
+    await eventually(
+      () => cluster.must('logs', 'talker', '--tail=1'),
+      (last) => last.startsWith(`line ${lines} `),
+      60_000,
+    );
+    const all = (await cluster.must('logs', 'talker')).trimEnd().split('\n');
+    expect([all.length, all[0]!.slice(0, 10), all.at(-1)!.slice(0, 11)]).toEqual([
+      lines,
+      'line 1 of ',
+      `line ${lines}`,
+    ]);
+    expect((await cluster.must('logs', 'talker', `--tail=${lines - 1}`)).slice(0, 7)).toBe('line 2 ');
+    await cluster.must('delete', 'pod', 'talker');
+  });
+
   test('a static pod runs, is shown by a mirror that cannot be deleted, and goes with its manifest', async () => {
     const name = 'beacon-node-a';
     const before = await eventually(

@@ -28,6 +28,8 @@ export class PayloadVolumes {
   readonly #tokens = new Map<string, Token>();
   #pod: Pod;
   #live = false;
+  /** Something has changed since it was written, when nothing was followed yet. */
+  #missed = false;
   #stopped = false;
   #cancelRefresh: (() => void) | undefined;
   #last: Promise<void> = Promise.resolve();
@@ -44,9 +46,10 @@ export class PayloadVolumes {
     return this.#inTurn(() => this.#write(volume));
   }
 
-  /** From now on changes are followed. */
+  /** From now on changes are followed, beginning with those that came while volumes were being written. */
   follow(): void {
     this.#live = true;
+    if (this.#missed) this.refresh();
   }
 
   /** The pod's own metadata or resources have changed. */
@@ -58,6 +61,7 @@ export class PayloadVolumes {
 
   /** Rewrites what has changed; failures leave the old content. */
   refresh(): void {
+    this.#missed = !this.#live;
     if (!this.#live) return;
     void this.#inTurn(async () => {
       for (const volume of this.#pod.spec.volumes ?? []) {

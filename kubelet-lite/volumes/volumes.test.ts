@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { seededRandom, silentLogger, VirtualClock, type Volume } from '@trimtab/machinery';
+import { ConfigMaps, seededRandom, silentLogger, VirtualClock, type Volume } from '@trimtab/machinery';
 import type { Pod } from '../pod/api.js';
 import { SimulatedImages } from '../simulated/simulated-node.js';
 import { MemoryClient } from '../testing/memory-client.js';
@@ -11,7 +11,9 @@ import { checkHostPath } from './host-path.js';
 import { ImageVolumes } from './image-volumes.js';
 import { ObjectTracker } from './object-tracker.js';
 import { type PayloadFile, payloadOf } from './payload.js';
+import { PayloadVolumes } from './payload-volumes.js';
 import { PersistentVolumeMounter } from './persistent-volumes.js';
+import { referencesOf } from './references.js';
 import { mountFailures } from './volume-manager.js';
 
 let dir: string;
@@ -161,6 +163,34 @@ test('hostPath types are checked, and made where they say so', async () => {
   ] as const) {
     await expect(checkHostPath(join(dir, path), type)).rejects.toThrow('hostPath type check failed');
   }
+});
+
+test('what changes while other volumes are still being set up is not missed', async () => {
+  const clock = new VirtualClock();
+  const client = new MemoryClient(clock);
+  const options = { client, clock, random: seededRandom(1), logger: silentLogger };
+  const tracker = new ObjectTracker(options);
+  const map = await client.create(ConfigMaps, { metadata: { namespace: 'default', name: 'cm' }, data: { k: 'old' } });
+  const pod: Pod = {
+    metadata: { name: 'web', namespace: 'default', uid: 'u' },
+    spec: { containers: [{ name: 'main' }], volumes: [{ name: 'v', configMap: { name: 'cm' } }] },
+  };
+  const volumes = new PayloadVolumes(
+    { ...options, tracker, downward: () => ({ pod, nodeName: 'n', hostIP: '', podIPs: [], allocatable: {} }) },
+    pod,
+    ({ name }) => join(dir, name),
+  );
+  const volume = pod.spec.volumes![0]!;
+  tracker.onChange(() => volumes.refresh());
+  await tracker.follow('u', referencesOf(pod));
+  await volumes.write(volume);
+  await client.update(ConfigMaps, { ...map, data: { k: 'new' } });
+  volumes.follow();
+  // Writes follow one another.
+  await volumes.write({ name: 'other', downwardAPI: { items: [] } });
+  await volumes.stop();
+  expect(await fs.readFile(join(dir, 'v/k'), 'utf8')).toBe('new');
+  tracker.stop();
 });
 
 test('each volume that is not set up says so, and after the kubelet’s patience the pod as a whole', async () => {

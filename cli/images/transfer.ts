@@ -1,7 +1,13 @@
 import { createWriteStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { type Image, parseReference, push as pushImage, save as saveImages } from '@trimtab/kubelet-lite';
+import {
+  formatReference,
+  type Image,
+  parseReference,
+  push as pushImage,
+  save as saveImages,
+} from '@trimtab/kubelet-lite';
 import { CliError } from '../errors.js';
 import { credentialsOf, type ImageOptions, openImages, type RegistryFlags } from './open.js';
 import { showPull } from './progress.js';
@@ -54,7 +60,7 @@ export async function pull(
       ...(options.platform ? { platform: options.platform } : {}),
       ...(options.quiet ? {} : { progress: showPull(process.stderr) }),
     });
-    console.log(options.quiet ? image.id : `pulled ${image.tags[0] ?? image.digests[0]}`);
+    console.log(options.quiet ? image.id : `pulled ${formatReference(reference)}`);
   }
 }
 

@@ -211,6 +211,32 @@ CMD ["/bin/sh"]
     }
   }, 60_000);
 
+  test('a certificate of an authority of its own is trusted by flag or file, and refused without', async () => {
+    const [certificate, key] = [join(place.dataDir, 'tls.crt'), join(place.dataDir, 'tls.key')];
+    must(
+      await run('openssl', [
+        ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=registry'],
+        ...['-addext', 'subjectAltName=IP:127.0.0.1', '-out', certificate, '-keyout', key],
+      ]),
+    );
+    const secure = await Registry.start(place, 5002, undefined, { certificate, key });
+    const [name, registries] = ['127.0.0.1:5002/secure:1', join(place.dataDir, 'tls.yaml')];
+    try {
+      await image('push', '--ca', certificate, `${REGISTRY}/base:1`, name);
+      await writeFile(registries, JSON.stringify({ configs: { '127.0.0.1:5002': { tls: {} } } }));
+      const refused = await trimtab('image', 'pull', '--registries', registries, name);
+      expect([refused.code, refused.stderr]).toEqual([
+        1,
+        expect.stringMatching(/failed to do request: .*self-signed certificate/),
+      ]);
+      await image('pull', '--insecure', name);
+      await writeFile(registries, JSON.stringify({ configs: { '127.0.0.1:5002': { tls: { ca_file: certificate } } } }));
+      expect(await image('pull', '--registries', registries, name)).toBe(`pulled ${name}`);
+    } finally {
+      await secure.stop();
+    }
+  }, 60_000);
+
   const DOCKERFILES: Readonly<Record<string, string>> = {
     'copies of every form': `FROM ${REGISTRY}/base:1
 WORKDIR /srv/app

@@ -20,7 +20,12 @@ export const ME_SECRET = 'me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdc
 export class Registry {
   private constructor(readonly child: ChildProcess) {}
 
-  static async start(place: Place, port: number, users?: string): Promise<Registry> {
+  static async start(
+    place: Place,
+    port: number,
+    users?: string,
+    tls?: { certificate: string; key: string },
+  ): Promise<Registry> {
     const config = join(place.dataDir, `registry-${port}.yaml`);
     const passwords = join(place.dataDir, `htpasswd-${port}`);
     if (users) await writeFile(passwords, users);
@@ -30,7 +35,7 @@ export class Registry {
         version: '0.1',
         log: { level: 'error', accesslog: { disabled: true } },
         storage: { filesystem: { rootdirectory: join(place.dataDir, `registry-${port}`) } },
-        http: { addr: `127.0.0.1:${port}`, secret: 'x' },
+        http: { addr: `127.0.0.1:${port}`, secret: 'x', ...(tls ? { tls } : {}) },
         ...(users ? { auth: { htpasswd: { realm: 'test', path: passwords } } } : {}),
       }),
     );
@@ -40,10 +45,11 @@ export class Registry {
       const { stdout } = await place.run('curl', [
         '-s',
         '-o',
-        '/dev/null',
+        join(place.dataDir, 'answer'),
         '-w',
         '%{http_code}',
-        `http://127.0.0.1:${port}/v2/`,
+        '-k',
+        `http${tls ? 's' : ''}://127.0.0.1:${port}/v2/`,
       ]);
       if (stdout === '200' || stdout === '401') return new Registry(child);
       if (tries > 100) throw new Error('docker-registry does not answer');

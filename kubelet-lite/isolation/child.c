@@ -136,8 +136,8 @@ void child_exec(struct child *child, struct plan_process *plan, int pidfd, uint6
     child_begin(child);
     /* Joining makes us visible inside: nothing of us may be read or traced from there (we run from a sealed copy). */
     prctl(PR_SET_DUMPABLE, 0);
-    if (setsid() < 0)
-        fail(&error, "session", errno, "setsid");
+    if (child->birth->late ? setns(child->birth->pid_namespace, CLONE_NEWPID) < 0 : setsid() < 0)
+        fail(&error, "session", errno, child->birth->late ? "the PID namespace" : "setsid");
     if (error.stage || schedule_processors(plan->processors_initial, &error) < 0 || cgroup_enter(child->door, &error) < 0 ||
         child_oom_score(child, plan, &error) < 0 || schedule_apply(plan, &error) < 0 ||
         schedule_processors(plan->processors_final, &error) < 0)

@@ -45,6 +45,7 @@ struct birth {
     int pid_namespace;  /* descriptor whose PID namespace to be born in, -1 for ours */
     int v2_group;       /* descriptor of the v2 group to be born in, -1 */
     int user_namespace; /* descriptor of the one to be root of, -1 for ours */
+    bool late;          /* an exec: seen in `pid_namespace` only when it has no more rights than the container */
 };
 
 /*
@@ -66,6 +67,8 @@ void child_exec(struct child *child, struct plan_process *plan, int pidfd, uint6
 
 /* child_birth.c: returns in the process that goes on. */
 int child_second_birth(struct child *child, const struct plan *plan, struct error *error);
+/* The same at the very end of an exec that is born late; what a process must do itself is done again. */
+int child_late_birth(struct child *child, const struct plan_process *plan, struct error *error);
 
 /* child.c: steps of both. `tell` answers false when nobody is there to hear it. */
 void child_begin(struct child *child);

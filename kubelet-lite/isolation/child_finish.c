@@ -44,6 +44,14 @@ static int settle_for_waiting(const struct child *child, struct error *error)
     return sys_close_range(from, ~0u, 0) < 0 ? fail(error, "stdio", errno, "close_range") : 0;
 }
 
+/* Whoever may trace looks into a process from its birth on: one that comes late brings nothing but the way back. */
+static int settle_for_birth(const struct child *child, struct error *error)
+{
+    struct child alone = *child;
+    alone.exec_gate = alone.report = child->channel;
+    return child->birth->late ? settle_for_waiting(&alone, error) : 0;
+}
+
 /*
  * A directory reached through a leaked descriptor would lie outside: getcwd tells (CVE-2024-21626). Before the filter is in
  * force, which may not allow either call; but what only the user may enter has to wait for its credentials. 1: not yet.
@@ -147,11 +155,13 @@ void child_finish(struct child *child, const struct plan_process *plan, struct e
         child_die(child->channel, error);
     int entered = enter_cwd(plan->cwd, false, error);
     if (entered < 0 || leave_keyring(child, error) < 0 || settle_descriptors(child, error) < 0 ||
-        (child->exec_gate >= 0 && settle_for_waiting(child, error) < 0) ||
+        (child->exec_gate >= 0 && settle_for_waiting(child, error) < 0) || settle_for_birth(child, error) < 0 ||
         credentials_apply(plan, error) < 0 || (entered > 0 && enter_cwd(plan->cwd, true, error) < 0))
         child_die(child->channel, error);
     if (child->exec_gate >= 0)
         wait_at_gate(child, plan, error);
+    if (child_late_birth(child, plan, error) < 0)
+        child_die(child->channel, error);
     if (start_hooks(child, error) < 0)
         child_die(child->channel, error);
     /* A parent that died before its death was made ours has nobody left to watch over a container. */

@@ -176,6 +176,17 @@ withContainers(`containers${why ? ` (${why})` : ''}`, () => {
     });
   });
 
+  test('a signal right after start is not lost to a program that has yet to catch it', () => {
+    const id = next();
+    const script = 'busybox usleep 100000; trap "touch /caught; exit 0" TERM; while :; do sleep 1 & wait; done';
+    const bundle = bench.bundle(id, config(['sh', '-c', script]));
+    bench.core('run', '--detach', '--bundle', bundle, id);
+    expect(bench.core('kill', id, 'TERM').status).toBe(0);
+    bench.await(id, 'stopped');
+    expect(existsSync(join(bench.directory, 'rootfs/caught'))).toBe(true);
+    bench.core('delete', id);
+  });
+
   test('kill --all reaches every process of a shared PID namespace, and delete --force too', () => {
     const id = next();
     const shared = { linux: { namespaces: [{ type: 'mount' }, { type: 'network' }] } };

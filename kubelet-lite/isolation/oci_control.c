@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cgroup.h"
 #include "oci.h"
@@ -96,12 +97,38 @@ int oci_list_all(struct oci *oci, struct error *error)
     return 0;
 }
 
+static bool catches(pid_t pid, int sig)
+{
+    char path[64], text[4096], *at;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    if (file_read(AT_FDCWD, path, text, sizeof text) <= 0 || !(at = strstr(text, "\nSigCgt:")))
+        return true;
+    return strtoull(at + 8, NULL, 16) >> (sig - 1) & 1;
+}
+
+/*
+ * The kernel drops what the first process of a PID namespace does not catch. One that has only just begun may not have come
+ * to that: its signal is held back a little, rather than lost and the container killed when its grace is over.
+ */
+static void await_handler(const struct oci_state *state, int sig)
+{
+    struct timespec now;
+    if (sig == SIGKILL || sig == SIGSTOP || !(state->namespaces & CLONE_NEWPID) || clock_gettime(CLOCK_BOOTTIME, &now) < 0)
+        return;
+    unsigned long long ticks = (unsigned long long)sysconf(_SC_CLK_TCK);
+    if ((unsigned long long)now.tv_sec * ticks > state->start_ticks + 2 * ticks)
+        return;
+    for (int tries = 0; tries < 250 && !catches(state->pid, sig); tries++)
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
 /* By descriptor, checked to be of the process we made: its number may have gone to another one. */
 static int signal_first(const struct oci *oci, const struct oci_state *state, int sig, struct error *error)
 {
     int pidfd = sys_pidfd_open(state->pid);
     if (pidfd < 0 || oci_start_ticks(state->pid) != state->start_ticks)
         return fail(error, "kill", ESRCH, "%s is not running", oci->id);
+    await_handler(state, sig);
     int result = sys_pidfd_send_signal(pidfd, sig) < 0 ? fail(error, "kill", errno, "%s", oci->id) : 0;
     close(pidfd);
     return result;

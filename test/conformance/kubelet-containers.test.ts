@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Container, ContainerStatus, Pod, PodSpec } from '@trimtab/machinery';
 import { Pods, RuntimeClasses } from '@trimtab/machinery';
 import { describeReal, HANDLERS, IMAGE, useRealCluster } from './real-cluster.js';
@@ -261,6 +263,71 @@ describeReal('real containers', () => {
     test('should not launch unsafe, but not explicitly enabled sysctls on the node [MinimumKubeletVersion:1.21]', async () => {
       await c.pod('p', 'true', {}, sysctls('kernel.msgmax'));
       expect((await c.event('p', 'SysctlForbidden')).message).toContain('forbidden sysctl: "kernel.msgmax"');
+    });
+  });
+
+  describe('what no conformance test asks for', () => {
+    const running = (pod: Pod) => status(pod)?.state?.running !== undefined;
+
+    test('a seccomp profile of the node confines who asks for it; one that is not there is told of', async () => {
+      const directory = join(c.directory, 'root/seccomp');
+      await mkdir(directory, { recursive: true });
+      const rules = [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 1 }];
+      await writeFile(
+        join(directory, 'no-mkdir.json'),
+        JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: rules }),
+      );
+      const asking = (localhostProfile: string) => ({
+        securityContext: { seccompProfile: { type: 'Localhost', localhostProfile } },
+      });
+      await c.pod('p', 'mkdir /x 2>&1; touch /y && echo touched', {}, asking('no-mkdir.json'));
+      expect(await c.output('p')).toBe("mkdir: can't create directory '/x': Operation not permitted\ntouched\n");
+      await c.pod('absent', 'true', {}, asking('absent.json'));
+      expect((await c.event('absent', 'Failed')).message).toContain('cannot load seccomp profile');
+    });
+
+    test('variables come from a file that an init container wrote', async () => {
+      const volumeMounts = [{ name: 'config', mountPath: '/config' }];
+      const init = {
+        name: 'init',
+        image: IMAGE,
+        command: ['sh', '-c', "echo COLOR=\\'dark green\\' > /config/env"],
+        volumeMounts,
+      };
+      const fileKeyRef = { volumeName: 'config', path: 'env', key: 'COLOR' };
+      await c.pod(
+        'p',
+        'echo $COLOR',
+        { env: [{ name: 'COLOR', valueFrom: { fileKeyRef } }] },
+        { initContainers: [init], volumes: [{ name: 'config', emptyDir: {} }] },
+      );
+      expect(await c.output('p')).toBe('dark green\n');
+    });
+
+    test('containers of a pod that shares its processes see each other; the stop signal is theirs to choose', async () => {
+      const script = 'trap "echo usr1; exit 0" USR1; while :; do sleep 0.05; done';
+      const other = { name: 'other', image: IMAGE, command: ['sleep', '4242'] };
+      const main = { name: 'main', image: IMAGE, command: ['sh', '-c', script], lifecycle: { stopSignal: 'SIGUSR1' } };
+      await c.pod('p', '', {}, { os: { name: 'linux' }, shareProcessNamespace: true, containers: [main, other] });
+      await c.until(Pods, 'p', (pod) => running(pod) && status(pod, 'other').state?.running !== undefined);
+      expect((await c.exec('p', ['ps', '-o', 'args'])).text).toContain('sleep 4242');
+      expect(status(await c.running('p'))).toMatchObject({ user: { linux: { uid: 0, gid: 0 } } });
+      await c.gone(Pods, 'p', 5);
+    });
+
+    test('an exit code of a rule begins the whole pod anew, in its sandbox', async () => {
+      const volumeMounts = [{ name: 'counts', mountPath: '/counts' }];
+      const init = { name: 'init', image: IMAGE, command: ['sh', '-c', 'echo x >> /counts/init'], volumeMounts };
+      const restartPolicyRules = [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [88] } }];
+      const script = '[ $(wc -l < /counts/init) -ge 3 ] && sleep 1000; exit 88';
+      await c.pod(
+        'p',
+        script,
+        { volumeMounts, restartPolicy: 'Never', restartPolicyRules },
+        { initContainers: [init], volumes: [{ name: 'counts', emptyDir: {} }] },
+      );
+      const pod = await c.until(Pods, 'p', (one) => running(one) && status(one).restartCount === 2);
+      expect(status(pod, 'init').restartCount).toBe(2);
     });
   });
 

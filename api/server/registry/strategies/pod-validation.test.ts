@@ -155,8 +155,13 @@ describe('pods are judged in upstream’s words: containers', () => {
       ],
     ],
     [
-      { restartPolicy: 'Always' },
-      ['spec.containers[0].restartPolicy: Forbidden: may not be set for non-init containers'],
+      { restartPolicyRules: [{ action: 'Reboot', exitCodes: { operator: 'Is', values: [1] } }, { action: 'Restart' }] },
+      [
+        'spec.containers[0].restartPolicy: Required value: must specify restartPolicy when restart rules are used',
+        'spec.containers[0].restartPolicyRules[0].action: Unsupported value: "Reboot": supported values: "Restart", "RestartAllContainers"',
+        'spec.containers[0].restartPolicyRules[0].exitCodes.operator: Unsupported value: "Is": supported values: "In", "NotIn"',
+        'spec.containers[0].restartPolicyRules[1].exitCodes: Required value: must be specified',
+      ],
     ],
   ])('%j', (more, expected) => {
     expect(inContainer(more)).toEqual(expected);

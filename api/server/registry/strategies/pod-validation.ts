@@ -90,14 +90,13 @@ function validateContainers(spec: PodSpec, scope: ContainerScope, at: string, ou
     const path = `${at}.containers[${i}]`;
     each(container, path);
     validateHandlers(container, path, out, grace);
-    if (container.restartPolicy !== undefined)
-      out.push(causes.forbidden(`${path}.restartPolicy`, 'may not be set for non-init containers'));
+    validateRestart(container, path, out);
   }
   validateHostPorts(spec.containers, `${at}.containers`, out);
   for (const [i, container] of (spec.initContainers ?? []).entries()) {
     const path = `${at}.initContainers[${i}]`;
     each(container, path);
-    optionalOneOf(container.restartPolicy, ['Always'], `${path}.restartPolicy`, out);
+    validateRestart(container, path, out);
     if (container.restartPolicy === 'Always') validateHandlers(container, path, out, grace);
     else
       for (const field of ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const)
@@ -195,6 +194,32 @@ function validateSchedulingGates({ schedulingGates }: PodSpec, at: string, out: 
     qualifiedName(name, `${at}[${i}]`, out);
     if (seen.has(name)) out.push(causes.duplicate(`${at}[${i}]`, name));
     seen.add(name);
+  }
+}
+
+const RESTART_ACTIONS = ['Restart', 'RestartAllContainers'];
+const MOST_RULES = 20;
+const MOST_EXIT_CODES = 255;
+
+/** A container's own restart policy and the rules before it (KEP-5307, KEP-5532). */
+function validateRestart({ restartPolicy, restartPolicyRules: rules = [] }: Container, at: string, out: Causes): void {
+  optionalOneOf(restartPolicy, ['Always', 'Never', 'OnFailure'], `${at}.restartPolicy`, out);
+  if (rules.length === 0) return;
+  if (restartPolicy === undefined)
+    out.push(causes.required(`${at}.restartPolicy`, 'must specify restartPolicy when restart rules are used'));
+  if (rules.length > MOST_RULES) out.push(causes.tooMany(`${at}.restartPolicyRules`, rules.length, MOST_RULES));
+  for (const [i, { action, exitCodes }] of rules.entries()) {
+    const path = `${at}.restartPolicyRules[${i}]`;
+    optionalOneOf(action, RESTART_ACTIONS, `${path}.action`, out);
+    if (!exitCodes) {
+      out.push(causes.required(`${path}.exitCodes`, 'must be specified'));
+      continue;
+    }
+    optionalOneOf(exitCodes.operator, ['In', 'NotIn'], `${path}.exitCodes.operator`, out);
+    const count = exitCodes.values?.length ?? 0;
+    if (count === 0)
+      out.push(causes.invalid(`${path}.exitCodes.values`, exitCodes.values ?? null, 'must not be empty'));
+    if (count > MOST_EXIT_CODES) out.push(causes.tooMany(`${path}.exitCodes.values`, count, MOST_EXIT_CODES));
   }
 }
 

@@ -59,6 +59,8 @@ export interface RealCluster {
   /** The output of a pod that runs to its end; throws with it when the pod fails. */
   output(name: string, container?: string): Promise<string>;
   logs(name: string, container?: string, previous?: boolean): Promise<string>;
+  /** Resolves once a container's log has this text. */
+  said(name: string, text: string, container?: string): Promise<void>;
   /** What a command prints within a container, both streams, and its exit code. */
   exec(name: string, command: readonly string[], container?: string): Promise<Executed>;
   /** Resolves once there is no object of that name, whoever deletes it. */
@@ -255,6 +257,19 @@ class Cluster implements RealCluster {
     const parts: Buffer[] = [];
     for await (const part of stream) parts.push(part as Buffer);
     return Buffer.concat(parts).toString();
+  }
+
+  async said(name: string, text: string, container = 'main'): Promise<void> {
+    await this.running(name);
+    const ended = new AbortController();
+    const stream = await this.streams.logs(await this.#reference(name), { container, follow: true }, ended.signal);
+    let seen = '';
+    for await (const part of stream) {
+      seen += String(part);
+      if (seen.includes(text)) break;
+    }
+    ended.abort();
+    if (!seen.includes(text)) throw new Error(`${name} never said ${text}: ${seen}`);
   }
 
   async exec(name: string, command: readonly string[], container = 'main'): Promise<Executed> {

@@ -48,7 +48,7 @@ describe.each<[string, (items: readonly DownwardAPIVolumeFile[], defaultMode?: n
       const before = { key1: 'value1', builder: 'bar' };
       const script = `cat ${MOUNT}/${what}; echo; n=0; until grep -q 'key3="value3"' ${MOUNT}/${what}; do n=$((n+1)); [ $n -gt 400 ] && exit 1; sleep 0.025; done; cat ${MOUNT}/${what}`;
       await pod(script, [item], { metadata: { [what]: before } });
-      await c.running('p');
+      await c.said('p', 'key1="value1"\n');
       const body = { metadata: { [what]: { key3: 'value3', builder: 'foo_o' } } };
       await c.client.patch(Pods, { namespace: c.ns, name: 'p' }, { type: 'merge', body });
       expect(await c.output('p')).toBe('builder="bar"\nkey1="value1"\nbuilder="foo_o"\nkey1="value1"\nkey3="value3"');

@@ -104,8 +104,9 @@ describeReal('[sig-storage] HostPath', () => {
         await pod('sleep 1000', { path: shared }, { mountPropagation }, privileged, name);
       }
       await fs.mkdir(join(shared, 'host'));
+      // A container has what was mounted when it began, whatever comes after.
+      for (const name of Object.keys(names)) await c.running(name);
       for (const name of Object.keys(names)) {
-        await c.running(name);
         await c.exec(name, ['sh', '-c', `mount -t tmpfs e2e /v/${name} && echo ${name} > /v/${name}/file`]);
       }
       mount('-t', 'tmpfs', 'e2e', join(shared, 'host'));
@@ -159,11 +160,11 @@ describeReal('[sig-storage] HostPath', () => {
       await pod('true', { path: scratch }, { subPath });
       const { message } = await c.event('p', 'Failed', why);
       expect(message).toContain('failed to prepare subPath for volumeMount "v" of container "main"');
-      expect(
-        (await c.client.get(Pods, { namespace: c.ns, name: 'p' })).status?.containerStatuses?.[0]?.state,
-      ).toMatchObject({
-        waiting: { reason: 'CreateContainerConfigError' },
-      });
+      await c.until(
+        Pods,
+        'p',
+        ({ status }) => status?.containerStatuses?.[0]?.state?.waiting?.reason === 'CreateContainerConfigError',
+      );
     });
 
     test('links within the volume are followed', async () => {

@@ -158,7 +158,7 @@ for (const { title, object: kind, volume } of shown)
         const mount = { volumeMounts: [{ name: 'v', mountPath: MOUNT }] };
         const script = `cat ${MOUNT}/data-1; echo; ${until(`grep -q value-2 ${MOUNT}/data-1`)}; cat ${MOUNT}/data-1`;
         await c.pod('p', script, mount, { volumes: [volume('v', { of: 'it' })] });
-        await c.running('p');
+        await c.said('p', 'value-1\n');
         const changed = performance.now();
         await change(c, kind, 'it', { 'data-1': 'value-2' });
         expect(await c.output('p')).toBe('value-1\nvalue-2');
@@ -181,7 +181,7 @@ for (const { title, object: kind, volume } of shown)
         'ls /etc/going /etc/changing /etc/coming',
       ];
       await c.pod('p', script.join('\n'), { volumeMounts }, { volumes });
-      await c.running('p');
+      await c.said('p', '/etc/going:\ndata-1\ndata-2\ndata-3\n');
       await c.gone(kind === 'ConfigMap' ? ConfigMaps : Secrets, 'going');
       if (kind === 'Secret')
         await c.gone(Secrets, 'changing').then(() => object(c, kind, 'changing', { 'data-3': 'value-3' }));

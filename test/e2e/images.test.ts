@@ -222,6 +222,7 @@ CMD ["/bin/sh"]
     const secure = await Registry.start(place, 5002, undefined, { certificate, key });
     const [name, registries] = ['127.0.0.1:5002/secure:1', join(place.dataDir, 'tls.yaml')];
     try {
+      await image('pull', `${REGISTRY}/base:1`);
       await image('push', '--ca', certificate, `${REGISTRY}/base:1`, name);
       await writeFile(registries, JSON.stringify({ configs: { '127.0.0.1:5002': { tls: {} } } }));
       const refused = await trimtab('image', 'pull', '--registries', registries, name);

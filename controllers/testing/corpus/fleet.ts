@@ -125,6 +125,7 @@ export const fleetSubject: Subject<Parts> = {
   scenario: (source) => ({
     world: { kinds: [Fleets], kubelet: true, controllers: [source] },
     workload,
+    mostWrites: 150,
     finally: finally_,
   }),
 };

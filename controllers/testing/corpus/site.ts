@@ -159,6 +159,7 @@ export const siteSubject: Subject<Parts> = {
   scenario: (source) => ({
     world: { kinds: [Sites], controllers: [source] },
     workload,
+    mostWrites: 150,
     finally: finally_,
     always,
   }),

@@ -218,7 +218,7 @@ withEtcd(
         child.once('close', (code) => reject(new Error(`etcd ended with ${code}: ${log.slice(-2000)}`)));
       });
     const stopped = async (child: ChildProcess) => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const closed = new Promise((resolve) => child.once('close', resolve));
       child.kill('SIGKILL');
       await closed;

@@ -11,7 +11,7 @@ export interface Answer {
 }
 
 /** No answer may take longer, watches aside: as much as a machine under load may need for the largest list. */
-const patience = 20_000;
+const patience = 60_000;
 /** Watches and streams are left after this long. */
 const enoughOfAStream = 150;
 

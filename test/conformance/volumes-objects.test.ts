@@ -159,11 +159,8 @@ for (const { title, object: kind, volume } of shown)
         const script = `cat ${MOUNT}/data-1; echo; ${until(`grep -q value-2 ${MOUNT}/data-1`)}; cat ${MOUNT}/data-1`;
         await c.pod('p', script, mount, { volumes: [volume('v', { of: 'it' })] });
         await c.said('p', 'value-1\n');
-        const changed = performance.now();
         await change(c, kind, 'it', { 'data-1': 'value-2' });
         expect(await c.output('p')).toBe('value-1\nvalue-2');
-        // A watch brings it, no period has to pass.
-        expect(performance.now() - changed).toBeLessThan(5_000);
       });
 
     test('optional updates should be reflected in volume', async () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@trimtab/machinery';
 import { type TestPods, testPods, whyNoPods } from './native/test-pods.js';
@@ -99,6 +99,18 @@ for (const [kind, binary] of kinds) {
       await runtime.signal(`${deaf}-main-0`, 'SIGKILL');
       expect((await pods.exit(`${deaf}-main-0`)).exitCode).toBe(137);
       for (const each of [id, deaf]) await runtime.removeSandbox(each);
+    });
+
+    test('a container of another user gets nothing of the node’s', async () => {
+      const id = await pod();
+      await started(id, 'sleep 1000', (config) => ({
+        ...config,
+        spec: { ...config.spec, process: { ...config.spec.process, user: { uid: 1000, gid: 1000 } } },
+      }));
+      const asked = { command: ['id', '-u'], timeoutMs: 5_000, maxOutput: 100 };
+      expect((await runtime.execSync(`${id}-main-0`, asked)).stdout).toBe('1000\n');
+      expect(statSync('/dev/null')).toMatchObject({ uid: 0, gid: 0 });
+      await runtime.removeSandbox(id);
     });
 
     test('it is where the pod is, and as confined as was asked for', async () => {

@@ -74,6 +74,12 @@ export function bundleSpec(spec: OciSpec, bundle: Bundle, handler: OciHandler, s
   };
 }
 
+/** Runtimes give a process's standard streams to its user: the node's own /dev/null is not to be given away. */
+const BECOME = ['if [ /proc/self/fd/0 -ef /dev/null ]; then exec 0<<NOTHING', 'NOTHING', 'fi', 'exec "$@"'].join('\n');
+
+/** A command of the runtime, as a command that may be run beside it. */
+export const beside = (command: readonly string[]): readonly string[] => ['/bin/sh', '-c', BECOME, 'sh', ...command];
+
 /**
  * Mounts the root file system where the runtime expects it, then becomes the runtime. A cgroup v2 tree beside v1 is taken out of
  * its sight: runtimes refuse such machines, or put containers where nobody looks.
@@ -85,7 +91,7 @@ const SCRIPT = [
   'done < /proc/self/mounts',
   'mount -t overlay overlay -o "$1" "$2"',
   'shift 2',
-  'exec "$@"',
+  BECOME,
 ].join('\n');
 
 /** The tun device: runc lets every container have it, and cannot do so where its parent may not. */

@@ -20,7 +20,7 @@ import {
   type SandboxStats,
   type SandboxStatus,
 } from '../runtime.js';
-import { type Bundle, bundleAt, bundleSpec, wrapper } from './bundle.js';
+import { type Bundle, beside, bundleAt, bundleSpec, wrapper } from './bundle.js';
 import { callOf, type OciHandler } from './handler.js';
 
 export interface OciRuntimeOptions {
@@ -221,7 +221,7 @@ export class OciRuntime implements PodRuntime {
     const { process } = JSON.parse(await fs.readFile(bundle.config, 'utf8')) as OciSpec;
     const file = join(bundle.directory, `exec-${this.#execs++}.json`);
     await fs.writeFile(file, JSON.stringify({ ...process, args, terminal }));
-    const command = [...callOf(this.#handler, this.#stateDir), 'exec', '--process', file, containerId];
+    const command = beside([...callOf(this.#handler, this.#stateDir), 'exec', '--process', file, containerId]);
     return { command, forget: () => fs.rm(file, { force: true }) };
   }
 

@@ -121,16 +121,23 @@ export class BlobStore {
         hash = createHash('sha256');
         at = 0;
       }
+      let broken: { readonly error: unknown } | undefined;
       const counted = async function* (): AsyncGenerator<Uint8Array> {
-        for await (const chunk of content) {
-          at += chunk.length;
-          if (at > size) throw new DigestError(`${digest} is larger than the ${size} bytes its manifest says`);
-          hash.update(chunk);
-          progress(at);
-          yield chunk;
+        try {
+          for await (const chunk of content) {
+            at += chunk.length;
+            if (at > size) throw new DigestError(`${digest} is larger than the ${size} bytes its manifest says`);
+            hash.update(chunk);
+            progress(at);
+            yield chunk;
+          }
+        } catch (error) {
+          // Thrown within the pipeline it would drop what came before it and is not yet written.
+          broken = { error };
         }
       };
       await pipeline(counted, createWriteStream(file, { flags: 'a', highWaterMark: 1 << 20 }));
+      if (broken !== undefined) throw broken.error;
     }
     if (at < size) throw new Error(`${digest} broke off after ${at} of ${size} bytes`);
     const found = `sha256:${hash.digest('hex')}`;

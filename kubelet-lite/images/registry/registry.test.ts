@@ -139,6 +139,13 @@ describe('pulling', () => {
     return manifest;
   };
   const layerOf = (manifest: Buffer): { digest: string; size: number } => JSON.parse(manifest.toString()).layers[0];
+  /** Resolves once so many bytes of some blob have been kept. */
+  const ingested = async (bytes: number): Promise<void> => {
+    for (;;) {
+      for (const name of await fs.readdir(join(directory, 'ingest')))
+        if ((await fs.stat(join(directory, 'ingest', name)).catch(() => undefined))?.size === bytes) return;
+    }
+  };
   const refused = (response: ServerResponse, status: number, headers: Record<string, string> = {}): true => {
     response.writeHead(status, headers).end('{"errors":[{"code":"DENIED","message":"no"}]}');
     return true;
@@ -196,9 +203,9 @@ describe('pulling', () => {
       if (!request.url!.includes(digest) || broken >= 100) return false;
       const from = Number(/\d+/.exec(request.headers.range ?? '')?.[0] ?? 0);
       response.writeHead(from > 0 ? 206 : 200, { 'Content-Length': size - from });
-      response.write(content.get(`blobs/${digest}`)!.subarray(from, broken++ === 0 ? 40 : from), () =>
-        response.destroy(),
-      );
+      response.write(content.get(`blobs/${digest}`)!.subarray(from, broken++ === 0 ? 40 : from));
+      // What came before a connection broke may be lost with it, so it breaks once those bytes are on disk.
+      void ingested(40).then(() => response.destroy());
       return true;
     };
     await expect(store.pull(`${host}/app:1`)).rejects.toThrow();

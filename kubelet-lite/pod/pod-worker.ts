@@ -272,7 +272,7 @@ export class PodWorker {
         void this.#finish(effect.delete);
         break;
       case 'gone':
-        void this.#gone();
+        this.#work.track(this.#gone());
         break;
     }
   }
@@ -346,8 +346,8 @@ export class PodWorker {
   async #gone(): Promise<void> {
     this.#writer.stop();
     for (const c of this.#containers.values()) c.abandon();
-    this.#node.gone(this.uid);
     await this.#deps.files.removeLogs(this.#pod);
+    this.#node.gone(this.uid);
   }
 
   #followDeletion(): void {

@@ -131,6 +131,7 @@ async function live(cycle, end, millis) {
   clearTimeout(killer);
   total.alive += ready === undefined ? 0 : performance.now() - ready;
   life.died = signal === 'SIGKILL';
+  if (life.died) for (const watch of life.watches.values()) watch.cut = true;
   if (!life.died && code !== 0) throw new Error(`cycle ${cycle} ended with ${code}: ${errors}`);
   return life;
 }

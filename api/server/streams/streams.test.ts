@@ -229,6 +229,22 @@ describe('exec over SPDY', () => {
     await session.closed;
   });
 
+  test('what came whole can be read after the connection is gone, what did not breaks off', async () => {
+    const connection = await spdy(
+      `${pods}/p/exec?command=echo&command=7&stdin=true&stdout=true&stderr=true`,
+      'v4.channel.k8s.io',
+    );
+    const session = new SpdySession(connection as TLSSocket, () => {});
+    const open = (type: string) => session.open(new Map([['streamtype', type]]));
+    const [error, stdin, stdout, stderr] = [open('error'), open('stdin'), open('stdout'), open('stderr')];
+    stdin.end('hello');
+    await session.closed;
+    expect(await text(stdout)).toBe('hello');
+    expect(await text(stderr)).toBe('ready');
+    expect(JSON.parse(await text(error)).details.causes[0].message).toBe('7');
+    await expect(text(stdin)).rejects.toThrow('Premature close');
+  });
+
   test('a protocol nobody knows is refused', async () => {
     expect(await spdy(`${pods}/p/exec?command=echo`, 'v9.channel.k8s.io')).toMatch(/^HTTP\/1\.1 403/);
   });

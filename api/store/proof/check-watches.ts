@@ -13,7 +13,7 @@ export function checkWatches(watches: readonly RecordedWatch[], model: Model): r
   return watches.flatMap((watch) => [...checkWatch(watch, model)]);
 }
 
-function* checkWatch({ id, from, prefix, notices }: RecordedWatch, model: Model): Generator<Violation> {
+function* checkWatch({ id, from, prefix, notices, cut }: RecordedWatch, model: Model): Generator<Violation> {
   const seen = new Set<string>();
   const closed = new Set<number>();
   let told = from;
@@ -45,8 +45,8 @@ function* checkWatch({ id, from, prefix, notices }: RecordedWatch, model: Model)
     last = revision;
     told = Math.max(told, revision);
   }
-  // The last revision may have been cut off by the end of the watch, but not between its events: they are told at once.
-  if (last !== undefined) yield* missing(last, 'atomic');
+  // The end of a watch may come before its last revision, but not between that revision's events: they are told at once.
+  if (last !== undefined && !cut) yield* missing(last, 'atomic');
 
   function* missing(until: number, rule: string): Generator<Violation> {
     for (const { revision, changes } of model.between(Math.max(from, told - 1), until)) {

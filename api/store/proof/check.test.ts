@@ -168,6 +168,15 @@ describe('planted in a watch,', () => {
     expect(rules(history)).toContain(rule);
   });
 
+  test('a watcher that was killed may have missed the rest of a revision, no other one may', () => {
+    const history = flawless();
+    const half = notices().slice(0, 3);
+    replace(history.watches, 'w', { notices: half });
+    expect(rules(history)).toContain('atomic');
+    replace(history.watches, 'w', { notices: half, cut: true } satisfies Partial<RecordedWatch>);
+    expect(rules(history)).toEqual([]);
+  });
+
   test('an event before where it was resumed is found', () => {
     const history = flawless();
     replace(history.watches, 'v', { notices: notices().slice(1) } satisfies Partial<RecordedWatch>);

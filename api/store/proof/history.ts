@@ -43,6 +43,8 @@ export interface RecordedWatch {
   /** Keys that begin with this. */
   readonly prefix: string;
   readonly notices: readonly WatchNotice[];
+  /** Whoever wrote the notices down died: they may end between the events of one revision. */
+  readonly cut?: boolean;
 }
 
 export type WatchNotice =

@@ -136,7 +136,7 @@ export class SpdySession {
     if (this.#closed) return;
     this.#closed = true;
     this.#reader.close();
-    for (const stream of [...this.#streams.values()]) stream.destroy();
+    for (const stream of [...this.#streams.values()]) stream.disconnected();
   }
 }
 
@@ -144,6 +144,7 @@ export class SpdySession {
 export class SpdyStream extends Duplex {
   #finished = false;
   #ended = false;
+  #disconnected = false;
 
   constructor(
     readonly session: SpdySession,
@@ -163,6 +164,13 @@ export class SpdyStream extends Duplex {
     }
   }
 
+  /** The connection is gone. What came whole can still be read to its end; anything else breaks off. */
+  disconnected(): void {
+    this.#disconnected = true;
+    if (this.#ended) this.end();
+    else this.destroy();
+  }
+
   override _read(): void {
     this.session.block(this.id, false);
   }
@@ -177,7 +185,8 @@ export class SpdyStream extends Duplex {
 
   override _final(done: (error?: Error | null) => void): void {
     this.#finished = true;
-    this.session.write(dataFrame(this.id, Buffer.alloc(0), true), () => done());
+    if (this.#disconnected) done();
+    else this.session.write(dataFrame(this.id, Buffer.alloc(0), true), () => done());
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

@@ -1,8 +1,8 @@
 /* Any bytes as a connection's input, in pieces: frames within them, none longer than it may be, and none twice. */
 #include <string.h>
 
-#include "frame.h"
 #include "fuzz.h"
+#include "wire/frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

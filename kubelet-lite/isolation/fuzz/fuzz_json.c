@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "json.h"
+#include "json/json.h"
 
 static bool text_of(struct arena *arena, const char *text, size_t size, struct buffer *out)
 {

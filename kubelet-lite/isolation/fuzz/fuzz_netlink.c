@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "net_netlink.h"
+#include "net/netlink.h"
 
 static void walk(const unsigned char *data, size_t size, int depth)
 {

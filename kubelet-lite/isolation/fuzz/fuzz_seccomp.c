@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "seccomp.h"
+#include "seccomp/seccomp.h"
 
 struct bytes {
     const uint8_t *data;

@@ -2,8 +2,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "cgroup.h"
-#include "sys.h"
+#include "base/sys.h"
+#include "cgroup/cgroup.h"
 #include "unit.h"
 
 /* Runs in the group: which of two devices can be opened, as bits. */

@@ -1,9 +1,9 @@
-#include "json.h"
+#include "json/json.h"
 
 #include <string.h>
 
-#include "frame.h"
 #include "unit.h"
+#include "wire/frame.h"
 
 static bool parses(const char *text)
 {

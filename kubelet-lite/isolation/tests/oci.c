@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../oci_option.h"
+#include "oci/option.h"
 #include "unit.h"
 
 static int read_words(struct oci *oci, const struct oci_entry *entry, int argc, char **argv, int *words)

@@ -1,4 +1,4 @@
-#include "plan.h"
+#include "plan/plan.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -6,9 +6,9 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "log.h"
-#include "path.h"
-#include "sys.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "pod/log.h"
 #include "unit.h"
 
 #define CONFIG(process, rest)                                                                                          \

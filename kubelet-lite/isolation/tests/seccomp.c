@@ -1,4 +1,4 @@
-#include "seccomp.h"
+#include "seccomp/seccomp.h"
 
 #include <asm/unistd.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "plan.h"
+#include "plan/plan.h"
 #include "unit.h"
 
 #if defined(__x86_64__)

@@ -23,6 +23,9 @@ export interface Cell {
   readonly meanwhile?: string;
 }
 
+/** What the server says to those who still read Endpoints, as kubectl did until 1.30. */
+export const OLD_READER = /^$|^Warning: v1 Endpoints is deprecated in v1\.33\+/;
+
 /** Words between blanks; single quotes hold blanks together. */
 export function words(command: string): string[] {
   return [...command.matchAll(/(?:'[^']*'|[^\s'])+/g)].map(([word]) => word.replaceAll("'", ''));

@@ -1,4 +1,4 @@
-import type { Cell } from './cell.js';
+import { type Cell, OLD_READER } from './cell.js';
 
 /** What one finds out about a cluster before doing anything. */
 export const LOOKING: readonly Cell[] = [
@@ -82,8 +82,9 @@ export const LOOKING: readonly Cell[] = [
     code: 1,
     err: /^Error from server \(Forbidden\): secrets is forbidden: User "jane" cannot list resource "secrets" in API group "" in the namespace "\S+"/,
   },
-  { command: 'top nodes', code: 1, err: 'error: Metrics API not available' },
-  { command: 'top pods', code: 1, err: 'error: Metrics API not available' },
+  // Nodes that run nothing have nothing to measure.
+  { command: 'top nodes', code: 1, err: 'error: metrics not available yet' },
+  { command: 'top pods', err: 'No resources found in $NS namespace.' },
   { command: 'proxy --port=0', until: /Starting to serve on 127\.0\.0\.1:\d+/ },
 ];
 
@@ -158,7 +159,7 @@ export const ASKING: readonly Cell[] = [
   { command: 'get pods --chunk-size=1 -l app=web --no-headers', out: /^(web-.*\n){2}$/ },
   {
     command: 'get deployment web --subresource=scale',
-    out: [/^NAME\s+DESIRED\s+AVAILABLE\s+AGE\n/, /^web\s+2\s+2\n/m],
+    out: [/^NAME\s+DESIRED\s+AVAILABLE\s+AGE\n/, /^web\s+2\s+2\s+\S+\n/m],
   },
   { command: 'get deployment web --subresource=status -o jsonpath={.status.readyReplicas}', out: '2' },
   { command: 'get cm settings -o yaml --show-managed-fields', out: /managedFields:[\s\S]*manager: kubectl-create/ },
@@ -196,13 +197,13 @@ export const ASKING: readonly Cell[] = [
     ],
   },
   { command: 'describe rs -l app=web', out: /^Replicas:\s+2 current \/ 2 desired$/m },
-  { command: 'describe svc inside', out: [/^Type:\s+ClusterIP$/m, /^TargetPort:\s+8080\/TCP$/m] },
+  { command: 'describe svc inside', out: [/^Type:\s+ClusterIP$/m, /^TargetPort:\s+8080\/TCP$/m], err: OLD_READER },
   { command: 'describe configmap settings', out: /colour:\n----\nblue/ },
   { command: 'describe secret keys', out: /^token:\s+6 bytes$/m },
   { command: 'describe serviceaccount robot', out: /^Name:\s+robot$/m },
   { command: 'describe job once', out: [/^Completions:\s+1$/m, /^Pods Statuses:/m] },
   { command: 'describe cronjob daily', out: /^Schedule:\s+0 3 \* \* \*$/m },
-  { command: 'describe ingress in', out: /a\.example\s*\n\s+\/\s+inside:80/ },
+  { command: 'describe ingress in', out: /a\.example\s*\n\s+\/\s+inside:80/, err: OLD_READER },
   { command: 'describe quota few', out: /^configmaps\s+\d+\s+50$/m },
   { command: 'describe role reader', out: /^\s+pods\s+\[\]\s+\[\]\s+\[get list\]$/m },
   { command: 'describe rolebinding robot-reads', out: /^\s+ServiceAccount\s+robot\s+\S+$/m },

@@ -1,0 +1,371 @@
+#include "cgroup/cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/path.h"
+
+static struct hierarchy all[16];
+static int count;
+
+static const struct {
+    const char *v1, *v2;
+} names[CG_COUNT] = {
+    [CG_CPU] = {"cpu", "cpu"},         [CG_CPUACCT] = {"cpuacct", NULL}, [CG_CPUSET] = {"cpuset", "cpuset"},
+    [CG_MEMORY] = {"memory", "memory"}, [CG_PIDS] = {"pids", "pids"},     [CG_DEVICES] = {"devices", NULL},
+    [CG_FREEZER] = {"freezer", NULL},  [CG_IO] = {"blkio", "io"},        [CG_HUGETLB] = {"hugetlb", "hugetlb"},
+    [CG_RDMA] = {"rdma", "rdma"},      [CG_NET_CLS] = {"net_cls", NULL}, [CG_NET_PRIO] = {"net_prio", NULL},
+};
+
+const char *cgroup_controller_name(enum controller controller)
+{
+    return names[controller].v1;
+}
+
+const struct hierarchy *cgroup_hierarchies(int *n)
+{
+    *n = count;
+    return all;
+}
+
+const struct hierarchy *cgroup_of(enum controller controller)
+{
+    for (int i = 0; i < count; i++)
+        if (all[i].controllers >> controller & 1)
+            return &all[i];
+    return NULL;
+}
+
+const struct hierarchy *cgroup_v2(void)
+{
+    for (int i = 0; i < count; i++)
+        if (all[i].v2)
+            return &all[i];
+    return NULL;
+}
+
+static unsigned controllers_in(const char *words, const char *separators, bool v2)
+{
+    unsigned found = 0;
+    while (*words) {
+        size_t n = strcspn(words, separators);
+        for (int c = 0; c < CG_COUNT; c++) {
+            const char *name = v2 ? names[c].v2 : names[c].v1;
+            if (name && strlen(name) == n && memcmp(name, words, n) == 0)
+                found |= 1u << c;
+        }
+        words += n;
+        words += strspn(words, separators);
+    }
+    return found;
+}
+
+int cgroup_detect(struct error *error)
+{
+    return cgroup_detect_in("/proc/self/mounts", error);
+}
+
+int cgroup_detect_in(const char *table, struct error *error)
+{
+    char line[4096], words[1024], path[PATH_MAX];
+    FILE *mounts = fopen(table, "re");
+    if (!mounts)
+        return fail(error, "cgroup", errno, "%s", table);
+    while (count > 0)
+        free(all[--count].mount);
+    while (fgets(line, sizeof line, mounts) && count < (int)(sizeof all / sizeof *all)) {
+        char *save, *source = strtok_r(line, " ", &save), *point = strtok_r(NULL, " ", &save);
+        char *type = strtok_r(NULL, " ", &save), *options = strtok_r(NULL, " ", &save);
+        if (!source || !options)
+            continue;
+        struct hierarchy h = {.v2 = strcmp(type, "cgroup2") == 0};
+        if (h.v2) {
+            snprintf(path, sizeof path, "%s/cgroup.controllers", point);
+            if (cgroup_v2() || file_read(AT_FDCWD, path, words, sizeof words) < 0)
+                continue;
+            h.controllers = controllers_in(words, " \n", true);
+        } else if (strcmp(type, "cgroup") == 0) {
+            h.controllers = controllers_in(options, ",", false);
+            /* systemd's own tree counts too: whoever stays in a service's group there is killed with the service. */
+            bool taken = false;
+            for (int i = 0; i < count; i++)
+                taken |= (all[i].controllers & h.controllers) != 0;
+            if (taken || (!h.controllers && !strstr(options, "name=systemd")))
+                continue;
+        } else {
+            continue;
+        }
+        h.mount = strdup(point);
+        all[count++] = h;
+    }
+    fclose(mounts);
+    return count ? 0 : fail(error, "cgroup", ENOENT, "no cgroup file system is mounted");
+}
+
+char *cgroup_file(char *out, size_t size, const struct hierarchy *h, const char *path, const char *file)
+{
+    snprintf(out, size, "%s/%s%s%s", h->mount, path + strspn(path, "/"), *file ? "/" : "", file);
+    return out;
+}
+
+int cgroup_write(const struct hierarchy *h, const char *path, const char *file, const char *value, struct error *error)
+{
+    char name[PATH_MAX];
+    if (file_write(AT_FDCWD, cgroup_file(name, sizeof name, h, path, file), value) < 0)
+        return fail(error, "cgroup", errno, "%s = %s", name, value);
+    return 0;
+}
+
+long cgroup_read(const struct hierarchy *h, const char *path, const char *file, char *out, size_t size)
+{
+    char name[PATH_MAX];
+    return file_read(AT_FDCWD, cgroup_file(name, sizeof name, h, path, file), out, size);
+}
+
+bool cgroup_has(const struct hierarchy *h, const char *path, const char *file)
+{
+    char name[PATH_MAX];
+    return access(cgroup_file(name, sizeof name, h, path, file), F_OK) == 0;
+}
+
+int cgroup_missing(enum controller controller, const char *member, struct error *error)
+{
+    return fail(error, "cgroup", ENOTSUP, "resources.%s: this host has no %s controller", member, names[controller].v1);
+}
+
+static int check_path(const char *path, struct error *error)
+{
+    const char *at = path + strspn(path, "/");
+    if (!*at || strlen(path) > 1024)
+        return fail(error, "cgroup", EINVAL, "path '%s'", path);
+    while (*at) {
+        size_t n = strcspn(at, "/");
+        if ((n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.') || n > NAME_MAX)
+            return fail(error, "cgroup", EINVAL, "path '%s'", path);
+        at += n;
+        at += strspn(at, "/");
+    }
+    return 0;
+}
+
+/* A new v1 cpuset is empty and nothing can run in it until its lists are filled from its parent. */
+static void fill_cpuset(const char *parent, const char *dir)
+{
+    static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
+    char path[PATH_MAX], value[1024];
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        /* Full already when the parent hands its lists on. */
+        if (file_read(AT_FDCWD, path, value, sizeof value) > 1)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", parent, files[i]);
+        if (file_read(AT_FDCWD, path, value, sizeof value) <= 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        file_write(AT_FDCWD, path, value);
+    }
+}
+
+static void enable_controllers(const char *dir)
+{
+    char path[PATH_MAX], words[512], one[64];
+    snprintf(path, sizeof path, "%s/cgroup.controllers", dir);
+    if (file_read(AT_FDCWD, path, words, sizeof words) <= 0)
+        return;
+    snprintf(path, sizeof path, "%s/cgroup.subtree_control", dir);
+    char *save = NULL;
+    for (char *word = strtok_r(words, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+        /* One by one: a controller that cannot be delegated must not keep the others back. */
+        snprintf(one, sizeof one, "+%s", word);
+        file_write(AT_FDCWD, path, one);
+    }
+}
+
+static int create_in(const struct hierarchy *h, const char *path, struct error *error)
+{
+    char dir[PATH_MAX], parent[PATH_MAX];
+    size_t length = strlen(h->mount);
+    cgroup_file(dir, sizeof dir, h, path, "");
+    /* Most starts make one group under parents that exist; a v1 group without cpuset needs nothing else. */
+    if (!h->v2 && !(h->controllers >> CG_CPUSET & 1) && mkdir(dir, 0755) == 0)
+        return 0;
+    for (size_t i = length + 1;; i++) {
+        if (dir[i] != '/' && dir[i] != 0)
+            continue;
+        char kept = dir[i];
+        dir[i] = 0;
+        memcpy(parent, dir, length);
+        parent[length] = 0;
+        bool last = kept == 0 || dir[i + 1] == 0;
+        if (h->v2 && h->controllers)
+            enable_controllers(parent);
+        if (mkdir(dir, 0755) < 0) {
+            if (errno != EEXIST)
+                return fail(error, "cgroup", errno, "%s", dir);
+            /* An empty remnant is made anew; one with processes or groups in it is somebody else's. */
+            if (last && (rmdir(dir) < 0 || mkdir(dir, 0755) < 0))
+                return fail(error, "cgroup", EBUSY, "%s is in use", dir);
+            if (last && h->controllers >> CG_CPUSET & 1 && !h->v2)
+                fill_cpuset(parent, dir);
+        } else if (h->controllers >> CG_CPUSET & 1 && !h->v2) {
+            fill_cpuset(parent, dir);
+        }
+        length = i;
+        if (last)
+            return 0;
+        dir[i] = kept;
+    }
+}
+
+int cgroup_create(const char *path, bool except_v2, struct error *error)
+{
+    if (check_path(path, error) < 0)
+        return -1;
+    for (int i = 0; i < count; i++)
+        if (!(except_v2 && all[i].v2) && create_in(&all[i], path, error) < 0)
+            return -1;
+    return 0;
+}
+
+void cgroup_hand_on(const char *path)
+{
+    char name[PATH_MAX];
+    const struct hierarchy *h = cgroup_of(CG_CPUSET);
+    if (h && !h->v2)
+        file_write(AT_FDCWD, cgroup_file(name, sizeof name, h, path, "cgroup.clone_children"), "1");
+}
+
+int cgroup_create_v2(const char *path, struct error *error)
+{
+    const struct hierarchy *h = cgroup_v2();
+    if (check_path(path, error) < 0)
+        return -1;
+    return h ? create_in(h, path, error) : 0;
+}
+
+int cgroup_open(const char *path, struct cgroup_door *door, struct error *error)
+{
+    char name[PATH_MAX];
+    door->count = 0;
+    for (int i = 0; i < count; i++) {
+        cgroup_file(name, sizeof name, &all[i], path, all[i].v2 ? "" : "tasks");
+        int fd = openat(AT_FDCWD, name, all[i].v2 ? O_RDONLY | O_DIRECTORY | O_CLOEXEC : O_WRONLY | O_CLOEXEC);
+        if (fd < 0) {
+            int saved = errno;
+            cgroup_close(door);
+            return fail(error, "cgroup", saved, "%s", name);
+        }
+        if (all[i].v2)
+            door->v2 = fd;
+        else
+            door->v1[door->count++] = fd;
+    }
+    return 0;
+}
+
+/*
+ * v1's `tasks` moves one thread where `cgroup.procs` moves a process: the same for a process of one thread, but for the
+ * caller itself the kernel (since 5.5) then skips the lock behind which `cgroup.procs` waits 4 to 8 ms for an RCU grace
+ * period on a quiet machine.
+ */
+int cgroup_enter(const struct cgroup_door *door, struct error *error)
+{
+    int next = 0;
+    for (int i = 0; i < count && next < door->count; i++)
+        if (!all[i].v2 && write(door->v1[next++], "0", 1) < 0)
+            return fail(error, "cgroup", errno, "%s: entering the container's group", all[i].mount);
+    return 0;
+}
+
+void cgroup_close(struct cgroup_door *door)
+{
+    while (door->count > 0)
+        close(door->v1[--door->count]);
+    if (door->v2 >= 0)
+        close(door->v2);
+    door->v2 = -1;
+}
+
+int cgroup_open_v2(const char *path)
+{
+    char dir[PATH_MAX];
+    const struct hierarchy *h = cgroup_v2();
+    return h ? open(cgroup_file(dir, sizeof dir, h, path, ""), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
+/* Visits every group below `dir`, deepest first, then `dir`. */
+static int walk(const char *dir, int (*visit)(const char *dir))
+{
+    char child[PATH_MAX];
+    int result = 0;
+    DIR *listing = opendir(dir);
+    if (!listing)
+        return errno == ENOENT ? 0 : -1;
+    for (struct dirent *entry; (entry = readdir(listing));) {
+        if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (snprintf(child, sizeof child, "%s/%s", dir, entry->d_name) < (int)sizeof child && walk(child, visit) < 0)
+            result = -1;
+    }
+    closedir(listing);
+    return visit(dir) < 0 ? -1 : result;
+}
+
+static int kill_members(const char *dir)
+{
+    char path[PATH_MAX], pid[32];
+    snprintf(path, sizeof path, "%s/cgroup.procs", dir);
+    FILE *procs = fopen(path, "re");
+    if (!procs)
+        return 0;
+    while (fgets(pid, sizeof pid, procs))
+        if (atoi(pid) > 1)
+            kill(atoi(pid), SIGKILL);
+    fclose(procs);
+    return 0;
+}
+
+static int remove_one(const char *dir)
+{
+    return rmdir(dir) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+void cgroup_kill(const char *path)
+{
+    char dir[PATH_MAX];
+    struct error ignored;
+    const struct hierarchy *h = cgroup_v2();
+    if (check_path(path, &ignored) < 0)
+        return;
+    /* One write kills all at once, forks included, without walking (Linux 5.14). */
+    if (h && file_write(AT_FDCWD, cgroup_file(dir, sizeof dir, h, path, "cgroup.kill"), "1") == 0)
+        return;
+    if (!h && !(h = cgroup_of(CG_PIDS)))
+        h = &all[0];
+    walk(cgroup_file(dir, sizeof dir, h, path, ""), kill_members);
+}
+
+int cgroup_remove(const char *path)
+{
+    char dir[PATH_MAX];
+    struct error ignored;
+    int result = 0;
+    if (check_path(path, &ignored) < 0)
+        return 0;
+    for (int i = 0; i < count; i++) {
+        cgroup_file(dir, sizeof dir, &all[i], path, "");
+        if (rmdir(dir) == 0 || errno == ENOENT)
+            continue;
+        if (walk(dir, remove_one) < 0)
+            result = -1;
+    }
+    return result;
+}

@@ -1,0 +1,29 @@
+#ifndef TRIMTAB_NODE_H
+#define TRIMTAB_NODE_H
+
+#include <stdbool.h>
+
+#include "wire/op.h"
+
+/* The node core's own state. */
+struct node {
+    const char *run_dir;
+    int self;   /* sealed copy of this program */
+    int filter; /* seccomp_hand_over() */
+};
+extern struct node node;
+
+/* Finds the pods that an earlier core started and watches over them. */
+int node_adopt_pods(struct error *error);
+
+/* node_state.c: the files that pod processes keep in the run directory. */
+bool pod_valid_id(const char *id);
+/* Path of a pod's file with this suffix; `out` holds PATH_MAX. */
+char *pod_file(char *out, const char *id, const char *suffix);
+/* The state that a pod process left, parsed into `arena`; NULL when there is none. */
+const struct json *pod_load_state(struct arena *arena, const char *id);
+/* A pidfd of the pod process, -1 when it is dead. */
+int pod_open_living(const struct json *state);
+int pod_each_state(int (*visit)(const char *id, const struct json *state, void *context), void *context);
+
+#endif

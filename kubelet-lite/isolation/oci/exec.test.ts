@@ -1,0 +1,101 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cannotRun, makeCore, Workbench } from './bundle.js';
+
+const why = cannotRun();
+const withContainers = why === undefined ? describe : describe.skip;
+
+let bench: Workbench;
+let sequence = 0;
+const next = (): string => `${bench.prefix}${sequence++}`;
+
+beforeAll(() => {
+  makeCore();
+  bench = new Workbench();
+}, 180_000);
+afterAll(() => bench.remove());
+
+withContainers(`exec${why ? ` (${why})` : ''}`, () => {
+  let id: string;
+  beforeAll(() => {
+    id = next();
+    bench.sleeper(id, { process: { env: ['PATH=/bin', 'A=1'], user: { uid: 5, gid: 6, additionalGids: [7] } } });
+  });
+  afterAll(() => {
+    bench.core('delete', '--force', id);
+  });
+  const exec = (...args: readonly string[]) => bench.core('exec', ...args);
+
+  test('runs as the container does, with its exit code', () => {
+    expect(exec(id, 'sh', '-c', 'id -u; id -g; id -G; echo $A; pwd; hostname; exit 9')).toMatchObject({
+      status: 9,
+      stdout: '5\n6\n6 7\n1\n/\nbox\n',
+    });
+    expect(exec(id, 'nosuch')).toMatchObject({ status: 127, stderr: expect.stringContaining('nosuch: not found') });
+    expect(exec(id)).toMatchObject({ status: 1, stderr: expect.stringContaining('a command is needed') });
+  });
+
+  test('options change user, groups, directory, environment, capabilities', () => {
+    const script = 'id -u; id -g; id -G; pwd; echo $A $B; grep -E "CapEff|NoNewPrivs" /proc/self/status';
+    const args = [
+      '-u',
+      '0:9',
+      '-g',
+      '11',
+      '--cwd',
+      '/tmp',
+      '-e',
+      'A=2',
+      '--env=B=3',
+      '-c',
+      'SYS_CHROOT',
+      '--no-new-privs',
+    ];
+    expect(exec(...args, id, 'sh', '-c', script).stdout).toBe(
+      '0\n9\n9 7 11\n/tmp\n2 3\nCapEff:\t00000000000404e1\nNoNewPrivs:\t1\n',
+    );
+    for (const user of ['root', '-1', '1:', '4294967295', ' 0', ''])
+      expect(exec(`--user=${user}`, id, 'id')).toMatchObject({
+        status: 1,
+        stdout: '',
+        stderr: expect.stringContaining('UID[:GID] in numbers'),
+      });
+    expect(exec('--cap', 'NOSUCH', id, 'true').stderr).toContain('--cap NOSUCH');
+    expect(exec('--cwd', 'tmp', id, 'true').stderr).toContain('--cwd tmp: absolute');
+  });
+
+  test('takes a whole process from a file', () => {
+    const file = join(bench.directory, 'process.json');
+    writeFileSync(
+      file,
+      JSON.stringify({
+        args: ['sh', '-c', 'id -u; echo $C'],
+        env: ['PATH=/bin', 'C=4'],
+        cwd: '/',
+        user: { uid: 8, gid: 8 },
+      }),
+    );
+    expect(exec('--process', file, id).stdout).toBe('8\n4\n');
+  });
+
+  test('detached it goes on by itself', () => {
+    const pidFile = join(bench.directory, 'exec.pid');
+    expect(exec('--detach', '--pid-file', pidFile, id, 'sleep', '500').status).toBe(0);
+    const processes = JSON.parse(bench.core('ps', '--format=json', id).stdout) as number[];
+    expect(processes).toContain(Number(readFileSync(pidFile, 'utf8')));
+    expect(exec('--detach', '--tty', id, 'true').stderr).toContain('--tty needs --console-socket');
+    expect(exec('--console-socket', '/x', id, 'true').stderr).toContain('--console-socket without --tty');
+  });
+
+  test('gives a terminal', () => {
+    const { stdout } = bench.inTerminal(`exec --tty ${id} tty`);
+    expect(stdout).toMatch(/\/dev\/pts\/\d+\r\n/);
+  });
+
+  test("is in the container's groups and cannot be reached from them by our file", () => {
+    const groups = exec(id, 'cat', '/proc/self/cgroup').stdout.trim().split('\n');
+    for (const line of groups) expect(line).toMatch(/:\/$/);
+    // What runs inside was started from a sealed copy: /proc/PID/exe of the container's process is its own program.
+    expect(exec(id, 'readlink', '/proc/1/exe').stdout.trim()).toBe('/bin/sleep');
+  });
+});

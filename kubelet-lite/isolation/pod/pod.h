@@ -1,0 +1,105 @@
+#ifndef TRIMTAB_POD_H
+#define TRIMTAB_POD_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/loop.h"
+#include "child/child.h"
+#include "pod/log.h"
+#include "wire/server.h"
+
+/* The pod process's own state. One thread; everything here is reached only from the loop. */
+struct pod {
+    char *id, *cgroup, *directory, *state_path, *socket;
+    char *annotations; /* JSON text */
+    bool host_network, host_pid, host_ipc, share_pid;
+    bool stopping;
+    int64_t created;
+    pid_t init;  /* first process of a shared PID namespace */
+    int init_fd; /* its pidfd */
+    int own_pid_namespace;
+    int user_namespace; /* of all its containers, -1: the node's */
+    struct id_maps maps;
+};
+extern struct pod pod;
+
+/* A child process being started or living; container, exec or execSync embed it. */
+struct process {
+    pid_t pid; /* 0: none */
+    int pidfd;
+    struct source channel; /* until execve */
+    bool ready;            /* CHILD_READY seen */
+    bool failed;
+    struct error failure;
+    char stage[32];
+    int master; /* terminal, -1 */
+    /* execve succeeded, or `failed` with `failure`; NULL when nothing waits for it: then both are known at the end. */
+    void (*started)(struct process *process);
+    void (*exited)(struct process *process, int status);
+    struct process *next;
+};
+
+/* child_clone() whose messages and end are handled by the loop. */
+pid_t process_clone(struct process *process, const struct birth *birth, struct child *child, struct error *error);
+void process_signal(struct process *process, int sig, bool group);
+/* Reaps everything that has ended. */
+void processes_reap(void);
+
+struct container {
+    struct process process; /* first */
+    char *id, *name, *log_path, *directory, *cgroup, *annotations;
+    enum { CONTAINER_STARTING, CONTAINER_RUNNING, CONTAINER_EXITED } state;
+    bool tty, takes_input, stdin_once, own_pid, own_groups;
+    uint64_t namespaces;   /* to join for exec */
+    int exec_image;        /* exec_image.c, -1 */
+    struct cgroup_door door;
+    pid_t pid;
+    int64_t started, finished;
+    int exit_code, signal;
+    bool oom;
+    struct request *starting;
+    struct log log;
+    struct log_stream lines[2];
+    struct source output[2]; /* stdout, stderr; with a terminal [0] is its master */
+    int input;               /* stdin pipe or terminal, -1 */
+    struct stream *attached;
+    struct container *next;
+};
+extern struct container *containers;
+
+void container_free(struct container *c);
+struct container *container_find(const char *id);
+void container_write(const struct container *c, struct json_writer *w, const char *key);
+/* Attached streams that cannot take more stop the pump, so a slow reader slows the container, as a terminal does. */
+void container_pump(struct container *c, bool run);
+void container_kill_all(void);
+
+/* exec_image.c */
+int exec_image_write(const struct json *process, const struct plan_process *plan, struct error *error);
+int exec_image_read(int fd, struct plan_process *plan, struct arena *arena, struct error *error);
+/* The same in a file, for the command line. */
+int exec_image_save(const char *path, const struct json *process, const struct plan_process *plan, struct error *error);
+int exec_image_load(const char *path, struct plan_process *plan, struct arena *arena, struct error *error);
+
+/* stream.c */
+void stream_output(struct container *c, int channel, const char *data, size_t length);
+void stream_container_ended(struct container *c);
+
+/* pod_namespaces.c: makes those that the containers share, and becomes part of them, but for the user namespace. */
+int pod_enter_namespaces(const struct json *config, struct error *error);
+
+/* pod_state.c */
+void pod_write_status(struct json_writer *w);
+/*
+ * What the node core lists, and needs when this process is dead: written at once, or as soon as whoever waits for an
+ * answer has it, once for all that changed until then.
+ */
+void pod_save_now(void);
+void pod_save(void);
+void pod_trim_stack(void);
+void pod_broadcast_exit(const struct container *c);
+char *json_text_of(const struct json *value);
+
+
+#endif

@@ -6,8 +6,8 @@ import type { ContainerContext } from '../container/machine-types.js';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.js';
 import { actorClock } from './actor-clock.js';
 import { type FoundPod, foundAllocation, foundContainer, foundImage, lostContainer } from './adoption.js';
-import { graceMsOf, isTerminal, type Pod, restartPolicyOf, uidOf } from './api.js';
-import { resetForNewSandbox, resetInPlace } from './begin-anew.js';
+import { graceMsOf, isTerminal, type Pod, uidOf } from './api.js';
+import { deathOfSandbox, resetForNewSandbox, resetInPlace, SANDBOX_CHANGED } from './begin-anew.js';
 import { Deadline } from './deadline.js';
 import { type PodEffect, type PodEvent, podMachine, type Verdict } from './machine.js';
 import { type ContainerFacts, containersOf, type FactsByName, planOf } from './plan.js';
@@ -104,7 +104,12 @@ export class PodWorker {
 
   /** True while the pod holds resources of the node. */
   get active(): boolean {
-    return !this.#actor.getSnapshot().matches('ended') && !this.#actor.getSnapshot().matches('gone');
+    const snapshot = this.#actor.getSnapshot();
+    return !snapshot.matches('ended') && !snapshot.matches('gone');
+  }
+
+  get #living(): boolean {
+    return LIVING.some((state) => this.#actor.getSnapshot().matches(state));
   }
 
   begin(): void {
@@ -145,13 +150,10 @@ export class PodWorker {
   }
 
   sandboxDied(): void {
-    const message = 'Pod sandbox changed, it will be killed and re-created.';
-    this.#deps.recorder.event(podSubject(this.#pod), 'Normal', 'SandboxChanged', message);
-    if (restartPolicyOf(this.#pod.spec) === 'Never') {
-      for (const c of this.#containers.values())
-        if (c.containerId) c.exited(lostContainer(c.context, c.containerId, this.#deps.clock.now()));
-      return;
-    }
+    const { lost, anew } = deathOfSandbox(this.#pod, this.containers(), this.#living);
+    for (const c of lost) c.exited(lostContainer(c.context, c.containerId!, this.#deps.clock.now()));
+    if (!anew) return;
+    this.#deps.recorder.event(podSubject(this.#pod), 'Normal', ...SANDBOX_CHANGED);
     this.#send({ type: 'sandbox.died' });
   }
 
@@ -361,7 +363,7 @@ export class PodWorker {
     return {
       sandboxId: this.uid,
       desired: () => this.#pod,
-      active: () => !this.#abandoned && LIVING.some((state) => this.#actor.getSnapshot().matches(state)),
+      active: () => !this.#abandoned && this.#living,
       running: () => this.containers().flatMap((c) => (c.containerId ? [c.name] : [])),
       containerId: (name) => this.#containers.get(name)?.containerId,
       restart: (name, why) => this.#containers.get(name)?.renew(why),

@@ -1,6 +1,7 @@
 import type { Container, LifecycleHandler } from '@trimtab/machinery';
+import { ImageError } from '../images/image-store.js';
 import type { ProbeTarget } from '../probes/prober.js';
-import { SimulatedProber } from '../simulated/simulated-node.js';
+import { SimulatedImages, SimulatedProber } from '../simulated/simulated-node.js';
 import { SimulatedRuntime } from '../simulated/simulated-runtime.js';
 import { condition, NodeUnderTest } from '../testing/node-under-test.js';
 import { PODS } from './api.js';
@@ -135,6 +136,95 @@ describe('termination', () => {
     await node.delete('web');
     await node.clock.advance(50);
     expect(await node.exists('web')).toBe(false);
+  });
+});
+
+describe('the pod process dies', () => {
+  test.each(['Always', 'Never'] as const)(
+    'while the pod is being ended: nothing of it runs any more, and it goes (%s)',
+    async (restartPolicy) => {
+      const t = await StubbornNode.start();
+      const pod = await t.node.run({ name: 'web', restartPolicy, containers: [{ name: 'main', image: 'web:1' }] });
+      await t.deleteNow('web');
+      expect(t.seen).toEqual(['0s SIGTERM main']);
+      t.node.runtime.killSandbox(pod.metadata.uid!);
+      await t.node.clock.advance(100);
+      expect(await t.node.exists('web')).toBe(false);
+      expect(await t.node.runtime.list()).toEqual([]);
+      expect(t.seen).toEqual(['0s SIGTERM main']);
+    },
+  );
+
+  test('while a main container ends before its sidecars: they are gone with it', async () => {
+    const t = await StubbornNode.start();
+    const pod = await t.node.run({
+      name: 'web',
+      initContainers: [{ name: 'side', image: 'side:1', restartPolicy: 'Always' }],
+      containers: [{ name: 'main', image: 'web:1' }],
+    });
+    await t.deleteNow('web');
+    t.node.runtime.killSandbox(pod.metadata.uid!);
+    await t.node.clock.advance(100);
+    expect(await t.node.exists('web')).toBe(false);
+  });
+});
+
+describe('the pod process of a pod that is never restarted dies', () => {
+  const never = { name: 'job', restartPolicy: 'Never' } as const;
+  const statuses = async (node: NodeUnderTest) =>
+    (await node.status('job')).containerStatuses?.map((c) => [c.name, c.restartCount, Object.keys(c.state ?? {})[0]]);
+
+  test('before anything of it has run: it is made anew', async () => {
+    const images = new SimulatedImages();
+    const find = images.find.bind(images);
+    let there = false;
+    images.find = async (reference) => {
+      if (!there) throw new ImageError('ErrImagePull', reference, `no registry has "${reference}"`);
+      return find(reference);
+    };
+    const node = await NodeUnderTest.start({ images });
+    const pod = await node.run({ ...never, containers: [{ name: 'main', image: 'web:1' }] });
+    node.runtime.killSandbox(pod.metadata.uid!);
+    there = true;
+    await node.settle('job', 1_000);
+    expect(await node.runtime.list()).toMatchObject([{ state: 'ready' }]);
+    expect(await statuses(node)).toEqual([['main', 0, 'running']]);
+  });
+
+  test('what had begun has failed, and the pod with it', async () => {
+    const node = await NodeUnderTest.start();
+    const sidecar = { name: 'side', image: 'side:1', restartPolicy: 'Always' };
+    const containers = ['main', 'other'].map((name) => ({ name, image: 'web:1' }));
+    const pod = await node.run({ ...never, initContainers: [sidecar], containers });
+    await node.exit('job', 'other', 0);
+    node.runtime.killSandbox(pod.metadata.uid!);
+    await node.settle('job', 1_000);
+    expect((await node.status('job')).phase).toBe('Failed');
+    expect((await node.status('job')).containerStatuses).toMatchObject([
+      { name: 'main', restartCount: 0, state: { terminated: { exitCode: 137 } } },
+      { name: 'other', restartCount: 0, state: { terminated: { exitCode: 0 } } },
+    ]);
+    expect(await node.runtime.list()).toEqual([]);
+  });
+
+  test('a container with a policy of its own runs again, those without do not', async () => {
+    const node = await NodeUnderTest.start();
+    const pod = await node.run({
+      ...never,
+      containers: [
+        { name: 'main', image: 'web:1', restartPolicy: 'Always' },
+        { name: 'other', image: 'web:1' },
+        { name: 'done', image: 'web:1' },
+      ],
+    });
+    await node.exit('job', 'done', 0);
+    node.runtime.killSandbox(pod.metadata.uid!);
+    await node.settle('job', 1_000);
+    expect(await statuses(node)).toEqual([
+      ['main', 1, 'running'],
+      ['other', 0, 'terminated'],
+      ['done', 0, 'terminated'],
+    ]);
   });
 });
 

@@ -170,7 +170,9 @@ class Chaos {
     const uids = [...this.uids.values()];
     const ours = (text) => uids.some((uid) => text.includes(uid));
     const left = [];
-    for (const { id } of await this.runtime.list()) left.push(`sandbox ${id}`);
+    // The last to be killed may have been the core, which is started again a moment later.
+    const sandboxes = await this.keep('list what runs', () => this.runtime.list());
+    for (const { id } of sandboxes) left.push(`sandbox ${id}`);
     for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
       try {
         if (ours(readFileSync(`/proc/${pid}/cgroup`, 'utf8')))

@@ -252,6 +252,29 @@ describePods(`native runtime${reason ? ` (skipped: ${reason})` : ''}`, () => {
     second.close();
   });
 
+  test('a pod process that dies while there is no node core is told of, once', async () => {
+    const { runtime } = pods;
+    await runtime.runSandbox(pods.sandbox('unseen'));
+    await runtime.startContainer('unseen', pods.container('unseen-c', ['sleep', '1000']));
+    const died: string[] = [];
+    const told = runtime.events.subscribe((event) => event.type === 'sandboxDied' && died.push(event.sandboxId));
+    const first = firstValueFrom(runtime.events.pipe(filter((event) => event.type === 'sandboxDied')));
+    const { pid: core } = await runtime.core.request<{ pid: number }>('core.info');
+    const { pid } = (await runtime.list()).find((s) => s.id === 'unseen')!;
+    process.kill(core, 'SIGKILL');
+    process.kill(pid, 'SIGKILL');
+    expect(await first).toEqual({ type: 'sandboxDied', sandboxId: 'unseen' });
+    // Nor is it told again when the next core is gone.
+    const { pid: next } = await runtime.core.request<{ pid: number }>('core.info');
+    process.kill(next, 'SIGKILL');
+    while (existsSync(`/proc/${next}/exe`)) await new Promise(setImmediate);
+    await runtime.core.request('core.info').catch(() => runtime.core.request('core.info'));
+    await runtime.list();
+    await runtime.removeSandbox('unseen');
+    expect(died).toEqual(['unseen']);
+    told.unsubscribe();
+  });
+
   test('a host program runs for Node, with its output, in a network namespace when asked', async () => {
     const { core } = pods.runtime;
     const { pid } = (await pods.runtime.list()).find((s) => s.id === 'pod')!;

@@ -47,6 +47,8 @@ interface Pod {
   readonly socket: string;
   /** Undefined once the pod process is gone. */
   connection: Connection | undefined;
+  /** Its death has been told. */
+  dead: boolean;
 }
 
 interface Known {
@@ -229,7 +231,7 @@ class Runtime implements NativeRuntime {
   async #adopt(id: string, socket: string): Promise<NativeSandbox> {
     let pod = this.#pods.get(id);
     if (!pod?.connection || pod.connection.closed) {
-      const fresh: Pod = { id, socket, connection: undefined };
+      const fresh: Pod = { id, socket, connection: undefined, dead: false };
       const connection = await Connection.open(
         socket,
         (event) => this.#podEvent(fresh, event),
@@ -290,7 +292,8 @@ class Runtime implements NativeRuntime {
     if (event.event !== 'podDied') return;
     const sandboxId = String(event.id);
     const pod = this.#pods.get(sandboxId);
-    if (pod) pod.connection = undefined;
+    if (pod?.dead) return;
+    if (pod) Object.assign(pod, { connection: undefined, dead: true });
     this.#events.next({ type: 'sandboxDied', sandboxId });
   }
 
@@ -301,7 +304,8 @@ class Runtime implements NativeRuntime {
     this.#options.logger.warn({}, 'node core lost; starting it again');
     const retry = () => {
       if (this.#closed) return;
-      const before = [...this.#pods.values()].filter((pod) => pod.connection);
+      // Those too that lost their connection meanwhile: nobody has told of their death.
+      const before = [...this.#pods.values()].filter((pod) => !pod.dead);
       this.list().then(
         (sandboxes) => {
           const living = new Set(sandboxes.filter((s) => s.state === 'ready').map((s) => s.id));

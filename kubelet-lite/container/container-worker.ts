@@ -22,6 +22,7 @@ import type {
   StopRequest,
 } from './machine-types.js';
 import { type ContainerKind, ruleAction } from './restart.js';
+import { stopSignalOf } from './stop-signal.js';
 
 /** What a container needs of the pod around it. */
 export interface ContainingPod {
@@ -59,7 +60,7 @@ export class ContainerWorker {
   /** The container that an earlier kubelet started. */
   readonly #adopted: string | undefined;
   #earlyExit: ContainerStatus | undefined;
-  #stopSignal = 'SIGTERM';
+  #stopSignal: string;
   /** Raised by {@link reset}: what an earlier sandbox still answers is not ours any more. */
   #epoch = 0;
 
@@ -77,7 +78,7 @@ export class ContainerWorker {
     this.#deps = deps;
     this.#home = home;
     this.#container = container;
-    this.#stopSignal = stopSignal ?? container.lifecycle?.stopSignal ?? 'SIGTERM';
+    this.#stopSignal = stopSignal ?? stopSignalOf(container);
     this.#say = (type, reason, message) =>
       deps.recorder.event(podSubject(home.pod(), container.name), type, reason, message);
     this.#actor = createActor(containerMachine, {
@@ -242,7 +243,7 @@ export class ContainerWorker {
       ]);
       if (epoch !== this.#epoch) return;
       this.#image = image;
-      this.#stopSignal = this.#container.lifecycle?.stopSignal ?? image.config.StopSignal ?? 'SIGTERM';
+      this.#stopSignal = stopSignalOf(this.#container, image.config);
       this.#send({
         type: 'image.ready',
         image: image.tags[0] ?? this.#container.image ?? '',

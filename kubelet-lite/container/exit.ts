@@ -27,5 +27,6 @@ export function startedContainer(status: ContainerStatus): StartedContainer {
   const { id, startedAt, pid, annotations } = status;
   const linux = annotations[ANNOTATION.user];
   const user = linux === undefined ? {} : { user: { linux: JSON.parse(linux) } as ContainerUser };
-  return { id, attempt: attemptOf(status), startedAt, pid, ...user };
+  const stopSignal = annotations[ANNOTATION.stopSignal];
+  return { id, attempt: attemptOf(status), startedAt, pid, ...user, ...(stopSignal ? { stopSignal } : {}) };
 }

@@ -25,6 +25,8 @@ export interface StartedContainer {
   /** In the node's PID namespace; 0 where nothing really runs. */
   readonly pid?: number;
   readonly user?: ContainerUser;
+  /** What it gets when it is to end. */
+  readonly stopSignal?: string;
 }
 
 export interface StopRequest {

@@ -21,6 +21,7 @@ import { type DnsFacts, hostNetworkHostsFile, hostnameOf, hostsFile, resolvConf 
 import { ociSpec } from './oci-spec.js';
 import type { PodLayout } from './pod-layout.js';
 import { localSeccompProfile, seccompProfileOf } from './seccomp-profile.js';
+import { stopSignalOf } from './stop-signal.js';
 import { resolveUser } from './user.js';
 import { type PodIdMaps, UserNamespaces, withMappedIds } from './user-namespaces.js';
 
@@ -169,7 +170,7 @@ export class NodeFiles implements ContainerFiles {
             gid: user.gid,
             supplementalGroups: user.additionalGids,
           }),
-          [ANNOTATION.stopSignal]: container.lifecycle?.stopSignal ?? image.config.StopSignal ?? 'SIGTERM',
+          [ANNOTATION.stopSignal]: stopSignalOf(container, image.config),
         },
       };
       return { config, release: pinned.release };

@@ -20,6 +20,7 @@ import {
   shouldRestart,
 } from './restart.js';
 import { ALL_CAPABILITIES, capabilitiesOf, DEFAULT_CAPABILITIES, seccompOf } from './security.js';
+import { stopSignalOf } from './stop-signal.js';
 import { resolveUser } from './user.js';
 
 const container = (rest: Partial<Container> = {}): Container => ({ name: 'main', image: 'web:1', ...rest });
@@ -35,6 +36,17 @@ test.each([
   ['$A $(A', '$A $(A'],
 ])('%s expands to %s', (text, expected) => {
   expect(expand(text, (name) => ({ A: 'one' })[name])).toBe(expected);
+});
+
+test.each([
+  [undefined, undefined, 'SIGTERM'],
+  ['SIGQUIT', '10', 'SIGQUIT'],
+  [undefined, '10', 'SIGUSR1'],
+  [undefined, 'int', 'SIGINT'],
+  [undefined, 'SIGRTMIN+3', 'SIGRTMIN+3'],
+])('a container that asks for %s, of an image that asks for %s, is ended by %s', (own, image, signal) => {
+  const lifecycle = own ? { lifecycle: { stopSignal: own } } : {};
+  expect(stopSignalOf(container(lifecycle), image ? { StopSignal: image } : {})).toBe(signal);
 });
 
 test('command and args replace entrypoint and arguments as Kubernetes documents it', () => {

@@ -121,6 +121,7 @@ function containerStatus(name: string, view: PodView, init: boolean): ContainerS
     started: c.started && state.running !== undefined,
     ...amounts(name, view, state.running !== undefined),
     ...(c.running?.user ? { user: c.running.user } : {}),
+    ...(c.running?.stopSignal ? { stopSignal: c.running.stopSignal } : {}),
     ...mounts(c),
   };
 }

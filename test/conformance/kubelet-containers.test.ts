@@ -311,7 +311,9 @@ describeReal('real containers', () => {
       await c.pod('p', '', {}, { os: { name: 'linux' }, shareProcessNamespace: true, containers: [main, other] });
       await c.until(Pods, 'p', (pod) => running(pod) && status(pod, 'other').state?.running !== undefined);
       expect((await c.exec('p', ['ps', '-o', 'args'])).text).toContain('sleep 4242');
-      expect(status(await c.running('p'))).toMatchObject({ user: { linux: { uid: 0, gid: 0 } } });
+      const p = await c.running('p');
+      expect(status(p)).toMatchObject({ user: { linux: { uid: 0, gid: 0 } }, stopSignal: 'SIGUSR1' });
+      expect(status(p, 'other').stopSignal).toBe('SIGTERM');
       await c.gone(Pods, 'p', 5);
     });
 

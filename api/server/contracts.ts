@@ -131,6 +131,11 @@ export interface AdmissionPlugin {
 export interface Strategy {
   readonly allowUnconditionalUpdate?: boolean;
   readonly allowCreateOnUpdate?: boolean;
+  /**
+   * The part of an object that `default`, `validate`, `validateUpdate` and `warnings` look at, beside its name. Where an update
+   * leaves it as it is stored, by identity, all of them have had their say, and are not asked. Absent: any part.
+   */
+  judged?(object: KubeObject): unknown;
   /** Defaults that the schema table cannot express. Applied on every write, and again on reading stored data. */
   default?(object: KubeObject): KubeObject;
   prepareForCreate?(object: KubeObject, context: StrategyContext): KubeObject;

@@ -32,39 +32,63 @@ export function managerKey(manager: Pick<Manager, 'name' | 'operation' | 'apiVer
   return JSON.stringify([manager.operation, manager.name, version, manager.subresource]);
 }
 
+/** Entries are as immutable as the objects they are part of, and most outlive many writes. */
+const known = new WeakMap<ManagedFieldsEntry, { readonly key: string; readonly manager: Manager }>();
+
 /** Reads `metadata.managedFields`; undefined when an entry is malformed. */
 export function decodeManagers(entries: readonly ManagedFieldsEntry[] | undefined | null): Managers | undefined {
   const managers = new Map<string, Manager>();
   for (const entry of entries ?? []) {
-    const { operation, apiVersion } = entry;
-    if ((operation !== 'Apply' && operation !== 'Update') || !apiVersion || entry.fieldsType !== 'FieldsV1')
-      return undefined;
-    const manager: Manager = {
-      name: entry.manager ?? '',
-      operation,
-      apiVersion,
-      subresource: entry.subresource ?? '',
-      ...(entry.time ? { time: entry.time } : {}),
-      set: decodeFieldSet(entry.fieldsV1),
-      source: entry,
-    };
-    managers.set(managerKey(manager), manager);
+    let decoded = known.get(entry);
+    if (!decoded) {
+      const manager = decodeManager(entry);
+      if (!manager) return undefined;
+      decoded = { key: managerKey(manager), manager };
+      known.set(entry, decoded);
+    }
+    managers.set(decoded.key, decoded.manager);
   }
   return managers;
 }
 
+function decodeManager(entry: ManagedFieldsEntry): Manager | undefined {
+  const { operation, apiVersion } = entry;
+  if ((operation !== 'Apply' && operation !== 'Update') || !apiVersion || entry.fieldsType !== 'FieldsV1')
+    return undefined;
+  return {
+    name: entry.manager ?? '',
+    operation,
+    apiVersion,
+    subresource: entry.subresource ?? '',
+    ...(entry.time ? { time: entry.time } : {}),
+    set: decodeFieldSet(entry.fieldsV1),
+    source: entry,
+  };
+}
+
 /** `metadata.managedFields`, appliers first, then by time, name, version and subresource, as Kubernetes sorts it. */
 export function encodeManagers(managers: Managers): readonly ManagedFieldsEntry[] {
-  const rank = (m: Manager): string => JSON.stringify([m.operation, m.time ?? '', m.name, m.apiVersion, m.subresource]);
   return [...managers.values()]
     .filter((manager) => !isEmptySet(manager.set))
-    .map((manager) => [rank(manager), encodeManager(manager)] as const)
-    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-    .map(([, entry]) => entry);
+    .sort(compareManagers)
+    .map(encodeManager);
 }
+
+function compareManagers(a: Manager, b: Manager): number {
+  return (
+    compareText(a.operation, b.operation) ||
+    compareText(a.time ?? '', b.time ?? '') ||
+    compareText(a.name, b.name) ||
+    compareText(a.apiVersion, b.apiVersion) ||
+    compareText(a.subresource, b.subresource)
+  );
+}
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 function encodeManager(manager: Manager): ManagedFieldsEntry {
   const { source } = manager;
+  if (source !== undefined && known.get(source)?.manager === manager) return source;
   const sameFields = source !== undefined && equalSets(decodeFieldSet(source.fieldsV1), manager.set);
   if (sameFields && source.time === manager.time && source.apiVersion === manager.apiVersion) return source;
   return {

@@ -56,12 +56,26 @@ export class ObjectEncoder {
   /** `written` gives the JSON of an object where somebody has made it already. */
   constructor(readonly written: (object: KubeObject) => string | undefined = () => undefined) {}
 
-  /** The object without its type: `{"metadata":…}`. `keep: false` leaves what is remembered alone. */
-  body(object: KubeObject, keep = true): Buffer {
-    const known = this.#bodies.get(object);
-    if (known) return known;
-    const text = this.#written(object) ?? untypedObjectText(object);
-    return keep ? this.#bodies.setText(object, text) : Buffer.from(text);
+  /** The object without its type: `{"metadata":…}`. */
+  body(object: KubeObject): Buffer {
+    return this.#bodies.get(object) ?? this.#bodies.setText(object, this.#bodyText(object));
+  }
+
+  /** The same; what is not remembered and not to be (`keep`) comes as text, to be written where it is wanted. */
+  passing(object: KubeObject, keep: boolean): Buffer | string {
+    if (keep) return this.body(object);
+    return this.#bodies.get(object) ?? this.#bodyText(object);
+  }
+
+  /** As {@link passing}, with the object's own type first. */
+  passingWhole(object: KubeObject, keep: boolean): Buffer | string {
+    if (keep || this.#bodies.get(object)) return this.object(object);
+    const text = this.#bodyText(object);
+    return wholeHead(object, text.length) + text.slice(1);
+  }
+
+  #bodyText(object: KubeObject): string {
+    return this.#written(object) ?? untypedObjectText(object);
   }
 
   #written(object: KubeObject): string | undefined {
@@ -71,15 +85,14 @@ export class ObjectEncoder {
   }
 
   /** The whole object, its own type first. */
-  object(object: KubeObject, keep = true): Buffer {
-    return this.#objectSlab.join(this.parts(object, keep));
+  object(object: KubeObject): Buffer {
+    return this.#objectSlab.join(this.parts(object));
   }
 
   /** The same in pieces, for those who put something around it. */
-  parts(object: KubeObject, keep = true): readonly Uint8Array[] {
-    const head = `{"kind":${JSON.stringify(object.kind)},"apiVersion":${JSON.stringify(object.apiVersion)}`;
-    const body = this.body(object, keep);
-    return [Buffer.from(body.length > 2 ? `${head},` : head), body.subarray(1)];
+  parts(object: KubeObject): readonly Uint8Array[] {
+    const body = this.body(object);
+    return [Buffer.from(wholeHead(object, body.length)), body.subarray(1)];
   }
 
   /** The object's protobuf message, without header. */
@@ -117,6 +130,11 @@ export class ObjectEncoder {
   }
 }
 
+/** What stands before the body of an object that says its type; `size` is that of `{…}`. */
+function wholeHead({ kind, apiVersion }: KubeObject, size: number): string {
+  return `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)}${size > 2 ? ',' : ''}`;
+}
+
 export interface ListHead {
   readonly group: string;
   readonly version: string;
@@ -128,7 +146,7 @@ export interface ListHead {
 export function encodeList(
   head: ListHead,
   items: readonly KubeObject[],
-  item: (object: KubeObject, keep: boolean) => Buffer,
+  item: (object: KubeObject, keep: boolean) => Buffer | string,
 ): AsyncGenerator<Buffer> {
   const start = `{"kind":${JSON.stringify(head.kind)},"apiVersion":${JSON.stringify(apiVersionOf(head))},"metadata":${JSON.stringify(head.metadata)},"items":[`;
   return encodeArray(start, items, item, ']}\n');
@@ -138,27 +156,36 @@ export function encodeList(
 export async function* encodeArray<T>(
   start: string,
   items: readonly T[],
-  item: (of: T, keep: boolean) => Buffer,
+  item: (of: T, keep: boolean) => Buffer | string,
   end: string,
 ): AsyncGenerator<Buffer> {
-  const comma = Buffer.from(',');
-  let chunks: Buffer[] = [Buffer.from(start)];
+  let chunks: (Buffer | string)[] = [start];
   let size = 0;
   let before = 0;
   for (let i = 0; i < items.length; i++) {
-    if (i > 0) chunks.push(comma);
+    if (i > 0) chunks.push(',');
     const bytes = item(items[i]!, before + size < kept.bodies);
     chunks.push(bytes);
     size += bytes.length;
     if (size < sliceBytes || i + 1 === items.length) continue;
-    yield Buffer.concat(chunks);
+    yield joined(chunks);
     chunks = [];
     before += size;
     size = 0;
     await anotherTurn();
   }
-  chunks.push(Buffer.from(end));
-  yield Buffer.concat(chunks);
+  chunks.push(end);
+  yield joined(chunks);
+}
+
+/** One buffer of all of them, each copied once. */
+function joined(chunks: readonly (Buffer | string)[]): Buffer {
+  let size = 0;
+  for (const chunk of chunks) size += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  for (const chunk of chunks) at += typeof chunk === 'string' ? bytes.write(chunk, at) : chunk.copy(bytes, at);
+  return bytes;
 }
 
 const anotherTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -129,18 +129,18 @@ export function sendList(
   if (r.as === 'PartialObjectMetadataList') {
     const partial = (object: KubeObject) => partialMetadata(object, r.version);
     const list = { group: 'meta.k8s.io', version: r.version, kind: r.as, metadata };
-    if (flat) return send(() => encodeList(list, items, (object) => Buffer.from(objectText(partial(object)))));
+    if (flat) return send(() => encodeList(list, items, (object) => objectText(partial(object))));
     return sendValue({ kind: list.kind, apiVersion: apiVersionOf(list), metadata, items: items.map(partial) });
   }
   if (r.format === 'protobuf') return send(() => encodeMessages(parts.encoder, kind, head, metadata, items));
   if (!flat) return sendValue({ kind: head.kind, apiVersion: apiVersionOf(kind), metadata, items });
   const item = (object: KubeObject, keep: boolean) =>
-    kind.custom ? parts.encoder.object(object, keep) : parts.encoder.body(object, keep);
+    kind.custom ? parts.encoder.passingWhole(object, keep) : parts.encoder.passing(object, keep);
   return send(() => encodeList(head, items, item));
 }
 
 /** A row's JSON; its object's managed fields are most of it. */
-function rowText({ object, ...row }: TableRow): Buffer {
+function rowText({ object, ...row }: TableRow): string {
   const text = JSON.stringify(row);
-  return Buffer.from(object ? `${text.slice(0, -1)},"object":${objectText(object as KubeObject)}}` : text);
+  return object ? `${text.slice(0, -1)},"object":${objectText(object as KubeObject)}}` : text;
 }

@@ -1,4 +1,4 @@
-import type { KubeObject } from '@trimtab/machinery';
+import { type KubeObject, shareStructure } from '@trimtab/machinery';
 import type { HandlerContext } from '../contracts.js';
 import { snapshotAsked } from '../history/read-at.js';
 import { mutate, validate } from '../registry/admit.js';
@@ -25,7 +25,9 @@ export async function update(parts: HttpParts, call: Call, target: Target): Prom
   const r = representationOf(call, { convertible: true, list: false, protobuf: target.kind });
   const options = writeOptions(call.info.query, 'UpdateOptions');
   const object = await readObject(parts, call, target.kind, options.fieldValidation);
-  const result = await updateObject(parts.registry, call.context, target, () => object, options);
+  // What is as it is stored is recognized by identity from here on, which spares much work.
+  const wanted = (old: KubeObject | undefined) => (old ? shareStructure(old, object) : object);
+  const result = await updateObject(parts.registry, call.context, target, wanted, options);
   return sendObject(parts, call, target.kind, result.object, r, result.created ? 201 : 200);
 }
 

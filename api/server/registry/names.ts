@@ -10,22 +10,30 @@ export function generateName(base: string, random: Random): string {
   return base.slice(0, maxGeneratedBase) + suffix;
 }
 
-const poolSize = 1024;
+const poolSize = 4096;
 const pools = new WeakMap<Random, { bytes: Uint8Array; used: number }>();
+const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** A version 4 UUID. Random bytes are drawn in bulk: one at a time they would cost more than all else about a UUID. */
+/**
+ * A version 4 UUID. Random bytes are drawn in bulk, and read where they are: drawn or copied one UUID at a time they would cost
+ * more than all else about it.
+ */
 export function newUid(random: Random): string {
   let pool = pools.get(random);
   if (!pool || pool.used + 16 > poolSize) {
     pool = { bytes: random.bytes(poolSize), used: 0 };
     pools.set(random, pool);
   }
-  const b = pool.bytes.slice(pool.used, pool.used + 16);
+  const { bytes, used } = pool;
   pool.used += 16;
-  b[6] = (b[6]! & 0x0f) | 0x40;
-  b[8] = (b[8]! & 0x3f) | 0x80;
-  const hex = Buffer.from(b.buffer).toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  const part = (from: number, to: number): string => {
+    let text = '';
+    for (let i = from; i < to; i++) text += hex[bytes[used + i]!];
+    return text;
+  };
+  const version = hex[(bytes[used + 6]! & 0x0f) | 0x40];
+  const variant = hex[(bytes[used + 8]! & 0x3f) | 0x80];
+  return `${part(0, 4)}-${part(4, 6)}-${version}${part(7, 8)}-${variant}${part(9, 10)}-${part(10, 16)}`;
 }
 
 const dns1123Label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;

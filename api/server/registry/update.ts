@@ -105,8 +105,11 @@ async function updateOnce(
       },
     ]);
 
-  let object = metadataForUpdate(typed(kind, wanted), old);
-  object = strategy.default?.(object) ?? object;
+  const isJudged = (now: KubeObject): boolean =>
+    strategy.judged !== undefined && strategy.judged(now) === strategy.judged(old);
+  const fill = (now: KubeObject): KubeObject => (isJudged(now) ? now : (strategy.default?.(now) ?? now));
+
+  let object = fill(metadataForUpdate(typed(kind, wanted), old));
   object = resetForSubresource(kind, subresource, object, old);
   if (!options.applied)
     object = trackUpdate(kind, old, object, {
@@ -116,8 +119,7 @@ async function updateOnce(
     });
   object = await mutate(registry, context, target, { operation: 'UPDATE', object, oldObject: old, dryRun, options });
   object = resetForSubresource(kind, subresource, object, old);
-  object = strategy.prepareForUpdate?.(object, old, subresource) ?? object;
-  object = strategy.default?.(object) ?? object;
+  object = fill(strategy.prepareForUpdate?.(object, old, subresource) ?? object);
 
   const reservation: Reservation | undefined = strategy.reserve?.(object, old);
   let stored = false;
@@ -125,13 +127,15 @@ async function updateOnce(
     const reserved = reservation?.object ?? object;
     // To be given a node is not to be wanted otherwise.
     object = subresource === 'binding' ? reserved : withGeneration(kind, reserved, old);
+    const judged = isJudged(object);
     const causes = [
       ...validateMetadata(kind, object),
       ...validateMetadataUpdate(object, old),
-      ...(strategy.validateUpdate?.(object, old, subresource) ?? []),
+      ...(judged ? [] : (strategy.validateUpdate?.(object, old, subresource) ?? [])),
     ];
     if (causes.length > 0) throw invalid(kind, name, causes);
-    if (subresource !== 'status') for (const warning of strategy.warnings?.(object) ?? []) context.warn(warning);
+    if (subresource !== 'status' && !judged)
+      for (const warning of strategy.warnings?.(object) ?? []) context.warn(warning);
     const admitted = await validate(registry, context, target, {
       operation: 'UPDATE',
       object,

@@ -74,6 +74,23 @@ describe('create', () => {
 });
 
 describe('update', () => {
+  test('what older rules let pass may stay while other parts change, and is judged as soon as it changes', async () => {
+    const made = await cluster.client.create(Pods, pod('a'));
+    const containers = [{ ...made.spec!.containers[0]!, imagePullPolicy: 'Sometimes' }];
+    const stored = { ...made, spec: { ...made.spec!, containers } };
+    await cluster.store.commit([
+      { type: 'put', key: { resource: '/pods', namespace: 'default', name: 'a' }, object: stored },
+    ]);
+    const labelled = { type: 'merge', body: { metadata: { labels: { x: 'y' } } } } as const;
+    expect((await cluster.client.patch(Pods, key('a'), labelled)).metadata.labels).toEqual({ x: 'y' });
+    const now = await cluster.client.get(Pods, key('a'));
+    const again = { ...now, metadata: { ...now.metadata, labels: { x: 'z' } } };
+    expect((await cluster.client.update(Pods, again)).metadata.labels).toEqual({ x: 'z' });
+    const changed = { type: 'merge', body: { spec: { activeDeadlineSeconds: 9 } } } as const;
+    const { status } = await failure(cluster.client.patch(Pods, key('a'), changed));
+    expect(status.details?.causes?.[0]).toMatchObject({ field: 'spec.containers[0].imagePullPolicy' });
+  });
+
   test('a stale resourceVersion conflicts; the object named in the message', async () => {
     const first = await cluster.client.create(ConfigMaps, map('a', { n: '1' }));
     await cluster.client.update(ConfigMaps, { ...first, data: { n: '2' } } as KubeObject);

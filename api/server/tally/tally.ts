@@ -40,7 +40,8 @@ export class Tally {
       cells = new Map();
       this.#figures.set(figure, cells);
     }
-    const key = values.join('\0');
+    let key = '';
+    for (const value of values) key += `${value}\0`;
     let cell = cells.get(key);
     if (!cell) {
       cell = { values, count: 0, sum: 0, within: (figure.buckets ?? []).map(() => 0) };

@@ -26,6 +26,7 @@ const jobName = 'batch.kubernetes.io/job-name';
 
 /** A Job finds its pods by its own uid, unless its author has taken that over. */
 export const job: KindRules<Job> = {
+  judged: ({ spec }) => spec,
   warnings: jobWarnings,
   prepareForCreate(object) {
     const { spec } = object;
@@ -185,6 +186,7 @@ function validateIndexes(spec: JobSpec, at: string, out: Causes): void {
 const maxCronJobName = 52;
 
 export const cronJob: KindRules<CronJob> = {
+  judged: ({ spec }) => spec,
   warnings: (object) => [
     ...nameWarnings(object),
     ...podWarnings(object.spec?.jobTemplate?.spec?.template?.spec, 'spec.jobTemplate.spec.template.spec'),

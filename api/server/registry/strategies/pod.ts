@@ -175,6 +175,7 @@ function validateResize(now: PodSpec, old: PodSpec, out: Causes): void {
 }
 
 const rules: KindRules<Pod> = {
+  judged: ({ spec }) => spec,
   default: (pod) => fillRequests(fillDefaults(pod)),
   prepareForCreate: (pod) => ({
     ...pod,

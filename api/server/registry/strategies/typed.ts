@@ -4,6 +4,8 @@ import type { Causes } from './checks.js';
 
 /** What a kind says of itself, with its own type; {@link strategyFor} makes the registry's strategy of it. */
 export interface KindRules<T extends KubeObject> {
+  /** All that the others look at, beside the name; see {@link Strategy.judged}. */
+  readonly judged?: (object: T) => unknown;
   readonly default?: (object: T) => T;
   readonly prepareForCreate?: (object: T) => T;
   readonly prepareForUpdate?: (object: T, old: T, subresource: string) => T;
@@ -20,13 +22,23 @@ export interface KindRules<T extends KubeObject> {
  * static type. On update all rules of create hold too, except when only the status is written.
  */
 export function strategyFor<T extends KubeObject>(rules: KindRules<T>): Strategy {
-  const { default: fill, prepareForCreate, prepareForUpdate, validate, validateChange, warnings, reserve } = rules;
+  const {
+    judged,
+    default: fill,
+    prepareForCreate,
+    prepareForUpdate,
+    validate,
+    validateChange,
+    warnings,
+    reserve,
+  } = rules;
   const collect = (run: (out: Causes) => void): readonly StatusCause[] => {
     const out: Causes = [];
     run(out);
     return out;
   };
   return {
+    ...(judged ? { judged: (object) => judged(object as T) } : {}),
     ...(fill ? { default: (object) => fill(object as T) } : {}),
     ...(prepareForCreate ? { prepareForCreate: (object) => prepareForCreate(object as T) } : {}),
     ...(prepareForUpdate

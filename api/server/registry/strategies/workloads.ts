@@ -57,6 +57,7 @@ const selectorIsFixed = (now: LabelSelector | undefined, old: LabelSelector | un
   immutable(now, old, equalJson, 'spec.selector', out);
 
 export const deployment: KindRules<Deployment> = {
+  judged: ({ spec }) => spec,
   warnings: templateWarnings,
   validate({ spec }, out) {
     nonNegative(spec?.replicas, 'spec.replicas', out);
@@ -91,6 +92,7 @@ function validateRollout(strategy: NonNullable<Deployment['spec']>['strategy'], 
 }
 
 export const replicaSet: KindRules<ReplicaSet> = {
+  judged: ({ spec }) => spec,
   warnings: templateWarnings,
   validate({ spec }, out) {
     nonNegative(spec?.replicas, 'spec.replicas', out);
@@ -102,6 +104,7 @@ export const replicaSet: KindRules<ReplicaSet> = {
 };
 
 export const replicationController: KindRules<ReplicationController> = {
+  judged: ({ spec }) => spec,
   warnings: templateWarnings,
   validate({ spec }, out) {
     nonNegative(spec?.minReadySeconds, 'spec.minReadySeconds', out);
@@ -123,6 +126,7 @@ const statefulSetMutable = [
 ] as const;
 
 export const statefulSet: KindRules<StatefulSet> = {
+  judged: ({ spec }) => spec,
   warnings: templateWarnings,
   validate({ spec }, out) {
     const management = spec?.podManagementPolicy;
@@ -191,6 +195,7 @@ function withClaims(spec: StatefulSet['spec']): PodTemplateSpec | undefined {
 }
 
 export const daemonSet: KindRules<DaemonSet> = {
+  judged: ({ spec }) => spec,
   warnings: templateWarnings,
   validate({ spec }, out) {
     validateOwnSelector(spec?.selector, 'daemonset', 'spec.selector', out);

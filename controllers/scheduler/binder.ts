@@ -6,12 +6,17 @@ import {
   isReason,
   keyOf,
   type Logger,
+  type ObjectKey,
   type Pod,
   type PodCondition,
   Pods,
+  sleep,
   timestamp,
 } from '@trimtab/machinery';
 import type { Preemption } from './preempt.js';
+
+/** Between two questions whether a binding of which nothing was heard has been made. */
+const LOOK_AGAIN_MS = 1_000;
 
 export interface BinderOptions {
   readonly client: Client;
@@ -30,8 +35,12 @@ export class Binder {
     this.#options = options;
   }
 
-  /** Rejects where the API refuses. */
-  async bind(uid: string, pod: Pod, node: string): Promise<void> {
+  /**
+   * Undefined once the pod is on the node; otherwise why it is on none. A lost answer is looked up until there is one: a
+   * binding that was made in silence takes its room all the same.
+   */
+  async bind(uid: string, pod: Pod, node: string): Promise<unknown> {
+    const { client, clock, events } = this.#options;
     const key = { namespace: pod.metadata.namespace, name: pod.metadata.name! };
     const binding: Binding = {
       apiVersion: 'v1',
@@ -39,16 +48,39 @@ export class Binder {
       metadata: { ...key, uid },
       target: { apiVersion: 'v1', kind: 'Node', name: node },
     };
-    await this.#options.client.subresource(Pods, key, 'binding', 'create', binding);
+    try {
+      await client.subresource(Pods, key, 'binding', 'create', binding);
+    } catch (refusal) {
+      for (;;) {
+        const there = await this.#nodeOf(uid, key);
+        if (there === node) break;
+        if (there !== undefined) return refusal;
+        await sleep(clock, LOOK_AGAIN_MS);
+      }
+    }
     const message = `Successfully assigned ${keyOf(pod)} to ${node}`;
-    this.#options.events.record({ regarding: pod, type: 'Normal', reason: 'Scheduled', message });
+    events.record({ regarding: pod, type: 'Normal', reason: 'Scheduled', message });
+    return undefined;
   }
 
-  /** Says in the pod's condition and an event why it waits, once for each new answer; `nominated` where room is being made. */
-  reportWaiting(pod: Pod, message: string, nominated?: string): void {
+  /** Empty when it is on none, or is no more; undefined when the API does not say. */
+  async #nodeOf(uid: string, key: ObjectKey): Promise<string | undefined> {
+    try {
+      const pod = await this.#options.client.get(Pods, key);
+      return pod.metadata.uid === uid ? (pod.spec?.nodeName ?? '') : '';
+    } catch (error) {
+      return isReason(error, 'NotFound', 'Forbidden') ? '' : undefined;
+    }
+  }
+
+  /**
+   * Says in the pod's condition and an event why it waits, once for each new answer; `nominated` where room is being made.
+   * False when that could not be said.
+   */
+  async reportWaiting(pod: Pod, message: string, nominated?: string): Promise<boolean> {
     const before = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
     const told = before?.status === 'False' && before.message === message;
-    if (told && pod.status?.nominatedNodeName === nominated) return;
+    if (told && pod.status?.nominatedNodeName === nominated) return true;
     const { clock, events } = this.#options;
     if (!told) events.record({ regarding: pod, type: 'Warning', reason: 'FailedScheduling', message });
     const condition: PodCondition = {
@@ -58,20 +90,18 @@ export class Binder {
       message,
       lastTransitionTime: timestamp(clock.now()),
     };
-    void this.#patchStatus(pod, { conditions: [condition], nominatedNodeName: nominated ?? null }).catch(
-      (error: unknown) => this.#warn(pod, error, 'cannot report why the pod is pending'),
-    );
+    const status = { conditions: [condition], nominatedNodeName: nominated ?? null };
+    return this.#done(pod, 'cannot report why the pod is pending', () => this.#patchStatus(pod, status));
   }
 
-  /** Takes back a promise of room to a pod of lower priority. */
-  withdraw(pod: Pod): void {
-    void this.#patchStatus(pod, { nominatedNodeName: null }).catch((error: unknown) =>
-      this.#warn(pod, error, 'cannot withdraw the nomination'),
-    );
+  /** Takes back a promise of room to a pod of lower priority. False when that could not be said. */
+  withdraw(pod: Pod): Promise<boolean> {
+    const status = { nominatedNodeName: null };
+    return this.#done(pod, 'cannot withdraw the nomination', () => this.#patchStatus(pod, status));
   }
 
-  /** Marks the victims with the reason and deletes them; those that are leaving already are left to leave. */
-  async preempt(pod: Pod, { node, victims }: Preemption): Promise<void> {
+  /** Marks the victims with the reason and deletes them; those that are leaving already are left to leave. False: not all. */
+  async preempt(pod: Pod, { node, victims }: Preemption): Promise<boolean> {
     const { client, clock, events, name } = this.#options;
     const condition: PodCondition = {
       type: 'DisruptionTarget',
@@ -80,19 +110,19 @@ export class Binder {
       message: `${name}: preempting to accommodate a higher priority pod`,
       lastTransitionTime: timestamp(clock.now()),
     };
+    let all = true;
     for (const { pod: victim } of victims) {
       if (victim.metadata.deletionTimestamp) continue;
       const { namespace, name: victimName, uid } = victim.metadata;
-      try {
+      const gone = await this.#done(victim, 'cannot preempt the pod', async () => {
         await this.#patchStatus(victim, { conditions: [condition] });
         await client.delete(Pods, { namespace, name: victimName! }, { preconditions: { uid } });
-      } catch (error) {
-        this.#warn(victim, error, 'cannot preempt the pod');
-        continue;
-      }
-      const message = `Preempted by pod ${pod.metadata.uid} on node ${node}`;
-      events.record({ regarding: victim, type: 'Normal', reason: 'Preempted', message });
+        const message = `Preempted by pod ${pod.metadata.uid} on node ${node}`;
+        events.record({ regarding: victim, type: 'Normal', reason: 'Preempted', message });
+      });
+      all &&= gone;
     }
+    return all;
   }
 
   async #patchStatus(pod: Pod, status: object): Promise<void> {
@@ -107,8 +137,15 @@ export class Binder {
     );
   }
 
-  #warn(pod: Pod, error: unknown, what: string): void {
-    if (isReason(error, 'NotFound', 'Conflict')) return;
-    this.#options.logger.warn({ pod: keyOf(pod), error: String(error) }, what);
+  /** Whether it could be done, or there is nobody any more to do it to. */
+  async #done(pod: Pod, failing: string, write: () => Promise<void>): Promise<boolean> {
+    try {
+      await write();
+      return true;
+    } catch (error) {
+      if (isReason(error, 'NotFound')) return true;
+      if (!isReason(error, 'Conflict')) this.#options.logger.warn({ pod: keyOf(pod), error: String(error) }, failing);
+      return false;
+    }
   }
 }

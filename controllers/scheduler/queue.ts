@@ -96,6 +96,12 @@ export class SchedulingQueue {
     }
   }
 
+  /** What a parked pod waits for could not be asked for, or said: it is tried again after its backoff. */
+  retry(uid: string): void {
+    const parked = this.#parked.get(uid);
+    if (parked) this.#backingOff.set(uid, parked.until);
+  }
+
   /** Something changed. The first retries of a pod come at once; one that has been tried often waits its backoff out. */
   wake(reason: WakeReason, now: number): void {
     for (const uid of [...(this.#byReason.get(reason) ?? [])]) {

@@ -242,24 +242,42 @@ export class Scheduler {
   }
 
   async #bind(uid: string, pod: Pod, node: string, volumes: Parameters<VolumeBinder['bind']>[1] | undefined) {
-    const { logger } = this.#options;
+    let refusal: unknown;
     try {
       if (volumes) await this.#volumes.bind(uid, volumes);
-      await this.#binder.bind(uid, pod, node);
-      this.#queue.forget(uid);
+      refusal = await this.#binder.bind(uid, pod, node);
     } catch (error) {
-      this.#picture.displace(uid);
-      this.#wakeParked('PodGone');
-      const current = this.#pendingVersion(pod);
-      if (isReason(error, 'NotFound', 'Conflict') || this.#stopped || !current) return;
-      logger.warn({ pod: keyOf(pod), node, error: String(error) }, 'binding failed');
-      const message = `binding rejected: ${error instanceof Error ? error.message : error}`;
-      this.#queue.park(uid, current, new Set(), this.#options.clock.now());
-      this.#binder.reportWaiting(current, message);
-    } finally {
-      this.#binding.delete(uid);
-      this.#work();
+      refusal = error;
     }
+    this.#binding.delete(uid);
+    if (refusal === undefined) this.#queue.forget(uid);
+    else this.#onRefusal(uid, pod, node, refusal);
+    this.#work();
+  }
+
+  /** It is on no node: its room is free again, and it is tried again if it is still there. */
+  #onRefusal(uid: string, pod: Pod, node: string, refusal: unknown): void {
+    // What was told meanwhile is the truth: it is gone, or somebody else has bound it.
+    if (this.#picture.placement(uid)?.pod.pod.spec?.nodeName !== undefined) return;
+    this.#picture.displace(uid);
+    this.#wakeParked('PodGone');
+    const current = this.#pendingVersion(pod);
+    if (this.#stopped || !current) return;
+    this.#queue.park(uid, current, new Set(), this.#options.clock.now());
+    if (isReason(refusal, 'NotFound', 'Conflict')) return;
+    this.#options.logger.warn({ pod: keyOf(pod), node, error: String(refusal) }, 'binding failed');
+    const message = `binding rejected: ${refusal instanceof Error ? refusal.message : refusal}`;
+    this.#tell(current, message);
+  }
+
+  /** Reports why a pod waits; where that fails, it is looked at again, and reported again. */
+  #tell(pod: Pod, message: string, nominated?: string): void {
+    void this.#binder.reportWaiting(pod, message, nominated).then((told) => told || this.#lookAgain(pod));
+  }
+
+  #lookAgain(pod: Pod): void {
+    this.#queue.retry(pod.metadata.uid!);
+    this.#work();
   }
 
   #pendingVersion(pod: Pod): Pod | undefined {
@@ -274,23 +292,23 @@ export class Scheduler {
     const pod = this.#pendingVersion(info.pod) ?? info.pod;
     this.#queue.park(uid, pod, failure.plugins, clock.now());
     if (failure.preemptible.length === 0) {
-      this.#binder.reportWaiting(pod, failure.message);
+      this.#tell(pod, failure.message);
       return;
     }
     const answer = preempt(info, this.#picture, profile, failure, informers.get(PodDisruptionBudgets).list());
     if ('message' in answer) {
       const nominated = this.#picture.nominationOf(uid);
-      this.#binder.reportWaiting(pod, `${failure.message} ${answer.message}`, nominated);
+      this.#tell(pod, `${failure.message} ${answer.message}`, nominated);
       return;
     }
     for (const other of [...this.#picture.nominatedTo(answer.node)])
       if (other.priority < info.priority) {
         this.#picture.withdraw(other.uid);
-        this.#binder.withdraw(other.pod);
+        void this.#binder.withdraw(other.pod).then((done) => done || this.#lookAgain(other.pod));
       }
     this.#picture.nominate(info, answer.node);
-    this.#binder.reportWaiting(pod, failure.message, answer.node);
-    void this.#binder.preempt(pod, answer);
+    this.#tell(pod, failure.message, answer.node);
+    void this.#binder.preempt(pod, answer).then((done) => done || this.#lookAgain(pod));
   }
 }
 

@@ -35,6 +35,6 @@ export type { Finding } from './perturb/run.js';
 export { ORACLES, type Oracle, type PerturbOptions, type Scenario, type WorldDescription } from './perturb/scenario.js';
 export { expectStable, type StableOptions } from './stable.js';
 export { type Duration, milliseconds } from './world/duration.js';
-export { type ControllerSource, type Parts, Process } from './world/process.js';
+export { type ControllerSource, type Loop, type Parts, Process } from './world/process.js';
 export { type Cause, Trace, type TraceEntry, traceLine, type WriteEntry } from './world/trace.js';
 export { type SettleOptions, type World, type WorldOptions, type WorldPart, world } from './world/world.js';

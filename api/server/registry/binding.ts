@@ -63,6 +63,8 @@ export async function bindPod(
       };
       const others = (pod.status?.conditions ?? []).filter((c) => c.type !== 'PodScheduled');
       const { annotations, labels } = binding.metadata;
+      // Where it was expected to go is no news once it is somewhere (KEP-5278).
+      const { nominatedNodeName: _, ...status } = pod.status ?? {};
       return {
         ...pod,
         metadata: {
@@ -71,7 +73,7 @@ export async function bindPod(
           ...(labels ? { labels: { ...pod.metadata.labels, ...labels } } : {}),
         },
         spec: { ...pod.spec, nodeName: node },
-        status: { ...pod.status, conditions: [...others, scheduled] },
+        status: { ...status, conditions: [...others, scheduled] },
       } as Pod;
     },
     { dryRun, fieldManager: context.fieldManager },

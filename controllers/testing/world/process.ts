@@ -22,8 +22,17 @@ export interface Parts {
   readonly logger: Logger;
 }
 
-/** A controller, or how to make one from what its process has. */
-export type ControllerSource = ControllerDefinition | ((parts: Parts) => ControllerDefinition);
+/** A loop that is not a declared controller: a garbage collector, a scheduler. Started anew in each life of its process. */
+export interface Loop {
+  readonly name: string;
+  /** What it needs time for happens while the world's time passes; `parts.informers` are started right after. */
+  start(parts: Parts): unknown;
+}
+
+/** A controller, how to make one from what its process has, or a loop of its own making. */
+export type ControllerSource = ControllerDefinition | ((parts: Parts) => ControllerDefinition) | Loop;
+
+const isLoop = (source: ControllerSource): source is Loop => 'start' in source;
 
 export interface ProcessOptions {
   readonly name: string;
@@ -126,11 +135,12 @@ export class Process {
     const random = seededRandom(seed * 7_919 + this.#lives);
     const informers = new Informers({ client: link, clock, random, logger });
     const parts: Parts = { client: link, informers, clock, random, logger: this.#loggerOf(link) };
-    const definitions = controllers.map((source) =>
-      this.#watched(typeof source === 'function' ? source(parts) : source, link),
+    const definitions = controllers.flatMap((source) =>
+      isLoop(source) ? [] : [this.#watched(typeof source === 'function' ? source(parts) : source, link)],
     );
     this.kinds = definitions.map((definition) => definition.for);
     runControllers(definitions, { ...parts, metrics: this.#metrics(link) });
+    for (const loop of controllers) if (isLoop(loop)) loop.start(parts);
     informers.start();
   }
 

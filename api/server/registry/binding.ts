@@ -12,7 +12,7 @@ interface Condition {
 }
 interface Pod extends KubeObject {
   readonly spec?: { readonly nodeName?: string; readonly schedulingGates?: readonly object[] };
-  readonly status?: { readonly conditions?: readonly Condition[] };
+  readonly status?: { readonly conditions?: readonly Condition[]; readonly nominatedNodeName?: string };
 }
 
 /** Puts a pod on a node, once: the scheduler's write (kubernetes: registry/core/pod storage, BindingREST). */

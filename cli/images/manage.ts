@@ -79,6 +79,7 @@ export async function prune(options: ImageOptions & { readonly all?: boolean }):
     inUse: new Set(inUse),
     now: Date.now(),
     danglingOnly: !options.all,
+    localToo: true,
   });
   for (const image of removed) console.log(`removed ${image.tags[0] ?? image.id}`);
   console.log(`freed ${humanSize(bytes)}`);

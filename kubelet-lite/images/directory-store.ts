@@ -56,6 +56,15 @@ export async function directoryImageStore(options: DirectoryStoreOptions): Promi
   return new DirectoryImageStore(options, parts);
 }
 
+interface ImageOrigin {
+  readonly index?: string;
+  readonly digests: readonly string[];
+  /** Its manifest was written here. */
+  readonly made?: boolean;
+  /** A registry has it. */
+  readonly pulled?: boolean;
+}
+
 export class DirectoryImageStore implements ImageStore, ImageUpkeep {
   readonly #options: DirectoryStoreOptions;
   readonly #pulls = new Map<string, Promise<Image>>();
@@ -115,6 +124,7 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
       return this.#record(fetched.config, fetched.manifestDigest, [reference], {
         index: fetched.digest,
         digests: [fetched.digest].map((digest) => formatReference({ ...named, digest })),
+        pulled: true,
       });
     });
   }
@@ -129,7 +139,7 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
     config: Buffer,
     manifest: string,
     references: readonly Reference[],
-    { index, digests, made }: { readonly index?: string; readonly digests: readonly string[]; readonly made?: boolean },
+    { index, digests, made, pulled }: ImageOrigin,
   ): Promise<Image> {
     const { records, layers } = this.parts;
     const id = digestOf(config);
@@ -138,6 +148,7 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
     const sizes = await Promise.all(names.map((name) => layers.size(name)));
     if (sizes.includes(undefined)) throw new LayerError(`a layer of ${id} was removed meanwhile: try again`);
     const before = await records.get(id);
+    const local = !pulled && (before === undefined || before.local === true);
     await records.put({
       id,
       digests: [...new Set([...digests, ...(before?.digests ?? [])])],
@@ -148,6 +159,7 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
       layers: names.reverse(),
       config: parsed,
       ...(before?.pinned ? { pinned: true } : {}),
+      ...(local ? { local } : {}),
     });
     for (const reference of references) if (reference.tag) await records.setTag(formatReference(reference), id);
     return (await this.#image(id))!;
@@ -256,7 +268,7 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
     const going = images
       .filter(({ image, pinned }) => !pinned && !request.inUse.has(image.id))
       .filter(({ lastUsed }) => request.now - lastUsed >= (request.minAgeMs ?? 0))
-      .filter(({ image }) => !request.danglingOnly || image.tags.length === 0)
+      .filter(({ image, local }) => image.tags.length === 0 || !(request.danglingOnly || (local && !request.localToo)))
       .sort((a, b) => a.lastUsed - b.lastUsed);
     const removed: Image[] = [];
     // Layers of earlier builds go first: they can be made again from what is at hand.

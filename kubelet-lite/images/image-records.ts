@@ -20,6 +20,8 @@ export interface ImageRecord {
   readonly layers: readonly LayerName[];
   readonly config: ConfigFile;
   readonly pinned?: boolean;
+  /** It came by an archive or was built here: no registry is known to have it. */
+  readonly local?: boolean;
 }
 
 /**

@@ -28,7 +28,8 @@ export interface ImageUpkeep {
   used(id: string, at: number): Promise<void>;
   /**
    * Removes images nobody uses, those longest unused first, until `bytes` are freed (all of them when undefined); then layers and
-   * blobs that no image names. Pinned images and those of `inUse` stay, as do those used within `minAgeMs` before `now`.
+   * blobs that no image names. Pinned images and those of `inUse` stay, as do those used within `minAgeMs` before `now`, and, unless
+   * they have lost their name or `localToo` is set, those that could not be pulled again.
    */
   removeUnused(request: RemoveUnused): Promise<{ readonly removed: readonly Image[]; readonly bytes: number }>;
   /** A pinned image is never removed by {@link removeUnused}. False when it is not here. */
@@ -43,6 +44,8 @@ export interface ImageUsage {
     /** When a container last used it, or when it came; milliseconds since the epoch. */
     readonly lastUsed: number;
     readonly pinned: boolean;
+    /** It came by an archive or was built here: it cannot be pulled again. */
+    readonly local: boolean;
   }[];
 }
 
@@ -54,6 +57,8 @@ export interface RemoveUnused {
   readonly now: number;
   /** Only images without a tag. */
   readonly danglingOnly?: boolean;
+  /** Also images that came by an archive or were built here. */
+  readonly localToo?: boolean;
 }
 
 export interface PullOptions {

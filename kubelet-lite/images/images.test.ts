@@ -9,7 +9,7 @@ import { seededRandom, silentLogger, systemClock } from '@trimtab/machinery';
 import { pack } from 'tar-stream';
 import { coreBinary } from '../runtime/native/test-pods.js';
 import { directoryImageStore } from './directory-store.js';
-import type { ImageStore } from './image-store.js';
+import type { ImageStore, ImageUpkeep } from './image-store.js';
 import { formatReference, parseReference } from './reference.js';
 
 type Entry = {
@@ -62,7 +62,7 @@ describe('references', () => {
 
 describe('the image directory', () => {
   let directory: string;
-  let store: ImageStore;
+  let store: ImageStore & ImageUpkeep;
   const load = (bytes: Buffer) => store.load(Readable.from([bytes]));
   /** What a container would read: through a real overlay, in a mount namespace that ends with the reader. */
   const read = async (layers: readonly string[], file: string): Promise<string | undefined> => {
@@ -200,5 +200,20 @@ describe('the image directory', () => {
     expect(await read(two!.layers, 'a')).toBe('A');
     await store.remove('two:1');
     expect(await fs.readdir(join(directory, 'layers'))).toEqual([]);
+  });
+
+  test('an image that came by an archive, and could not be pulled again, only goes when asked for', async () => {
+    const unused = { inUse: new Set<string>(), now: Date.now() + 1e9 };
+    const names = async () => (await store.list()).flatMap(({ tags }) => tags);
+    await load(await dockerArchive('one:1', [await tar([{ name: 'a', data: 'A' }])]));
+    expect((await store.removeUnused(unused)).removed).toEqual([]);
+    await load(await dockerArchive('one:1', [await tar([{ name: 'a', data: 'B' }])]));
+    // The first has lost its name to the second.
+    expect((await store.removeUnused(unused)).removed.map(({ tags }) => tags)).toEqual([[]]);
+    expect(await names()).toEqual(['docker.io/library/one:1']);
+    await store.removeUnused({ ...unused, localToo: true, danglingOnly: true });
+    expect(await names()).toHaveLength(1);
+    await store.removeUnused({ ...unused, localToo: true });
+    expect(await names()).toEqual([]);
   });
 });

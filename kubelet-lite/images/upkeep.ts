@@ -32,6 +32,8 @@ export async function usageOf(parts: StoreParts): Promise<ImageUsage> {
         image: imageOf(parts, record, tags),
         lastUsed: await records.lastUsed(record.id),
         pinned: record.pinned ?? false,
+        // Records of older versions do not say it; what came from a registry has a digest there.
+        local: record.local ?? record.digests.length === 0,
       })),
     ),
   };

@@ -39,11 +39,21 @@ export function shareStructure<T>(previous: unknown, next: T): T {
     return (same ? previous : items) as T;
   }
   if (!isRecord(next) || !isRecord(previous)) return next;
-  const entries = Object.entries(next).map(([key, value]) => [key, shareStructure(own(previous, key), value)] as const);
-  const same =
-    entries.length === Object.keys(previous).length &&
-    entries.every(([key, value]) => own(previous, key) === value && Object.hasOwn(previous, key));
-  return (same ? previous : Object.fromEntries(entries)) as T;
+  const keys = Object.keys(next);
+  let same = keys.length === Object.keys(previous).length;
+  let changed: Record<string, unknown> | undefined;
+  for (const key of keys) {
+    const before = own(previous, key);
+    const value = next[key];
+    const shared = before === value ? value : shareStructure(before, value);
+    if (shared !== value) {
+      changed ??= { ...next };
+      if (key === '__proto__') Object.defineProperty(changed, key, { value: shared });
+      else changed[key] = shared;
+    }
+    if (shared !== before || (before === undefined && !Object.hasOwn(previous, key))) same = false;
+  }
+  return (same ? previous : (changed ?? next)) as T;
 }
 
 /** `object` with these fields set (undefined removes); the same object when nothing changes by identity. */

@@ -27,11 +27,18 @@ export class Tally {
   }
 
   observe(figure: Figure, values: readonly string[], value: number): void {
-    const cell = this.cell(figure, values);
+    this.note(figure, this.cell(figure, values), value);
+  }
+
+  /** As {@link observe}, by who has kept the figure's cell. */
+  note({ buckets = [] }: Figure, cell: Cell, value: number): void {
     cell.count++;
     cell.sum += value;
-    const i = figure.buckets?.findIndex((bound) => value <= bound) ?? -1;
-    if (i >= 0) cell.within[i]!++;
+    for (let i = 0; i < buckets.length; i++)
+      if (value <= buckets[i]!) {
+        cell.within[i]!++;
+        return;
+      }
   }
 
   cell(figure: Figure, values: readonly string[]): Cell {

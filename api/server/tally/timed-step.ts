@@ -1,10 +1,41 @@
 import type { Clock } from '@trimtab/machinery';
 import { figures } from './figures.js';
-import type { Tally } from './tally.js';
+import type { Cell, Tally } from './tally.js';
+
+/** Cells of plugins that refused nothing, by plugin: every write asks a dozen of them twice. */
+class PluginCells {
+  static readonly #all = new WeakMap<Tally, Map<string, PluginCells>>();
+  readonly #cells = new Map<string, Cell>();
+
+  private constructor(
+    readonly tally: Tally,
+    readonly operation: string,
+    readonly type: string,
+  ) {}
+
+  static of(tally: Tally, operation: string, type: string): PluginCells {
+    const all = PluginCells.#all.get(tally) ?? new Map<string, PluginCells>();
+    PluginCells.#all.set(tally, all);
+    const key = `${operation} ${type}`;
+    const cells = all.get(key) ?? new PluginCells(tally, operation, type);
+    all.set(key, cells);
+    return cells;
+  }
+
+  get(name: string): Cell {
+    let cell = this.#cells.get(name);
+    if (!cell) {
+      cell = this.tally.cell(figures.admissionControllers, [name, this.operation, 'false', this.type]);
+      this.#cells.set(name, cell);
+    }
+    return cell;
+  }
+}
 
 /** Times the plugins of one step of one write, and the step; a plugin that was begun and not ended has refused. */
 export class TimedStep {
   readonly #start: number;
+  readonly #cells: PluginCells;
   #since: number;
   #name: string | undefined;
 
@@ -15,6 +46,7 @@ export class TimedStep {
   ) {
     this.#start = parts.clock.now();
     this.#since = this.#start;
+    this.#cells = PluginCells.of(parts.tally, operation, type);
   }
 
   begin({ name }: { readonly name: string }): void {
@@ -22,24 +54,24 @@ export class TimedStep {
   }
 
   end(): void {
-    this.#note('false');
+    this.#note(this.#cells.get(this.#name!));
     this.#name = undefined;
   }
 
   over(): void {
     const rejected = String(this.#name !== undefined);
-    if (this.#name !== undefined) this.#note(rejected);
     const { tally, clock } = this.parts;
+    if (this.#name !== undefined)
+      this.#note(tally.cell(figures.admissionControllers, [this.#name, this.operation, rejected, this.type]));
     const labels = [this.operation, rejected, this.type];
     tally.observe(figures.admissionSteps, labels, (clock.now() - this.#start) / 1000);
   }
 
   /** One reading of the clock a plugin: one ends when the next begins. */
-  #note(rejected: string): void {
+  #note(cell: Cell): void {
     const { tally, clock } = this.parts;
     const now = clock.now();
-    const labels = [this.#name!, this.operation, rejected, this.type];
-    tally.observe(figures.admissionControllers, labels, (now - this.#since) / 1000);
+    tally.note(figures.admissionControllers, cell, (now - this.#since) / 1000);
     this.#since = now;
   }
 }

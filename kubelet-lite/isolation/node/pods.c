@@ -315,11 +315,19 @@ static void removal_end(struct removal *r, const struct error *error)
     free(r);
 }
 
+/* Also what a pod process that was killed in the midst of writing has left. */
+static void remove_files(const char *id)
+{
+    static const char *const suffixes[] = {".sock", ".json", ".json.new"};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        unlink(pod_file(path, id, suffixes[i]));
+}
+
 static void removal_step(struct timer *timer)
 {
     struct removal *r = (struct removal *)timer;
     struct error error = {0};
-    char path[PATH_MAX];
     cgroup_kill(r->cgroup);
     if (entry_find(r->id) || cgroup_remove(r->cgroup) < 0) {
         if (r->tries++ < 2000) {
@@ -332,8 +340,7 @@ static void removal_step(struct timer *timer)
     }
     for (char **directory = r->directories; directory && *directory; directory++)
         remove_tree(AT_FDCWD, *directory);
-    unlink(pod_file(path, r->id, ".sock"));
-    unlink(pod_file(path, r->id, ".json"));
+    remove_files(r->id);
     removal_end(r, NULL);
 }
 
@@ -355,6 +362,7 @@ static int pod_remove(struct request *request, const struct json *params, struct
     if (state)
         r->directories = plan_strings(&r->arena, json_get(state, "directories"), "directories", error);
     if (!state && !e) {
+        remove_files(id);
         removal_end(r, NULL);
         return OP_LATER;
     }

@@ -275,6 +275,22 @@ describePods(`native runtime${reason ? ` (skipped: ${reason})` : ''}`, () => {
     told.unsubscribe();
   });
 
+  test('what a pod process was writing when it was killed goes with the pod', async () => {
+    const { runtime } = pods;
+    const files = () => readdirSync(join(pods.dir, 'run/pods')).filter((name) => name.startsWith('torn'));
+    const { pid } = await runtime.runSandbox(pods.sandbox('torn'));
+    process.kill(pid, 'SIGKILL');
+    for (const [id, name] of [
+      ['torn', 'torn.json.new'],
+      // It was killed before it had a name.
+      ['torn-early', 'torn-early.sock'],
+    ] as const) {
+      writeFileSync(join(pods.dir, 'run/pods', name), '{');
+      await runtime.removeSandbox(id);
+    }
+    expect(files()).toEqual([]);
+  });
+
   test('a host program runs for Node, with its output, in a network namespace when asked', async () => {
     const { core } = pods.runtime;
     const { pid } = (await pods.runtime.list()).find((s) => s.id === 'pod')!;

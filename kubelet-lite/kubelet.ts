@@ -19,6 +19,7 @@ import { StaticPods } from './node/static/static-pods.js';
 import { keepUp } from './node/upkeep.js';
 import { withMethods } from './node/with-methods.js';
 import { PODS, type Pod } from './pod/api.js';
+import { podSubject } from './pod/pod-context.js';
 import { NodeProber } from './probes/node-prober.js';
 import { rotateLogs } from './streams/log-rotation.js';
 import { PodStreams } from './streams/node-streams.js';
@@ -119,6 +120,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ...(options.podPidsLimit ? { podPidsLimit: options.podPidsLimit } : {}),
     downward,
     runtimeHandler: (name) => handlerOf(client, name),
+    warn: (pod, reason, message) => recorder.event(podSubject(pod), 'Warning', reason, message),
   });
   const annotations = { ...options.annotations, [LOCAL_VOLUMES_DIR]: volumesDir };
   const source = podsOf(pods);

@@ -11,6 +11,8 @@ export interface DnsFacts {
 const MAX_NAMESERVERS = 3;
 const MAX_SEARCHES = 32;
 const MAX_SEARCH_CHARACTERS = 2_048;
+/** Of one of them: some resolvers end their program over a longer one. */
+const MAX_SEARCH_LENGTH = 253;
 const MAX_HOSTNAME = 63;
 
 /** The name the pod's containers call themselves. */
@@ -62,20 +64,42 @@ interface Resolver {
   readonly options: readonly string[];
 }
 
-/** `/etc/resolv.conf` by dnsPolicy, with dnsConfig merged and Linux' limits kept. */
-export function resolvConf(pod: Pod, dns: DnsFacts): string {
-  const { nameservers, searches, options } = merged(pod.spec, baseResolver(pod, dns));
-  let length = 0;
-  const kept = searches.slice(0, MAX_SEARCHES).filter((s) => {
-    length += s.length + 1;
-    return length <= MAX_SEARCH_CHARACTERS;
-  });
-  return [
-    ...(kept.length > 0 ? [`search ${kept.join(' ')}`] : []),
-    ...nameservers.slice(0, MAX_NAMESERVERS).map((server) => `nameserver ${server}`),
-    ...(options.length > 0 ? [`options ${options.join(' ')}`] : []),
-    '',
-  ].join('\n');
+/** A file that is written, and in the kubelet's words what of the pod's wishes is not in it. */
+export interface ResolverFile {
+  readonly text: string;
+  readonly warnings: readonly string[];
+}
+
+/** `/etc/resolv.conf` by dnsPolicy, with dnsConfig merged and the limits kept that Kubernetes sets. */
+export function resolverFile(pod: Pod, dns: DnsFacts): ResolverFile {
+  const wanted = merged(pod.spec, baseResolver(pod, dns));
+  const searches = fittingSearches(wanted.searches);
+  const nameservers = wanted.nameservers.slice(0, MAX_NAMESERVERS);
+  const omitted = (what: string, some: string, line: string, kept: readonly string[]) =>
+    `${what} limits were exceeded, some ${some} have been omitted, the applied ${line} is: ${kept.join(' ')}`;
+  return {
+    text: [
+      ...(searches.length > 0 ? [`search ${searches.join(' ')}`] : []),
+      ...nameservers.map((server) => `nameserver ${server}`),
+      ...(wanted.options.length > 0 ? [`options ${wanted.options.join(' ')}`] : []),
+      '',
+    ].join('\n'),
+    warnings: [
+      ...(searches.length < wanted.searches.length
+        ? [omitted('Search Line', 'search paths', 'search line', searches)]
+        : []),
+      ...(nameservers.length < wanted.nameservers.length
+        ? [omitted('Nameserver', 'nameservers', 'nameserver line', nameservers)]
+        : []),
+    ],
+  };
+}
+
+/** Names too long for a resolver are left out; of too many the last ones, so that the order of those that stay is theirs. */
+function fittingSearches(searches: readonly string[]): readonly string[] {
+  const kept = searches.slice(0, MAX_SEARCHES).filter((search) => search.length <= MAX_SEARCH_LENGTH);
+  while (kept.join(' ').length > MAX_SEARCH_CHARACTERS) kept.pop();
+  return kept;
 }
 
 function baseResolver(pod: Pod, dns: DnsFacts): Resolver {

@@ -17,7 +17,7 @@ import { containerEnv } from './env.js';
 import { readEnvFiles } from './env-file.js';
 import { readImageFile } from './image-files.js';
 import { defaultMounts, volumeMounts } from './mounts.js';
-import { type DnsFacts, hostNetworkHostsFile, hostnameOf, hostsFile, resolvConf } from './network-files.js';
+import { type DnsFacts, hostNetworkHostsFile, hostnameOf, hostsFile, resolverFile } from './network-files.js';
 import { ociSpec } from './oci-spec.js';
 import type { PodLayout } from './pod-layout.js';
 import { localSeccompProfile, seccompProfileOf } from './seccomp-profile.js';
@@ -37,6 +37,8 @@ export interface NodeFilesOptions {
   readonly downward: (pod: Pod) => DownwardFacts;
   /** The handler of a RuntimeClass; empty for the node's own runtime. Rejects when there is no such class. */
   readonly runtimeHandler?: (runtimeClassName: string) => Promise<string>;
+  /** Told what of a pod is not as it asks, for an event. */
+  readonly warn?: (pod: Pod, reason: string, message: string) => void;
 }
 
 const MESSAGE_BYTES = 4_096;
@@ -72,6 +74,8 @@ export class NodeFiles implements ContainerFiles {
       throw new Error(
         `Failed to construct FQDN from Pod hostname and cluster domain, FQDN ${hostname} is too long (${MAX_LINUX_HOSTNAME} characters is the max, ${hostname.length} characters requested)`,
       );
+    for (const warning of resolverFile(pod, await this.#dns()).warnings)
+      this.#options.warn?.(pod, 'DNSConfigForming', warning);
     const userNamespace = await this.#idMaps(pod);
     const runtimeHandler = spec.runtimeClassName && (await this.#handler(spec.runtimeClassName));
     return {
@@ -284,7 +288,7 @@ export class NodeFiles implements ContainerFiles {
         ? hostNetworkHostsFile(pod, await fs.readFile('/etc/hosts', 'utf8').catch(() => ''))
         : hostsFile(pod, podIPs, clusterDomain),
       hostname: `${hostnameOf(pod, clusterDomain)}\n`,
-      'resolv.conf': resolvConf(pod, await this.#dns()),
+      'resolv.conf': resolverFile(pod, await this.#dns()).text,
     };
     await fs.mkdir(layout.small(uid), { recursive: true, mode: 0o755 });
     await Promise.all(ETC_FILES.map((name) => writeIfChanged(layout.file(uid, name), texts[name])));

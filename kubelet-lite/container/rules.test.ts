@@ -9,7 +9,7 @@ import { containerEnv } from './env.js';
 import { expand } from './expansion.js';
 import { readImageFile } from './image-files.js';
 import { volumeMounts } from './mounts.js';
-import { hostnameOf, resolvConf } from './network-files.js';
+import { hostnameOf, resolverFile } from './network-files.js';
 import { argsOf } from './oci-spec.js';
 import {
   DEFAULT_RESTART_BACK_OFF,
@@ -178,7 +178,7 @@ describe('security', () => {
 describe('names', () => {
   const node = 'domain old\nsearch example.org\nnameserver 1.1.1.1\noptions rotate\n';
   const conf = (spec: Partial<PodSpec>) =>
-    resolvConf(pod(spec), { clusterDns: ['10.0.0.10'], clusterDomain: 'cluster.local', nodeResolvConf: node });
+    resolverFile(pod(spec), { clusterDns: ['10.0.0.10'], clusterDomain: 'cluster.local', nodeResolvConf: node });
 
   test.each([
     [
@@ -195,7 +195,28 @@ describe('names', () => {
       { dnsConfig: { searches: ['more'], options: [{ name: 'ndots', value: '1' }, { name: 'edns0' }] } },
       'search ns.svc.cluster.local svc.cluster.local cluster.local example.org more\nnameserver 10.0.0.10\noptions ndots:1 edns0\n',
     ],
-  ])('%j', (spec, expected) => expect(conf(spec)).toBe(expected));
+  ])('%j', (spec, expected) => expect(conf(spec)).toEqual({ text: expected, warnings: [] }));
+
+  test('what is beyond the limits is left out, and said', () => {
+    const names = ['1.1.1.1', '2.2.2.2', '3.3.3.3'];
+    const long = `${'a'.repeat(60)}.`.repeat(4).slice(0, -1);
+    const searches = [...Array.from({ length: 8 }, (_, n) => `${n}.${long}`), 'short', `toolong.${long}.${long}`];
+    const { text, warnings } = conf({ dnsPolicy: 'None', dnsConfig: { nameservers: [...names, '4.4.4.4'], searches } });
+    // The last ones go first: 2,048 characters hold eight of them, and a little name after these.
+    const kept = searches.slice(0, 9).join(' ');
+    expect(text).toBe(`search ${kept}\nnameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\n`);
+    expect(warnings).toEqual([
+      `Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${kept}`,
+      `Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: ${names.join(' ')}`,
+    ]);
+    const many = Array.from({ length: 33 }, (_, n) => `s${n}`);
+    expect(conf({ dnsPolicy: 'None', dnsConfig: { searches: many } }).text).toBe(
+      `search ${many.slice(0, 32).join(' ')}\n`,
+    );
+    const wide = Array.from({ length: 9 }, (_, n) => `${n}.${long}`);
+    const cut = conf({ dnsPolicy: 'None', dnsConfig: { searches: [...wide, 'short'] } });
+    expect(cut.text).toBe(`search ${wide.slice(0, 8).join(' ')}\n`);
+  });
 
   test('a hostname is the pod name, cut to what Linux takes', () => {
     expect(hostnameOf(pod(), 'd')).toBe('web');

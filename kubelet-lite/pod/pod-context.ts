@@ -8,7 +8,7 @@ import type { EventRecorder, EventSubject } from '../node/event-recorder.js';
 import type { PodNetwork } from '../node/pod-network.js';
 import type { Prober } from '../probes/prober.js';
 import type { PodRuntime } from '../runtime/runtime.js';
-import { mountFailures, type VolumeManager } from '../volumes/volume-manager.js';
+import type { VolumeManager } from '../volumes/volume-manager.js';
 import type { ResizeRefusal } from './allocation.js';
 import type { Pod } from './api.js';
 
@@ -56,9 +56,4 @@ export function podSubject(pod: Pod, container?: string): EventSubject {
     uid: pod.metadata.uid,
     ...(container ? { fieldPath: `spec.${path}{${container}}` } : {}),
   };
-}
-
-/** One event for each volume that could not be set up. */
-export function tellMountFailures({ recorder }: Pick<PodContextDeps, 'recorder'>, pod: Pod, error: unknown): void {
-  for (const message of mountFailures(error)) recorder.event(podSubject(pod), 'Warning', 'FailedMount', message);
 }

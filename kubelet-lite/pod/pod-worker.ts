@@ -11,12 +11,13 @@ import { deathOfSandbox, resetForNewSandbox, resetInPlace, SANDBOX_CHANGED } fro
 import { Deadline } from './deadline.js';
 import { type PodEffect, type PodEvent, podMachine, type Verdict } from './machine.js';
 import { type ContainerFacts, containersOf, type FactsByName, planOf } from './plan.js';
-import { type PodContextDeps, type PodNeighbourhood, podSubject, tellMountFailures } from './pod-context.js';
+import { type PodContextDeps, type PodNeighbourhood, podSubject } from './pod-context.js';
 import { PodResize, type ResizingPod } from './resize.js';
 import { finalDelete, PodSandbox } from './sandbox.js';
 import type { PodView } from './status.js';
 import { StatusPublisher } from './status-publisher.js';
 import { StatusWriter } from './status-writer.js';
+import { tellFailure, tellMountFailures } from './tell.js';
 import { Work } from './work.js';
 
 /** The states in which a pod is resized: from stopping on nothing changes any more. */
@@ -296,9 +297,7 @@ export class PodWorker {
       this.resize.sandboxStarted(pod);
       this.#send({ type: 'sandbox.ready' });
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      const message = `Failed to create pod sandbox: ${why}`;
-      this.#deps.recorder.event(podSubject(this.#pod), 'Warning', 'FailedCreatePodSandBox', message);
+      tellFailure(this.#deps, this.#pod, 'FailedCreatePodSandBox', 'Failed to create pod sandbox', error);
       this.#send({ type: 'sandbox.failed' });
     }
   }
@@ -322,6 +321,9 @@ export class PodWorker {
 
   async #cleanUp(): Promise<void> {
     await this.#work.settled();
+    // How containers ended is forgotten with the sandbox: the API is told before, unless the pod is to go from there too.
+    this.#publisher.now();
+    if (!this.#actor.getSnapshot().context.deleting) await this.#writer.flush();
     if (this.#abandoned) return;
     try {
       await this.#sandbox.remove(this.#pod);
@@ -329,9 +331,7 @@ export class PodWorker {
       await this.#deps.files.removePod(this.uid);
       this.#send({ type: 'cleaned' });
     } catch (error) {
-      this.#deps.logger.error({ error: String(error) }, 'pod not cleaned up, will be tried again');
-      const why = error instanceof Error ? error.message : String(error);
-      this.#deps.recorder.event(podSubject(this.#pod), 'Warning', 'FailedKillPod', `error killing pod: ${why}`);
+      tellFailure(this.#deps, this.#pod, 'FailedKillPod', 'error killing pod', error);
       this.#send({ type: 'cleanUp.failed' });
     }
   }

@@ -281,6 +281,24 @@ describe('kubelet restarts', () => {
     expect((await node.events('web')).filter((event) => event.startsWith('Resize'))).toEqual([]);
   });
 
+  test('an end that the API could not be told of is known to the next one', async () => {
+    const node = await NodeUnderTest.start();
+    await node.run({ name: 'job', restartPolicy: 'Never', containers: [{ name: 'main', image: 'web:1' }] });
+    const patch = node.client.patch.bind(node.client);
+    node.client.patch = () => Promise.reject(new Error('connection refused'));
+    await node.exit('job', 'main', 0);
+    await node.clock.advance(5_000);
+    await node.stop();
+    node.client.patch = patch;
+    await node.boot();
+    const { status } = await node.settle('job', 200);
+    expect(status).toMatchObject({
+      phase: 'Succeeded',
+      containerStatuses: [{ state: { terminated: { exitCode: 0 } } }],
+    });
+    expect(await node.runtime.list()).toEqual([]);
+  });
+
   test('a deletion asked for meanwhile is carried out', async () => {
     const node = await NodeUnderTest.start();
     await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1' }] });

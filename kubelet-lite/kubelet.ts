@@ -120,6 +120,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ...(options.podPidsLimit ? { podPidsLimit: options.podPidsLimit } : {}),
     downward,
     runtimeHandler: (name) => handlerOf(client, name),
+    ...(runtime.volumeMounts ? { mounts: runtime.volumeMounts } : {}),
     warn: (pod, reason, message) => recorder.event(podSubject(pod), 'Warning', reason, message),
   });
   const annotations = { ...options.annotations, [LOCAL_VOLUMES_DIR]: volumesDir };

@@ -6,6 +6,7 @@ import { type Pod, uidOf } from '../pod/api.js';
 import { containersOf } from '../pod/plan.js';
 import type { OciMount } from '../runtime/oci.js';
 import type { SandboxConfig } from '../runtime/runtime.js';
+import type { VolumeMounts } from '../runtime/volume-mounts.js';
 import { logTail } from '../streams/log-reader.js';
 import { pinMountSources } from '../volumes/mount-sources.js';
 import type { ObjectTracker } from '../volumes/object-tracker.js';
@@ -37,6 +38,8 @@ export interface NodeFilesOptions {
   readonly downward: (pod: Pod) => DownwardFacts;
   /** The handler of a RuntimeClass; empty for the node's own runtime. Rejects when there is no such class. */
   readonly runtimeHandler?: (runtimeClassName: string) => Promise<string>;
+  /** Without them a pod's shared memory is a directory. */
+  readonly mounts?: VolumeMounts;
   /** Told what of a pod is not as it asks, for an event. */
   readonly warn?: (pod: Pod, reason: string, message: string) => void;
 }
@@ -48,6 +51,7 @@ const POD_MESSAGE_BYTES = 12_288;
 const MAX_LINUX_HOSTNAME = 64;
 const FALLBACK_BYTES = 2_048;
 const FALLBACK_LINES = 80;
+const SHM_BYTES = 64 << 20;
 const ETC_FILES = ['hosts', 'hostname', 'resolv.conf'] as const;
 
 /** A real node's files and container configurations. */
@@ -233,7 +237,9 @@ export class NodeFiles implements ContainerFiles {
   }
 
   async removePod(uid: string): Promise<void> {
-    const { layout } = this.#options;
+    const { layout, mounts } = this.#options;
+    const shm = layout.shm(uid);
+    if (shm) await mounts?.unmount(shm);
     await fs.rm(dirname(layout.small(uid)), { recursive: true, force: true });
     await fs.rm(layout.pod(uid), { recursive: true, force: true });
     this.#userNamespaces.release(uid);
@@ -311,11 +317,14 @@ export class NodeFiles implements ContainerFiles {
     return { destination, type: 'bind', source, options: ['rbind', 'rprivate', 'rw'] };
   }
 
+  /** A file system of its own: it is full when it has what Kubernetes gives a pod, whatever else is in memory. */
   async #makeShm(pod: Pod): Promise<void> {
-    const shm = this.#options.layout.shm(uidOf(pod));
+    const { layout, mounts } = this.#options;
+    const shm = layout.shm(uidOf(pod));
     if (!shm || pod.spec.hostIPC) return;
     await fs.mkdir(shm, { recursive: true });
-    await fs.chmod(shm, 0o1777);
+    if (mounts) await mounts.mount(shm, 'tmpfs', [`size=${SHM_BYTES}`, 'mode=1777']);
+    else await fs.chmod(shm, 0o1777);
   }
 
   async #dns(): Promise<DnsFacts> {

@@ -199,4 +199,15 @@ describeReal('real environments', () => {
       break;
     }
   });
+
+  test("what of a pod's DNS configuration is beyond the limits is left out, and told", async () => {
+    const nameservers = ['10.0.0.1', '10.0.0.2', '10.0.0.3'];
+    await c.pod('p', 'grep -c nameserver /etc/resolv.conf', {}, { dnsConfig: { nameservers } });
+    expect(await c.output('p')).toBe('3\n');
+    const { message, type } = await c.event('p', 'DNSConfigForming');
+    expect(type).toBe('Warning');
+    expect(message).toBe(
+      'Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: 10.96.0.10 10.0.0.1 10.0.0.2',
+    );
+  });
 });

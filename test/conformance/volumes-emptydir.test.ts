@@ -1,5 +1,5 @@
 import type { EmptyDirVolumeSource, PodSpec } from '@trimtab/machinery';
-import { describeReal, useRealCluster } from './real-cluster.js';
+import { describeReal, IMAGE, useRealCluster } from './real-cluster.js';
 
 /** Titles are those of the conformance suite and of its neighbours among the node tests. */
 describeReal('[sig-storage] EmptyDir volumes', () => {
@@ -98,5 +98,27 @@ describeReal('[sig-storage] EmptyDir volumes', () => {
     expect(await seen(script, { medium: 'Memory', sizeLimit: '10Mi' })).toMatch(
       /^10240\ndd: .*No space left on device/,
     );
+  });
+
+  describe('shared memory', () => {
+    const size = 'df -k /dev/shm | tail -n 1 | { read _ size _; echo $size; }';
+
+    test('is 64 MiB, for all containers of a pod together', async () => {
+      const writer = {
+        name: 'writer',
+        image: IMAGE,
+        command: ['sh', '-c', 'dd if=/dev/zero of=/dev/shm/f bs=1M count=60'],
+      };
+      const fill = 'dd if=/dev/zero of=/dev/shm/g bs=1M count=8 2>&1 | grep -o "No space left on device"';
+      await c.pod('p', `${size}; ${fill}; stat -c %A /dev/shm`, {}, { initContainers: [writer] });
+      expect(await c.output('p')).toBe('65536\nNo space left on device\ndrwxrwxrwt\n');
+    });
+
+    test('is as large as an emptyDir in memory that is mounted over it', async () => {
+      const volumeMounts = [{ name: 'shm', mountPath: '/dev/shm' }];
+      const volumes = [{ name: 'shm', emptyDir: { medium: 'Memory', sizeLimit: '100Mi' } }];
+      await c.pod('p', size, { volumeMounts }, { volumes });
+      expect(await c.output('p')).toBe('102400\n');
+    });
   });
 });

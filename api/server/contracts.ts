@@ -103,6 +103,8 @@ export interface AdmissionRequest {
   readonly clock: Clock;
   /** Adds to the request's audit event. */
   annotate(key: string, value: string): void;
+  /** Told of the milliseconds that somebody else was waited for. */
+  waited(ms: number): void;
 }
 
 /** Mutating plugins run once more, at most, when one of them asks for it (kubernetes: admission.ReinvocationContext). */

@@ -67,6 +67,7 @@ export async function sendBytes(
   headers: OutgoingHttpHeaders,
   body: Buffer,
 ): Promise<void> {
+  exchange.sent = body.length;
   exchange.tap?.answered(body);
   if (body.length < gzipFrom || !acceptsGzip(exchange)) {
     exchange.respond(status, { ...headers }, body);
@@ -92,9 +93,10 @@ export async function sendSlices(
     size += next.value.length;
     if (size >= gzipFrom * 2) break;
   }
+  exchange.sent = size;
   const rest = async function* () {
     yield* held;
-    yield* slices;
+    yield* counted(exchange, slices);
   };
   const zipped = acceptsGzip(exchange);
   const out = exchange.open(status, zipped ? { ...headers, ...asGzip } : headers);
@@ -103,6 +105,13 @@ export async function sendSlices(
     else await pipeline(rest, out);
   } catch (error) {
     if (!exchange.signal.aborted) throw error;
+  }
+}
+
+async function* counted(exchange: Exchange, slices: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const slice of slices) {
+    exchange.sent = (exchange.sent ?? 0) + slice.length;
+    yield slice;
   }
 }
 
@@ -116,7 +125,7 @@ export async function passSlices(
   zipped: boolean,
 ): Promise<void> {
   try {
-    await pipeline(slices, exchange.open(200, zipped ? { ...headers, ...asGzip } : headers));
+    await pipeline(counted(exchange, slices), exchange.open(200, zipped ? { ...headers, ...asGzip } : headers));
   } catch (error) {
     if (!exchange.signal.aborted) throw error;
   } finally {

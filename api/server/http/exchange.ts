@@ -27,6 +27,8 @@ export interface Exchange {
   extraHeaders?: OutgoingHttpHeaders;
   /** The status of the answer, once its head is out. */
   readonly code?: number | undefined;
+  /** Bytes of the answer's body so far, before compression. */
+  sent?: number;
   /** Told of the body received and of that answered, where somebody wants to know. */
   tap?: BodyTap;
   /** Whether the client has gone before the answer was complete, as far as that is known. */

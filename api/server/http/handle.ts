@@ -32,7 +32,8 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
   let leave: (() => void) | undefined;
   let failure: StatusError | undefined;
   const audit = parts.audit && beginAudit(parts.audit, exchange, info, auditId);
-  const labels = requestLabels(parts.registry.kinds, info);
+  const labels = requestLabels(parts.registry.kinds, info, header(exchange, 'content-type'));
+  let elsewhere = 0;
   if (long) parts.metrics.longRunning(labels, 1);
   else parts.metrics.executing(labels, 1);
   try {
@@ -41,7 +42,12 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
       return;
     }
     const call = await admitCaller(parts, exchange, info, auditId, warnings, audit);
+    call.context.waited = (ms) => {
+      elsewhere += ms;
+    };
+    const asked = clock.now();
     leave = await takeTurn(parts, call, long, maxWaitOf(info) * 250);
+    elsewhere += clock.now() - asked;
     call.endTurn = leave;
     const work = passOn(parts, call) ?? (info.resource ? serveResource(parts, call) : servePath(parts, call));
     if (long) await work;
@@ -59,7 +65,9 @@ export async function handle(parts: HttpParts, exchange: Exchange): Promise<void
     if (!long && exchange.left) parts.metrics.unfinished(labels, 'left');
     if (long) parts.metrics.longRunning(labels, -1);
     else parts.metrics.executing(labels, -1);
-    parts.metrics.request(labels, code, long ? undefined : (clock.now() - started) / 1000);
+    const seconds = (clock.now() - started) / 1000;
+    const answered = { seconds, elsewhere: elsewhere / 1000, sent: exchange.sent ?? 0 };
+    parts.metrics.request(labels, code, info.query.has('dryRun'), long ? undefined : answered);
   }
 }
 

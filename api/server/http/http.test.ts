@@ -456,8 +456,12 @@ describe('documents', () => {
     await api.request('GET', maps);
     const text = (await api.request('GET', '/metrics')).text();
     expect(text).toMatch(
-      /apiserver_request_total\{verb="LIST",group="",version="v1",resource="configmaps",subresource="",scope="namespace",code="200"\} 1/,
+      /apiserver_request_total\{verb="LIST",group="",version="v1",resource="configmaps",subresource="",scope="namespace",component="apiserver",dry_run="",code="200"\} 1/,
     );
+    const labels = 'group="",version="v1",resource="configmaps",subresource="",scope="namespace",component="apiserver"';
+    expect(text).toContain(`apiserver_request_duration_seconds_count{verb="LIST",${labels},dry_run=""} 1`);
+    expect(text).toContain(`apiserver_request_sli_duration_seconds_count{verb="LIST",${labels}} 1`);
+    expect(text).toContain(`apiserver_response_sizes_bucket{verb="LIST",${labels},le="1000"} 1`);
     expect(text).toContain('apiserver_current_inflight_requests{request_kind="readOnly"} 1');
     expect(text).toContain('apiserver_storage_objects{resource="deployments.apps"} 0');
   });

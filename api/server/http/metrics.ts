@@ -1,4 +1,4 @@
-import type { Counter, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
+import type { Registry as MetricsRegistry } from 'prom-client';
 import type { Auditor } from '../audit/auditor.js';
 import type { FlowControl } from '../flowcontrol/flow-control.js';
 import type { KindTable } from '../registry/kind-table.js';
@@ -46,9 +46,10 @@ const nothing = { group: '', version: '', resource: '', subresource: '', scope: 
  * A request as the figures know it. Callers choose paths and methods, and every new set of labels is kept for ever: so what
  * this server does not serve is all one.
  */
-export function requestLabels(kinds: KindTable, { verb, resource }: RequestInfo): RequestLabels {
+export function requestLabels(kinds: KindTable, { verb, resource }: RequestInfo, contentType = ''): RequestLabels {
   const kind = resource && kinds.find(resource.group, resource.version, resource.resource);
-  const known = Object.hasOwn(verbs, verb) ? verbs[verb]! : 'OTHER';
+  const applied = verb === 'patch' && contentType.startsWith('application/apply-patch+');
+  const known = applied ? 'APPLY' : Object.hasOwn(verbs, verb) ? verbs[verb]! : 'OTHER';
   if (!kind) return { verb: known, ...nothing };
   const { group, version } = kind;
   const subresource = Object.hasOwn(kind.subresources, resource.subresource) ? resource.subresource : '';
@@ -58,13 +59,6 @@ export function requestLabels(kinds: KindTable, { verb, resource }: RequestInfo)
 
 /** How many objects of a resource are stored, under the name `deployments.apps`. */
 export type ObjectCounts = () => Iterable<readonly [resource: string, count: number]>;
-
-interface Instruments {
-  readonly registry: MetricsRegistry;
-  readonly requests: Counter;
-  readonly duration: Histogram;
-  readonly longRunning: Gauge;
-}
 
 const buildInfo = {
   major: versionInfo.major,
@@ -79,16 +73,27 @@ const buildInfo = {
 };
 
 const requestNames = ['verb', 'group', 'version', 'resource', 'subresource', 'scope'] as const;
+const valuesOf = (labels: RequestLabels): string[] => [...requestNames.map((name) => labels[name]), 'apiserver'];
+const measured: ReadonlySet<string> = new Set(['GET', 'LIST']);
+
+/** What is known of a request that has been answered; of one that lasts, only that. */
+export interface Answered {
+  readonly seconds: number;
+  /** Of them, those that were spent waiting for a turn or for webhooks. */
+  readonly elsewhere: number;
+  /** Bytes of the body. */
+  readonly sent: number;
+}
 
 /**
  * The server's own figures, under the names Kubernetes' API server uses for the same things. The library is loaded after
  * the first answers are out, for starting must be quick; what happens before is counted then.
  */
 export class Metrics {
-  #instruments: Instruments | undefined;
-  #early: ((instruments: Instruments) => void)[] = [];
+  #registry: MetricsRegistry | undefined;
 
   readonly #inflight = { readOnly: 0, mutating: 0 };
+  readonly #open = new Map<string, { readonly labels: RequestLabels; count: number }>();
   readonly #events = new Map<ServedKind, { count: number; bytes: number }>();
 
   constructor(
@@ -115,11 +120,15 @@ export class Metrics {
     sum.bytes += bytes;
   }
 
-  request(labels: RequestLabels, code: number, seconds: number | undefined): void {
-    this.#note(({ requests, duration }) => {
-      requests.inc({ ...labels, code: String(code) });
-      if (seconds !== undefined) duration.observe(labels as unknown as Record<string, string>, seconds);
-    });
+  request(labels: RequestLabels, code: number, dryRun: boolean, answered?: Answered): void {
+    const values = valuesOf(labels);
+    const dry = dryRun ? 'All' : '';
+    this.tally.count(figuresOf.requests, [...values, dry, String(code)]);
+    if (!answered) return;
+    const { seconds, elsewhere, sent } = answered;
+    this.tally.observe(figuresOf.requestSeconds, [...values, dry], seconds);
+    this.tally.observe(figuresOf.requestOwnSeconds, values, Math.max(seconds - elsewhere, 0));
+    if (measured.has(labels.verb)) this.tally.observe(figuresOf.responseSizes, values, sent);
   }
 
   /** The client left before its answer, or the server gave the request up to protect itself. */
@@ -131,37 +140,18 @@ export class Metrics {
 
   /** A watch or stream has begun (1) or ended (-1). */
   longRunning(labels: RequestLabels, change: 1 | -1): void {
-    this.#note(({ longRunning }) => longRunning.inc(labels as unknown as Record<string, string>, change));
+    const key = requestNames.map((name) => labels[name]).join(' ');
+    const open = this.#open.get(key) ?? { labels, count: 0 };
+    open.count += change;
+    this.#open.set(key, open);
   }
 
   async load(): Promise<void> {
-    if (this.#instruments) return;
+    if (this.#registry) return;
     const { Counter, Gauge, Histogram, Registry } = await import('prom-client');
-    if (this.#instruments) return;
+    if (this.#registry) return;
     const registry = new Registry();
     const registers = [registry];
-    const instruments: Instruments = {
-      registry,
-      requests: new Counter({
-        name: 'apiserver_request_total',
-        help: 'Requests answered, by verb, resource and response code.',
-        labelNames: [...requestNames, 'code'],
-        registers,
-      }),
-      duration: new Histogram({
-        name: 'apiserver_request_duration_seconds',
-        help: 'Time from a request’s arrival to the end of its answer, watches and streams left out.',
-        labelNames: requestNames,
-        buckets: [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60],
-        registers,
-      }),
-      longRunning: new Gauge({
-        name: 'apiserver_longrunning_requests',
-        help: 'Watches and streams open now.',
-        labelNames: requestNames,
-        registers,
-      }),
-    };
     const figures = (
       name: string,
       help: string,
@@ -178,6 +168,9 @@ export class Metrics {
           for (const [labels, value] of read()) this.set(labels, value);
         },
       });
+    figures('apiserver_longrunning_requests', 'Watches and streams open now.', requestNames, () =>
+      [...this.#open.values()].map(({ labels, count }) => [labels as unknown as Record<string, string>, count]),
+    );
     const kinds = ['request_kind'];
     figures('apiserver_current_inflight_requests', 'Requests executing or waiting now.', kinds, () =>
       Object.entries(this.#inflight).map(([request_kind, count]) => [{ request_kind }, count]),
@@ -200,19 +193,13 @@ export class Metrics {
     if (flow) flowGauges(figures, flow);
     figures('kubernetes_build_info', 'What this server says it is.', Object.keys(buildInfo), () => [[buildInfo, 1]]);
     storageMetrics({ Counter, Gauge, Histogram }, registers, this.store);
-    this.#instruments = instruments;
-    for (const note of this.#early.splice(0)) note(instruments);
+    this.#registry = registry;
   }
 
   /** The exposition text and its media type. */
   async text(): Promise<{ readonly contentType: string; readonly body: string }> {
     await this.load();
-    const { registry } = this.#instruments!;
+    const registry = this.#registry!;
     return { contentType: registry.contentType, body: await registry.metrics() };
-  }
-
-  #note(note: (instruments: Instruments) => void): void {
-    if (this.#instruments) note(this.#instruments);
-    else this.#early.push(note);
   }
 }

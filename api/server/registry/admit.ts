@@ -44,7 +44,8 @@ function requestOf(
   reinvocation: Reinvocation,
 ): AdmissionRequest {
   const annotate = (key: string, value: string) => context.annotate?.(key, value);
-  return { kind, kinds, options, reinvocation, together: [], tally, clock, annotate };
+  const waited = (ms: number) => context.waited?.(ms);
+  return { kind, kinds, options, reinvocation, together: [], tally, clock, annotate, waited };
 }
 
 /**

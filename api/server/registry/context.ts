@@ -30,6 +30,8 @@ export interface RequestContext {
   annotate?(key: string, value: string): void;
   /** Whether the caller may do this verb on the object at hand as well; for writes that turn into creates. */
   authorize?(verb: string): void;
+  /** Told of the milliseconds that somebody else was waited for: a webhook. */
+  waited?: (ms: number) => void;
 }
 
 /** The object an operation is about. */

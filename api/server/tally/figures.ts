@@ -6,10 +6,37 @@ const exponential = (start: number, factor: number, count: number): readonly num
   Array.from({ length: count }, (_, i) => start * factor ** i);
 
 const answering = exponential(0.001, 2, 15);
+const requestLabels = ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'];
+const requesting = [
+  0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
+];
 const admitting = [0.005, 0.025, 0.1, 0.5, 1, 2.5];
 const day = 86_400;
 
 export const figures = {
+  requests: {
+    name: 'apiserver_request_total',
+    help: 'Requests answered, by verb, resource and response code.',
+    labels: [...requestLabels, 'dry_run', 'code'],
+  },
+  requestSeconds: {
+    name: 'apiserver_request_duration_seconds',
+    help: 'Time from a request’s arrival to the end of its answer, watches and streams left out.',
+    labels: [...requestLabels, 'dry_run'],
+    buckets: requesting,
+  },
+  requestOwnSeconds: {
+    name: 'apiserver_request_sli_duration_seconds',
+    help: 'The same without the time spent waiting for a turn and for webhooks.',
+    labels: requestLabels,
+    buckets: requesting,
+  },
+  responseSizes: {
+    name: 'apiserver_response_sizes',
+    help: 'Bytes of the bodies that answer gets and lists, before compression.',
+    labels: requestLabels,
+    buckets: exponential(1000, 10, 7),
+  },
   authentications: {
     name: 'authentication_attempts',
     help: 'Requests that said who they are, by outcome.',

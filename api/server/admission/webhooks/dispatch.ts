@@ -110,7 +110,9 @@ export async function ask(
   const { request, operation } = versions.attributes;
   const { webhook } = invocation.hook;
   const since = request.clock.now();
-  const told = (rejected: boolean, code: number) =>
+  const told = (rejected: boolean, code: number) => {
+    // Validating webhooks are asked side by side, so it is for who asks them to say how long that was.
+    if (mutating) request.waited(request.clock.now() - since);
     tellWebhook(request.tally, {
       name: webhook.name,
       operation,
@@ -120,6 +122,7 @@ export async function ask(
       code,
       ignored: webhook.failurePolicy === 'Ignore',
     });
+  };
   try {
     const verdict = await askOnce(invocation, versions, parts, mutating);
     told(!verdict.allowed, verdict.allowed ? 200 : (verdict.status?.code ?? 400));

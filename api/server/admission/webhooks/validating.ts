@@ -16,6 +16,8 @@ export async function callValidating(
     const invocation = await invocationOf(hook, versions, parts, conditions);
     if (invocation) invocations.push(invocation);
   }
+  const { clock } = attributes.request;
+  const since = clock.now();
   const errors = await Promise.all(
     invocations.map(async (invocation, index) => {
       try {
@@ -26,5 +28,6 @@ export async function callValidating(
       }
     }),
   );
+  attributes.request.waited(clock.now() - since);
   for (const error of errors) if (error !== undefined) throw error;
 }

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,11 +31,27 @@ static void channel_close(struct process *p)
     p->channel.fd = -1;
 }
 
-static void take_message(struct process *p, const struct child_message *m, int fd)
+static void fail_birth(struct process *p)
 {
-    if (m->kind == CHILD_READY) {
+    p->failed = true;
+    fail(&p->failure, "start", ESRCH, "killed before its program ran");
+}
+
+static void take_message(struct process *p, const struct child_message *m, int fd, pid_t sender)
+{
+    /* Whoever may trace the late one can say anything in its name: until that is known it is not heard, and afterwards
+     * only on how it fares. */
+    bool trusted = !p->late || (p->forerunner && sender == p->pid);
+    int next = p->forerunner && trusted ? child_succeed(m, p->channel.fd, &p->pid, &p->pidfd) : 0;
+    if (next != 0) {
+        p->forerunner = false;
+        if (next < 0)
+            fail_birth(p);
+    } else if (p->forerunner && !trusted) {
+        /* nothing of it */
+    } else if (m->kind == CHILD_READY) {
         p->ready = true;
-    } else if (m->kind == CHILD_TERMINAL && fd >= 0) {
+    } else if (m->kind == CHILD_TERMINAL && fd >= 0 && trusted && p->master < 0) {
         p->master = fd;
         return;
     } else if (m->kind == CHILD_FAILED) {
@@ -49,23 +66,35 @@ static void take_message(struct process *p, const struct child_message *m, int f
         close(fd);
 }
 
+/* False when there will be nothing more. No process has as much to say as one that wants to keep us busy. */
+static bool hear(struct process *p)
+{
+    enum { ENOUGH = 200 };
+    struct child_message message;
+    int fd, more = 0;
+    pid_t sender;
+    while (p->heard < ENOUGH && (more = child_receive(p->channel.fd, MSG_DONTWAIT, &message, &fd, &sender)) > 0) {
+        p->heard++;
+        take_message(p, &message, fd, sender);
+    }
+    return more < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static void channel_ended(struct process *p)
+{
+    channel_close(p);
+    if (!p->ready && !p->failed)
+        fail_birth(p);
+    if (p->started)
+        p->started(p);
+}
+
 static void channel_ready(struct source *source, uint32_t events)
 {
     (void)events;
     struct process *p = (struct process *)(void *)((char *)source - offsetof(struct process, channel));
-    struct child_message message;
-    int fd, more;
-    while ((more = child_receive(p->channel.fd, MSG_DONTWAIT, &message, &fd)) > 0)
-        take_message(p, &message, fd);
-    if (more < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    channel_close(p);
-    if (!p->ready && !p->failed) {
-        p->failed = true;
-        fail(&p->failure, "start", ESRCH, "killed before its program ran");
-    }
-    if (p->started)
-        p->started(p);
+    if (!hear(p))
+        channel_ended(p);
 }
 
 pid_t process_clone(struct process *p, const struct birth *birth, struct child *child, struct error *error)
@@ -74,15 +103,17 @@ pid_t process_clone(struct process *p, const struct birth *birth, struct child *
     pid_t pid = child_clone(birth, child, &p->pidfd, &channel, error);
     if (pid == 0)
         return 0;
-    if (birth->pid_namespace >= 0)
+    if (birth->pid_namespace >= 0 && !birth->late)
         setns(pod.own_pid_namespace, CLONE_NEWPID);
     if (pid < 0)
         return -1;
     p->pid = pid;
     p->master = -1;
     p->ready = p->failed = false;
+    p->late = p->forerunner = birth->late;
+    p->heard = 0;
     p->channel = (struct source){.fd = channel, .ready = channel_ready};
-    if (p->started)
+    if (p->started || p->late)
         loop_watch(&p->channel, EPOLLIN);
     p->next = processes;
     processes = p;
@@ -98,20 +129,39 @@ void process_signal(struct process *p, int sig, bool group)
     sys_pidfd_send_signal(p->pidfd, sig);
 }
 
+void processes_settle(void)
+{
+    /* It takes a moment; one that somebody inside has stopped takes no longer than this. */
+    int64_t end = loop_now() + 500;
+    for (struct process *p = processes; p; p = p->next) {
+        bool open = p->channel.fd >= 0 && !p->late;
+        for (int64_t left; open && (open = hear(p)) && (left = end - loop_now()) > 0;)
+            poll(&(struct pollfd){.fd = p->channel.fd, .events = POLLIN}, 1, (int)left);
+        if (open)
+            process_signal(p, SIGKILL, false);
+    }
+}
+
 void processes_reap(void)
 {
     int status;
     pid_t pid;
+    /* Before its end is known whose it is must be. */
+    for (struct process *p = processes; p; p = p->next)
+        if (p->forerunner && p->channel.fd >= 0)
+            hear(p);
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct process *p = processes;
         while (p && p->pid != pid)
             p = p->next;
-        /* Others are orphans of containers in the host's PID namespace: reaping was all they needed. */
+        /* Others are orphans of containers in the host's PID namespace, and forerunners: reaping was all they needed. */
         if (!p)
             continue;
-        /* What the child said last comes first. */
-        if (p->channel.fd >= 0)
-            channel_ready(&p->channel, 0);
+        /* What the child said last comes first. If somebody keeps its channel open, that is over now too. */
+        if (p->channel.fd >= 0) {
+            hear(p);
+            channel_ended(p);
+        }
         p->pid = 0;
         forget(p);
         close(p->pidfd);

@@ -1,7 +1,7 @@
 #include <strings.h>
 #include <string.h>
 
-#include "plan/plan.h"
+#include "child/child.h"
 
 static const char *const names[] = {
     "CHOWN",           "DAC_OVERRIDE",     "DAC_READ_SEARCH", "FOWNER",       "FSETID",         "KILL",
@@ -26,4 +26,10 @@ int capability_number(const char *name)
         if (strcasecmp(names[i], name) == 0)
             return (int)i;
     return -1;
+}
+
+bool may_trace(const struct plan_process *plan)
+{
+    enum { SYS_PTRACE = 19 };
+    return plan->capabilities[CAP_BOUNDING] >> SYS_PTRACE & 1;
 }

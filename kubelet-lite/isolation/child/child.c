@@ -82,7 +82,7 @@ int child_terminal(struct child *child, const struct plan_process *plan, int pts
         return -1;
     if (size.ws_row && size.ws_col && ioctl(master, TIOCSWINSZ, &size) < 0)
         return fail(error, "terminal", errno, "size");
-    if (ioctl(*slave, TIOCSCTTY, 0) < 0)
+    if (!child->birth->late && ioctl(*slave, TIOCSCTTY, 0) < 0)
         return fail(error, "terminal", errno, "controlling terminal");
     if (fchown(*slave, plan->uid, (gid_t)-1) < 0 && errno != EROFS)
         return fail(error, "terminal", errno, "owner");

@@ -13,7 +13,7 @@
  */
 struct child_message {
     enum { CHILD_FAILED = 'E', CHILD_WARNING = 'W', CHILD_TERMINAL = 'T', CHILD_READY = 'R', CHILD_WAITING = 'C',
-           CHILD_BORN = 'B' /* `err` is the pid of the one that goes on */,
+           CHILD_BORN = 'B' /* `err` is the pid of the one that goes on, said by the one that does not */,
            CHILD_HOOKS = 'H' /* waits for the runtime's hooks, and for its own pid_t as the answer */ } kind;
     int err;
     char stage[32];
@@ -45,7 +45,7 @@ struct birth {
     int pid_namespace;  /* descriptor whose PID namespace to be born in, -1 for ours */
     int v2_group;       /* descriptor of the v2 group to be born in, -1 */
     int user_namespace; /* descriptor of the one to be root of, -1 for ours */
-    bool late;          /* an exec: seen in `pid_namespace` only when it has no more rights than the container */
+    bool late;          /* seen in `pid_namespace` only when there is nothing left to see, see late.c */
 };
 
 /*
@@ -54,10 +54,21 @@ struct birth {
  *
  * A user or a time namespace needs two births: the first child keeps the host's rights until child_second_birth(), where
  * its twin takes over, in the new namespaces and a child of the same parent. The answer waits for the twin and is its pid.
+ *
+ * With `birth->late` the answer is the pid of a forerunner, which does all the work and then says who goes on: its messages
+ * are to be shown to child_succeed() until that answers 1.
  */
 pid_t child_clone(const struct birth *birth, struct child *child, int *pidfd, int *channel, struct error *error);
-/* Takes one message; *fd is the descriptor that came with it or -1. 1: a message, 0: end of file, -1: errno. */
-int child_receive(int channel, int flags, struct child_message *message, int *fd);
+/*
+ * Takes one message; *fd is the descriptor that came with it or -1, *sender who has sent it as the kernel knows it, 0 where
+ * births are simple. 1: a message, 0: end of file, -1: errno.
+ */
+int child_receive(int channel, int flags, struct child_message *message, int *fd, pid_t *sender);
+/* 1: the late one has taken over, *pid and *pidfd are its; -1: it is gone already. 0: another message of the forerunner. */
+int child_succeed(const struct child_message *message, int channel, pid_t *pid, int *pidfd);
+
+/* It, or what it executes, may look into processes that it sees: CAP_SYS_PTRACE. */
+bool may_trace(const struct plan_process *plan);
 
 /* Neither returns. `fs->terminal` is filled in on the way. */
 void child_container(struct child *child, struct plan *plan, struct rootfs *fs, struct arena *arena)
@@ -67,8 +78,19 @@ void child_exec(struct child *child, struct plan_process *plan, int pidfd, uint6
 
 /* child_birth.c: returns in the process that goes on. */
 int child_second_birth(struct child *child, const struct plan *plan, struct error *error);
-/* The same at the very end of an exec that is born late; what a process must do itself is done again. */
-int child_late_birth(struct child *child, const struct plan_process *plan, struct error *error);
+/* late.c: the very end of a process that is born late, instead of its program. */
+void child_late_birth(struct child *child, const struct plan_process *plan, struct error *error) __attribute__((noreturn));
+
+/* program.c: what to execute, in `room` of program_size() bytes, aligned for pointers. */
+struct program {
+    char **args, **env, **names; /* `names`: what to try, in this order */
+    bool searched;               /* in $PATH */
+};
+size_t program_size(const struct plan_process *plan);
+struct program program_pack(const struct plan_process *plan, char *room);
+/* Needs nothing but what it is given; the errno value of its failure. */
+int program_run(const struct program *program);
+int program_fail(struct error *error, const struct program *program, int err);
 
 /* child.c: steps of both. `tell` answers false when nobody is there to hear it. */
 void child_begin(struct child *child);
@@ -78,7 +100,7 @@ int child_oom_score(struct child *child, const struct plan_process *plan, struct
 void child_own_pipes(const struct child *child, const struct plan_process *plan);
 /* Hard limits above our own, which nobody in a user namespace may set. Without CAP_SYS_RESOURCE: a warning. */
 void child_raise_limits(struct child *child, const struct plan_process *plan);
-/* Hands the master to the parent and makes the slave the controlling terminal and standard streams; answers with it too. */
+/* Hands the master to the parent and makes the slave the standard streams and, unless born late, the controlling terminal. */
 int child_terminal(struct child *child, const struct plan_process *plan, int pts, int *slave, struct error *error);
 /* label.c: what the host has; the file the process' label goes into, left alone when there is none to write; writing it. */
 bool label_apparmor(void);

@@ -44,6 +44,8 @@ static int prepare_outside(struct child *child, struct plan *plan, struct rootfs
     umask(0);
     error->stage = NULL;
     int mounts = open_mount_namespace(plan, error);
+    if (child->birth->late && setns(child->birth->pid_namespace, CLONE_NEWPID) < 0)
+        return fail(error, "namespace", errno, "the PID namespace");
     if (error->stage || join_namespaces(plan, error) < 0 || child_oom_score(child, &plan->process, error) < 0 ||
         rootfs_open(fs, plan, arena, error) < 0)
         return -1;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -44,7 +45,7 @@ static int settle_for_waiting(const struct child *child, struct error *error)
     return sys_close_range(from, ~0u, 0) < 0 ? fail(error, "stdio", errno, "close_range") : 0;
 }
 
-/* Whoever may trace looks into a process from its birth on: one that comes late brings nothing but the way back. */
+/* One that is born late brings nothing but the way back. */
 static int settle_for_birth(const struct child *child, struct error *error)
 {
     struct child alone = *child;
@@ -66,38 +67,16 @@ static int enter_cwd(const char *path, bool last, struct error *error)
     return 0;
 }
 
-static const char *search_path(const struct plan_process *plan)
-{
-    const char *search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    for (char **entry = plan->env; *entry; entry++)
-        if (strncmp(*entry, "PATH=", 5) == 0)
-            search = *entry + 5;
-    return search;
-}
-
+/* In memory of its own: what is there to be executed is known before, and needs nobody's help any more. */
 static void execute(const struct plan_process *plan, struct error *error)
 {
-    const char *name = plan->args[0];
-    char candidate[PATH_MAX];
-    int denied = 0;
-    if (strchr(name, '/')) {
-        execve(name, plan->args, plan->env);
-        fail(error, "exec", errno, "%s", name);
+    char *room = malloc(program_size(plan));
+    if (!room) {
+        fail(error, "exec", ENOMEM, "%s", plan->args[0]);
         return;
     }
-    errno = ENOENT;
-    for (const char *at = search_path(plan); *name; at++) {
-        size_t n = strcspn(at, ":");
-        if (snprintf(candidate, sizeof candidate, "%.*s%s%s", (int)n, at, n ? "/" : "./", name) < (int)sizeof candidate) {
-            execve(candidate, plan->args, plan->env);
-            if (errno != ENOENT && errno != ENOTDIR)
-                denied = errno;
-        }
-        at += n;
-        if (!*at)
-            break;
-    }
-    fail(error, "exec", denied ? denied : ENOENT, "%s: not found in $PATH", name);
+    struct program program = program_pack(plan, room);
+    program_fail(error, &program, program_run(&program));
 }
 
 /* The caller's session keyring holds the host's keys. */
@@ -160,8 +139,8 @@ void child_finish(struct child *child, const struct plan_process *plan, struct e
         child_die(child->channel, error);
     if (child->exec_gate >= 0)
         wait_at_gate(child, plan, error);
-    if (child_late_birth(child, plan, error) < 0)
-        child_die(child->channel, error);
+    if (child->birth->late)
+        child_late_birth(child, plan, error);
     if (start_hooks(child, error) < 0)
         child_die(child->channel, error);
     /* A parent that died before its death was made ours has nobody left to watch over a container. */

@@ -78,7 +78,7 @@ static void apply_environment(const struct oci *oci, struct plan_process *plan, 
 }
 
 /* The container's own process, changed by options, or the one of --process; confined like the container's either way. */
-static int plan_exec(const struct oci *oci, struct plan_process *plan, struct arena *arena, struct error *error)
+static int plan_exec(const struct oci *oci, struct plan_process *plan, bool *traced, struct arena *arena, struct error *error)
 {
     char path[600];
     const struct json *given;
@@ -86,6 +86,7 @@ static int plan_exec(const struct oci *oci, struct plan_process *plan, struct ar
     if (exec_image_load(oci_path(oci, "process", path, sizeof path), &own, arena, error) < 0)
         return -1;
     *plan = own;
+    *traced = may_trace(&own);
     if (oci->process) {
         *plan = (struct plan_process){0};
         if (oci_read_json(oci->process, arena, &given, error) < 0 || plan_process(plan, arena, given, NULL, error) < 0)
@@ -142,7 +143,8 @@ int oci_exec(struct oci *oci, struct error *error)
     struct cgroup_door door = {.v2 = -1};
     struct child child = {.stdio = {-1, -1, -1}, .door = &door, .keep_stdio = true, .exec_gate = -1, .report = -1, .kept = oci->kept, .warned = oci_warned};
     int pidfd, own, channel, status = 0;
-    if (oci_load(oci, &state, error) < 0 || plan_exec(oci, &plan, &state.arena, error) < 0 || check(oci, &state, &plan, error) < 0 ||
+    bool traced;
+    if (oci_load(oci, &state, error) < 0 || plan_exec(oci, &plan, &traced, &state.arena, error) < 0 || check(oci, &state, &plan, error) < 0 ||
         cgroup_detect(error) < 0 || open_group(oci, &state, &door, error) < 0)
         return -1;
     pidfd = sys_pidfd_open(state.pid);
@@ -154,13 +156,15 @@ int oci_exec(struct oci *oci, struct error *error)
     snprintf(link, sizeof link, "/proc/%d/root", state.pid);
     child.root_link = *state.mounts ? link : NULL;
     struct birth birth = {.pid_namespace = state.namespaces & CLONE_NEWPID ? pidfd : -1, .v2_group = door.v2, .user_namespace = -1};
+    birth.late = traced && birth.pid_namespace >= 0 && !(state.namespaces & CLONE_NEWUSER);
     pid_t pid = child_clone(&birth, &child, &own, &channel, error);
     if (pid == 0)
         child_exec(&child, &plan, pidfd, state.namespaces & ~(uint64_t)CLONE_NEWPID);
     if (pid < 0)
         return -1;
-    struct oci_birth awaited = {.channel = channel, .master = -1, .pid = pid};
+    struct oci_birth awaited = {.channel = channel, .master = -1, .pid = pid, .late = birth.late, .pidfd = &own};
     int result = oci_await(&awaited, error);
+    pid = awaited.pid;
     if (result == 0 && awaited.master >= 0 && oci->console_socket) {
         result = console_send(oci->console_socket, awaited.master, error);
         close(awaited.master);

@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cannotRun, makeCore, Workbench } from './bundle.js';
+import { cannotRun, config, coreBinary, makeCore, Workbench } from './bundle.js';
 
 const why = cannotRun();
 const withContainers = why === undefined ? describe : describe.skip;
@@ -98,4 +99,36 @@ withContainers(`exec${why ? ` (${why})` : ''}`, () => {
     // What runs inside was started from a sealed copy: /proc/PID/exe of the container's process is its own program.
     expect(exec(id, 'readlink', '/proc/1/exe').stdout.trim()).toBe('/bin/sleep');
   });
+
+  test.each(['', '--tty'])(
+    'into a container that may trace it comes with nothing of its caller, %s',
+    (tty) => {
+      const tracing = next();
+      const name = `seen-by-${tracing}`;
+      execFileSync('cc', [
+        '-O2',
+        '-static',
+        '-o',
+        join(bench.directory, 'rootfs/bin/tracer'),
+        'kubelet-lite/isolation/tests/inside/tracer.c',
+      ]);
+      const sets = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID', 'CAP_SYS_PTRACE'];
+      const capabilities = { bounding: sets, effective: sets, permitted: sets };
+      const bundle = bench.bundle(tracing, config(['tracer', 'what-the-caller-knows'], { process: { capabilities } }));
+      const found = bench.shell(`
+      core run --detach --bundle ${bundle} ${tracing} > ${name}
+      export TOLD=what-the-caller-knows
+      for i in $(seq 500); do
+        script -qec "${coreBinary} --root ${bench.root} exec ${tty} ${tracing} true" /dev/null </dev/null >/dev/null || echo failed
+        [ "$(grep -c seen ${name})" -ge 5 ] && break
+      done
+      core delete --force ${tracing}`);
+      expect(found).toMatchObject({ status: 0, stdout: '', stderr: '' });
+      const lines = bench.read(name).split('\n').slice(1, -1);
+      expect(lines.length).toBeGreaterThanOrEqual(5);
+      // The caller's terminal is what it hands over itself.
+      expect(lines.filter((line) => !/^seen \d+( file:\/dev\/pts\/\d+)*$/.test(line))).toEqual([]);
+    },
+    60_000,
+  );
 });

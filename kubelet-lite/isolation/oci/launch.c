@@ -61,15 +61,29 @@ int oci_await(struct oci_birth *birth, struct error *error)
 {
     static char stage[32];
     struct child_message message;
-    bool ready = false;
+    bool ready = false, forerunner = birth->late;
     int fd;
-    while (child_receive(birth->channel, 0, &message, &fd) > 0) {
-        if (message.kind == CHILD_TERMINAL && fd >= 0) {
+    pid_t sender;
+    while (child_receive(birth->channel, 0, &message, &fd, &sender) > 0) {
+        bool trusted = !birth->late || (forerunner && sender == birth->pid);
+        if (message.kind == CHILD_TERMINAL && fd >= 0 && trusted && birth->master < 0) {
             birth->master = fd;
             continue;
         }
         if (fd >= 0)
             close(fd);
+        /* Whoever may trace the late one can say anything in its name: not before it is known, and then only how it fares. */
+        if (forerunner && !trusted)
+            continue;
+        if (forerunner && message.kind == CHILD_BORN) {
+            pid_t first = birth->pid;
+            int next = child_succeed(&message, birth->channel, &birth->pid, birth->pidfd);
+            waitpid(first, NULL, 0);
+            if (next < 0)
+                break;
+            forerunner = false;
+            continue;
+        }
         if (message.kind == CHILD_WAITING)
             return 0;
         if (message.kind == CHILD_HOOKS && answer_hooks(birth, error) < 0)
@@ -220,7 +234,7 @@ static bool has_hooks(const struct hooks *hooks)
 static int bear(struct oci *oci, bool gate, struct plan *plan, struct oci_state *state, int *master, struct error *error)
 {
     static const char *const no_layers[] = {NULL};
-    struct rootfs fs = {.layers = no_layers, .cgroup_path = state->cgroup, .user_namespace = -1, .in_order = true};
+    struct rootfs fs = {.layers = no_layers, .cgroup_path = state->cgroup, .user_namespace = -1, .pid_namespace = -1, .in_order = true};
     struct birth birth = {0};
     struct cgroup_door door = {.v2 = -1};
     struct child child = {.stdio = {-1, -1, -1}, .door = &door, .keep_stdio = true, .exec_gate = -1, .report = -1, .warned = oci_warned};

@@ -79,6 +79,8 @@ int oci_launch(struct oci *oci, bool gate, struct oci_state *state, int *master,
 struct oci_birth {
     int channel, master; /* master -1 until the child hands one over */
     pid_t pid;
+    bool late;           /* born late: `pid` and `*pidfd` become those of the one that goes on */
+    int *pidfd;
     int (*hooks)(void *context, struct error *error); /* asked for on the way; NULL: none */
     void *context;
 };

@@ -182,6 +182,7 @@ static void container_started(struct process *p)
     }
     c->state = CONTAINER_RUNNING;
     c->started = wall_now();
+    c->pid = p->pid;
     pod_save();
     struct buffer ok = {0};
     struct json_writer w = {.out = &ok};
@@ -234,8 +235,8 @@ static int choose_pid_namespace(struct container *c, const struct json *spec, st
     if (pod.host_pid)
         return 0;
     if (pod.share_pid) {
-        where->pid_namespace = fcntl(pod.init_fd, F_DUPFD_CLOEXEC, 3);
-        return 0;
+        where->pid_namespace = userns_open(pod.init, "pid", error);
+        return where->pid_namespace < 0 ? -1 : 0;
     }
     c->own_pid = true;
     where->flags |= CLONE_NEWPID;
@@ -337,6 +338,7 @@ static int container_launch(struct container *c, const struct json *params, stru
     if (choose_pid_namespace(c, spec, &where, error) < 0 || rootfs_id_namespaces(&fs, &plan, arena, error) < 0 ||
         open_pipes(c, params, ends, error) < 0)
         return -1;
+    tracing_begin(c, &plan.process, &where, &fs);
     c->namespaces = CLONE_NEWNS | (plan.new_namespaces & (CLONE_NEWCGROUP | CLONE_NEWTIME)) |
                     (pod.user_namespace >= 0 ? CLONE_NEWUSER : 0);
     where.flags |= plan.new_namespaces & CLONE_NEWTIME;

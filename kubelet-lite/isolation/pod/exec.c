@@ -10,8 +10,6 @@
 #include "cgroup/cgroup.h"
 #include "pod/stream.h"
 
-#define CAP_SYS_PTRACE_NUMBER 19
-
 /* A further process in a container: streaming to a connection, or collecting its output for one answer. */
 struct exec {
     struct process process; /* first */
@@ -242,8 +240,7 @@ static int exec_launch(struct exec *e, struct container *c, const struct json *p
             output_open(e, i - 1, pair[0]);
         }
     }
-    /* A container that may trace would find what comes in with all rights of the node. */
-    where.late = plan.capabilities[CAP_BOUNDING] >> CAP_SYS_PTRACE_NUMBER & 1 && pod.user_namespace < 0 && !e->tty;
+    where.late = tracing_hides_exec(&plan);
     struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .door = &c->door, .maps = &pod.maps, .exec_gate = -1};
     pid_t pid = process_clone(&e->process, &where, &child, error);
     if (pid == 0)

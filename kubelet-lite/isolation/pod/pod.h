@@ -15,6 +15,8 @@ struct pod {
     char *annotations; /* JSON text */
     bool host_network, host_pid, host_ipc, share_pid;
     bool stopping;
+    bool traced; /* a container may trace, or might have: CAP_SYS_PTRACE */
+    bool guests; /* a container was born into the PID namespace of another */
     int64_t created;
     pid_t init;  /* first process of a shared PID namespace */
     int init_fd; /* its pidfd */
@@ -30,6 +32,8 @@ struct process {
     int pidfd;
     struct source channel; /* until execve */
     bool ready;            /* CHILD_READY seen */
+    bool late, forerunner; /* born late; `pid` is still of the one that goes before */
+    int heard;             /* messages */
     bool failed;
     struct error failure;
     char stage[32];
@@ -43,6 +47,8 @@ struct process {
 /* child_clone() whose messages and end are handled by the loop. */
 pid_t process_clone(struct process *process, const struct birth *birth, struct child *child, struct error *error);
 void process_signal(struct process *process, int sig, bool group);
+/* Before somebody comes who may trace: waits for what is not yet its program among those who will be seen, or kills it. */
+void processes_settle(void);
 /* Reaps everything that has ended. */
 void processes_reap(void);
 
@@ -81,6 +87,10 @@ int exec_image_read(int fd, struct plan_process *plan, struct arena *arena, stru
 /* The same in a file, for the command line. */
 int exec_image_save(const char *path, const struct json *process, const struct plan_process *plan, struct error *error);
 int exec_image_load(const char *path, struct plan_process *plan, struct arena *arena, struct error *error);
+
+/* tracing.c: whether an exec is to be born late; the same for a first process, which may also be the one to hide from. */
+bool tracing_hides_exec(const struct plan_process *plan);
+void tracing_begin(const struct container *c, const struct plan_process *plan, struct birth *where, struct rootfs *fs);
 
 /* stream.c */
 void stream_output(struct container *c, int channel, const char *data, size_t length);

@@ -22,12 +22,36 @@ static int configure(int fs, const char *option, const char *type, struct error 
     return result < 0 ? fail(error, "mount", errno, "%s: option %s", type, option) : 0;
 }
 
-/* A new file system as a detached mount. */
+static int set_pid_namespace(int fs, int pid_namespace)
+{
+    return sys_fsconfig(fs, FSCONFIG_SET_FD, "pidns", NULL, pid_namespace);
+}
+
+bool mount_proc_can_be_of(int pid_namespace)
+{
+    int fs = sys_fsopen("proc");
+    bool can = fs >= 0 && set_pid_namespace(fs, pid_namespace) == 0;
+    if (fs >= 0)
+        close(fs);
+    return can;
+}
+
 int mount_new(const char *type, const char *const *data, unsigned attributes, struct error *error)
+{
+    return mount_new_of(type, data, attributes, -1, error);
+}
+
+/* A new file system as a detached mount. */
+int mount_new_of(const char *type, const char *const *data, unsigned attributes, int pid_namespace, struct error *error)
 {
     int fs = sys_fsopen(type);
     if (fs < 0)
         return fail(error, "mount", errno, "%s", type);
+    if (pid_namespace >= 0 && strcmp(type, "proc") == 0 && set_pid_namespace(fs, pid_namespace) < 0) {
+        int saved = errno;
+        close(fs);
+        return fail(error, "mount", saved, "proc of another PID namespace");
+    }
     for (; data && *data; data++) {
         if (configure(fs, *data, type, error) < 0) {
             close(fs);

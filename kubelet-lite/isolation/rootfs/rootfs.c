@@ -72,7 +72,7 @@ static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int t
         }
     }
     bool early = tree >= 0;
-    if (tree < 0 && (tree = mount_new(m->type, m->data, (unsigned)m->set, error)) < 0) {
+    if (tree < 0 && (tree = mount_new_of(m->type, m->data, (unsigned)m->set, fs->pid_namespace, error)) < 0) {
         size_t used = strlen(error->object);
         snprintf(error->object + used, sizeof error->object - used, " on %s", m->destination);
         return -1;

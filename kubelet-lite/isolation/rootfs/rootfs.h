@@ -14,6 +14,7 @@ struct rootfs {
     const char *cgroup_path;
     int user_namespace;         /* the container's, -1: the host's */
     const struct id_maps *maps; /* of it */
+    int pid_namespace;          /* whose processes /proc shows, -1: those of the caller's own */
     int *id_namespaces;         /* by mount: whose ids it shows, -1 */
     int root;                   /* descriptor of the new root */
     int proc;                   /* our own procfs of the new namespaces, -1 before it is mounted */
@@ -38,6 +39,9 @@ int rootfs_finish(struct rootfs *fs, const struct plan *plan, struct error *erro
 
 /* mount_fs.c */
 int mount_new(const char *type, const char *const *data, unsigned attributes, struct error *error);
+/* The same, a procfs of another PID namespace: Linux 6.18 has such. */
+int mount_new_of(const char *type, const char *const *data, unsigned attributes, int pid_namespace, struct error *error);
+bool mount_proc_can_be_of(int pid_namespace);
 int mount_attach(int tree, int target, const char *what, struct error *error);
 int mount_attributes(int tree, uint64_t set, uint64_t clear, uint64_t propagation, bool all, const char *what,
                      struct error *error);

@@ -1,0 +1,142 @@
+/*
+ * The last step of a process that somebody in its PID namespace may trace: whoever has CAP_SYS_PTRACE there looks into it
+ * from its birth on, and may act in its place (CVE-2016-9962 and its kin, beyond what PR_SET_DUMPABLE keeps out). So it is
+ * born there when nothing is left to look for. By then it has
+ * - the rights, the namespaces, the root and the filter of the container;
+ * - the container's streams and the way back, on which nothing but its success and failure are taken from it;
+ * - memory with its program's arguments, and this program's, which is public: all else reads as zeroes
+ *   (MADV_WIPEONFORK), whatever the process it came from knows of other containers;
+ * - from /proc what it was started from: a sealed copy in memory.
+ * What remains to be seen are addresses of a process whose program never changes its place anyway.
+ */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "base/raw.h"
+#include "base/sys.h"
+#include "child/child.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#define MADV_KEEPONFORK 19
+#endif
+#define PAGE ((uintptr_t)sysconf(_SC_PAGESIZE))
+#define STACK ((size_t)32 << 10)
+
+/* All that the late one has: at the start of a mapping that ends with its stack. */
+struct luggage {
+    struct program program;
+    struct child_message message; /* "exec" and the program's name, ready to be sent when it fails */
+    size_t size;
+    uintptr_t data_end, wiped_from;
+    int channel;
+    bool terminal, die_with_parent;
+};
+
+/* No stack guards: their secret lies in what is wiped meanwhile. Nor what a sanitizer would add. */
+#define BARE __attribute__((noinline, no_stack_protector, no_sanitize("address", "undefined")))
+
+static void leave(struct luggage *l, int kind, long err) __attribute__((noreturn));
+BARE static void leave(struct luggage *l, int kind, long err)
+{
+    l->message.kind = kind;
+    l->message.err = (int)err;
+    raw_call(SYS_write, (uintptr_t)l->channel, (uintptr_t)&l->message, sizeof l->message, 0, 0);
+    for (;;)
+        raw_call(SYS_exit_group, kind == CHILD_BORN ? 0 : 127, 0, 0, 0, 0);
+}
+
+static void leave_at(struct luggage *l, const char *stage, const char *object, long err) __attribute__((noreturn));
+BARE static void leave_at(struct luggage *l, const char *stage, const char *object, long err)
+{
+    char *to = l->message.stage;
+    while ((*to++ = *stage++))
+        continue;
+    to = l->message.object;
+    while ((*to++ = *object++))
+        continue;
+    leave(l, CHILD_FAILED, -err);
+}
+
+static void be_late(struct luggage *l) __attribute__((noreturn));
+BARE static void be_late(struct luggage *l)
+{
+    char known = 0;
+    long result;
+    do
+        result = raw_call(SYS_read, (uintptr_t)l->channel, (uintptr_t)&known, 1, 0, 0);
+    while (result == -EINTR);
+    /* Whoever clones it has gone: nobody is left to know of it. */
+    if (result != 1)
+        leave(l, CHILD_FAILED, ESRCH);
+    if ((result = raw_call(SYS_setsid, 0, 0, 0, 0, 0)) < 0)
+        leave_at(l, "session", "setsid", result);
+    if (l->terminal && (result = raw_call(SYS_ioctl, 0, TIOCSCTTY, 0, 0, 0)) < 0)
+        leave_at(l, "terminal", "controlling terminal", result);
+    if (l->die_with_parent)
+        raw_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    l->message.kind = CHILD_READY;
+    if (raw_call(SYS_write, (uintptr_t)l->channel, (uintptr_t)&l->message, sizeof l->message, 0, 0) < 0)
+        leave(l, CHILD_FAILED, ESRCH);
+    leave(l, CHILD_FAILED, program_run(&l->program));
+}
+
+BARE static void depart(void *argument)
+{
+    struct luggage *l = argument;
+    /* The rest of the page that .data ends in belongs to the file's mapping, which cannot be wiped by the kernel. */
+    for (volatile char *at = (char *)l->data_end; (uintptr_t)at < l->wiped_from; at++)
+        *at = 0;
+    /* Not clone3: filters that know it hide its flags behind ENOSYS. */
+    long pid = raw_call(SYS_clone, CLONE_PARENT, 0, 0, 0, 0);
+    if (pid == 0)
+        be_late(l);
+    if (pid < 0)
+        leave_at(l, "exec", "the container's filter lets nobody in: where processes may trace it must allow clone", pid);
+    leave(l, CHILD_BORN, pid);
+}
+
+/* Everything that is ours alone, from where .data ends to the end of the address space, but for `kept`. */
+static int wipe(struct luggage *l, struct error *error)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    /* What is loaded from files lies in between, and the sanitizer needs its own. */
+    l->data_end = l->wiped_from = 0;
+    (void)error;
+    return 0;
+#else
+    extern char _edata;
+    l->data_end = (uintptr_t)&_edata;
+    l->wiped_from = (l->data_end + PAGE - 1) & ~(PAGE - 1);
+    size_t rest = ((size_t)PTRDIFF_MAX & ~(PAGE - 1)) - l->wiped_from;
+    /* Holes in between are told as ENOMEM when all else is done. */
+    if (madvise((void *)l->wiped_from, rest, MADV_WIPEONFORK) < 0 && errno != ENOMEM)
+        return fail(error, "memory", errno, "keeping it from an exec");
+    return madvise(l, l->size, MADV_KEEPONFORK) < 0 ? fail(error, "memory", errno, "of an exec") : 0;
+#endif
+}
+
+void child_late_birth(struct child *child, const struct plan_process *plan, struct error *error)
+{
+    size_t size = (sizeof(struct luggage) + program_size(plan) + STACK + PAGE - 1) & ~(PAGE - 1);
+    struct luggage *l = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (l == MAP_FAILED) {
+        fail(error, "memory", errno, "of an exec");
+        child_die(child->channel, error);
+    }
+    *l = (struct luggage){.program = program_pack(plan, (char *)(l + 1)),
+                          .size = size,
+                          .channel = child->channel,
+                          .terminal = plan->terminal,
+                          .die_with_parent = plan->die_with_parent};
+    program_fail(error, &l->program, 0);
+    strcpy(l->message.stage, error->stage);
+    memcpy(l->message.object, error->object, sizeof l->message.object);
+    if (wipe(l, error) < 0)
+        child_die(child->channel, error);
+    raw_continue((char *)l + size, depart, l);
+}

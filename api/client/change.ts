@@ -50,8 +50,24 @@ export class Delivery<T extends KubeObject> {
 
   push(changes: readonly (Change<T> | 'synced')[]): void {
     if (this.#closed) return;
-    for (const change of changes) this.#enqueue(change);
-    this.#drain();
+    const [only] = changes;
+    // By far most changes come alone, to one who is waiting for them: they need not wait for themselves.
+    if (changes.length === 1 && only !== undefined && only !== 'synced' && !this.#busy && this.#pending.size === 0)
+      this.#alone(only);
+    else {
+      for (const change of changes) this.#enqueue(change);
+      this.#drain();
+    }
+  }
+
+  #alone(change: Change<T>): void {
+    this.#busy = true;
+    const running = this.#call(change);
+    if (running) this.#goOnAfter(running);
+    else {
+      this.#busy = false;
+      if (this.#pending.size > 0) this.#drain();
+    }
   }
 
   close(): void {
@@ -95,14 +111,18 @@ export class Delivery<T extends KubeObject> {
       if (this.#newest.get(key) === at) this.#newest.delete(key);
       const running = this.#call(change);
       if (running) {
-        void running.then(() => {
-          this.#busy = false;
-          this.#drain();
-        });
+        this.#goOnAfter(running);
         return;
       }
     }
     this.#busy = false;
+  }
+
+  #goOnAfter(running: Promise<void>): void {
+    void running.then(() => {
+      this.#busy = false;
+      this.#drain();
+    });
   }
 
   #call(change: Change<T>): Promise<void> | undefined {

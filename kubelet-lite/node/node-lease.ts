@@ -7,7 +7,13 @@ const DURATION_SECONDS = 40;
 const RENEW_MS = 10_000;
 const RETRY_MS = 1_000;
 
-/** Keeps the node's Lease fresh: the cheap sign of life the node lifecycle controller looks at. Returns how to stop. */
+/** The longest between two attempts while the lease cannot be renewed (kubernetes: pkg/kubelet, maxBackoff). */
+const LONGEST_RETRY_MS = 7_000;
+
+/**
+ * Keeps the node's Lease fresh: the cheap sign of life the node lifecycle controller looks at. An outage is told once, and its
+ * end. Returns how to stop.
+ */
 export function keepLease(options: {
   readonly client: Client;
   readonly clock: Clock;
@@ -63,15 +69,19 @@ export function keepLease(options: {
   };
 
   let first = options.firstRenewMs;
+  let failures = 0;
 
   const loop = async (): Promise<void> => {
     let next = first ?? RENEW_MS;
     try {
       await renew();
       first = undefined;
+      if (failures > 0) logger.info({ node: nodeName, failures }, 'node lease renewed again');
+      failures = 0;
     } catch (error) {
-      logger.warn({ node: nodeName, error: String(error) }, 'node lease not renewed');
-      next = RETRY_MS;
+      next = Math.min(RETRY_MS * 2 ** Math.min(failures, 3), LONGEST_RETRY_MS);
+      const level = failures++ === 0 ? 'warn' : 'debug';
+      logger[level]({ node: nodeName, error: String(error), retryMs: next }, 'node lease not renewed');
     }
     if (!stopped) cancel = clock.after(next, () => void loop());
   };

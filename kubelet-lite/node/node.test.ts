@@ -1,6 +1,9 @@
-import { Leases, type Node, Nodes } from '@trimtab/machinery';
+import { interpose } from '@trimtab/client';
+import { Leases, type Node, Nodes, serviceUnavailable, VirtualClock } from '@trimtab/machinery';
 import { SimulatedImages, SimulatedNetwork } from '../simulated/simulated-node.js';
+import { MemoryClient } from '../testing/memory-client.js';
 import { NodeUnderTest } from '../testing/node-under-test.js';
+import { keepLease } from './node-lease.js';
 
 class Network extends SimulatedNetwork {
   trouble: string | undefined;
@@ -82,6 +85,35 @@ describe('the node', () => {
     await node.client.delete(Leases, key, { gracePeriodSeconds: 0 });
     await node.clock.advance(10_000);
     expect((await renewed()) - first).toBe(40_000);
+  });
+
+  test('an outage is told once, however long it lasts, and so is its end', async () => {
+    const clock = new VirtualClock();
+    const told: string[] = [];
+    const tell = (level: string) => (_: unknown, message?: string) => void told.push(`${level}: ${message}`);
+    const logger = {
+      debug: () => {},
+      info: tell('info'),
+      warn: tell('warn'),
+      error: tell('error'),
+      child: () => logger,
+    };
+    let cutOff = false;
+    const memory = new MemoryClient(clock);
+    const client = interpose(memory, async (call, next) => {
+      if (cutOff) throw serviceUnavailable('no route to host');
+      return next(call);
+    });
+    const stop = keepLease({ client, clock, logger, nodeName: 'n1', nodeUid: () => undefined });
+    await clock.advance(20_000);
+    expect(told).toEqual([]);
+    cutOff = true;
+    await clock.advance(120_000);
+    expect(told).toEqual(['warn: node lease not renewed']);
+    cutOff = false;
+    await clock.advance(7_000);
+    expect(told).toEqual(['warn: node lease not renewed', 'info: node lease renewed again']);
+    stop();
   });
 
   test('a second start keeps the node object and its uid', async () => {

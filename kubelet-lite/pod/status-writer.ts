@@ -124,8 +124,9 @@ export class StatusWriter {
         this.stop();
         return true;
       }
+      const level = this.#failures === 0 ? 'warn' : 'debug';
       const delay = RETRY_MS[Math.min(this.#failures++, RETRY_MS.length - 1)]!;
-      this.#logger.warn({ pod: metadata.name, error: String(error), retryMs: delay }, 'pod status not written');
+      this.#logger[level]({ pod: metadata.name, error: String(error), retryMs: delay }, 'pod status not written');
       this.#cancelTimer = this.#clock.after(delay, () => {
         this.#cancelTimer = undefined;
         this.#writing = false;

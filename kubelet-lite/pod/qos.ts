@@ -5,11 +5,22 @@ export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 
 const COUNTED = ['cpu', 'memory'] as const;
 
+const MOST_READ = 1_000;
+
+/** Amounts that have been read: a cluster's pods ask for few different ones, and each is looked at with every pod that comes. */
+const read = { milli: new Map<string | number, number>(), whole: new Map<string | number, number>() };
+
 const amount = (list: Readonly<Record<string, string | number>> | undefined, resource: string): number => {
   const value = list?.[resource];
   if (value === undefined) return 0;
+  const known = resource === 'cpu' ? read.milli : read.whole;
+  const before = known.get(value);
+  if (before !== undefined) return before;
   const parsed = parseQuantity(value);
-  return resource === 'cpu' ? quantityMilliValue(parsed) : quantityValue(parsed);
+  const found = resource === 'cpu' ? quantityMilliValue(parsed) : quantityValue(parsed);
+  if (known.size >= MOST_READ) known.clear();
+  known.set(value, found);
+  return found;
 };
 
 /** CPU in millicores, everything else in units; a missing request is the limit (API defaulting does the same). */

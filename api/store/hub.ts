@@ -58,7 +58,7 @@ function bucketOf({ resource, namespace, name }: Scope): string {
   return name === undefined ? `${resource}\0${namespace}` : `${resource}\0${namespace}\0${name}`;
 }
 
-/** The scope test that replay needs; live delivery goes by bucket. */
+/** Whether an event is for those who watch the scope. (Live delivery goes by bucket.) */
 export function inScope(scope: Scope, event: StoreEvent): boolean {
   return (
     event.key.resource === scope.resource &&

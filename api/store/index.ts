@@ -13,6 +13,7 @@ export { DirectoryInUseError, directoryHolder } from './engine/lock.js';
 export { memoryEngine } from './engine/memory.js';
 export { durationBounds } from './figures.js';
 export type { Retention } from './history.js';
+export { inScope } from './hub.js';
 export { forkStore, openStore, type StoreOptions } from './open-store.js';
 export { type Restored, type RestoreOptions, restoreSnapshot } from './snapshot/restore.js';
 export { saveSnapshot, verifyStore } from './snapshot/save.js';

@@ -134,6 +134,24 @@ describe('watch', () => {
     expect((watch.ended() as StatusError).status).toMatchObject({ code: 410, reason: 'Expired' });
   });
 
+  test('who was cut off between the events of one revision is told of all of them again', async () => {
+    const made = await Promise.all(['a', 'b'].map((name) => cluster.client.create(ConfigMaps, map(name))));
+    const changed = made.map((object) => ({ ...object, data: { now: 'both' } }));
+    const { revision } = await cluster.store.commit(
+      changed.map((object) => ({
+        type: 'put',
+        key: { resource: '/configmaps', namespace: 'default', name: object.metadata.name! },
+        object,
+      })),
+    );
+    const watch = record(cluster.client, ConfigMaps, { resourceVersion: String(revision) });
+    const one = record(cluster.client, ConfigMaps, { namespace: 'none', resourceVersion: String(revision) });
+    await cluster.client.create(ConfigMaps, map('c'));
+    await cluster.clock.advance(0);
+    expect(watch.seen).toEqual(['MODIFIED a', 'MODIFIED b', 'ADDED c']);
+    expect(one.seen).toEqual([]);
+  });
+
   test('all watchers of an event see the same object', async () => {
     const one = record(cluster.client, ConfigMaps, {});
     const two = record(cluster.client, ConfigMaps, { labelSelector: '!none' });

@@ -1,6 +1,6 @@
 import type { WatchOptions } from '@trimtab/client';
 import { expired, internalError, type KubeObject, StatusError } from '@trimtab/machinery';
-import { CompactedError, type Snapshot, type StoreEvent } from '@trimtab/store';
+import { CompactedError, inScope, type Scope, type Snapshot, type Store, type StoreEvent } from '@trimtab/store';
 import { filter, type Observable, type Subscription } from 'rxjs';
 import { type Registry, withMetadata } from './context.js';
 import { untilNewest } from './newest.js';
@@ -52,8 +52,22 @@ export async function watchObjects(
   const initial = options.sendInitialEvents ?? !wanted;
   if (!initial && wanted! < store.compacted) throw tooOld(new CompactedError(wanted!, store.compacted));
   const session = new WatchSession(registry, kind, namespace, options, selection, sink);
-  session.start(initial ? store.snapshot() : undefined, wanted ?? 0);
+  if (initial) session.start(store.snapshot(), 0);
+  else session.start(undefined, resumedFrom(store, scopeOf(kind, namespace, selection), wanted!));
   return () => session.stop();
+}
+
+/**
+ * Where a watch goes on that names `revision`. One commit may change several objects (an undo, the merge of a branch), and all of
+ * them have its revision: who was cut off between them names it as well, so they are told again rather than not at all.
+ */
+function resumedFrom(store: Store, scope: Scope, revision: number): number {
+  if (revision <= store.compacted || revision > store.revision) return revision;
+  for (const commit of store.commitsAfter(revision - 1)) {
+    const several = commit.revision === revision && commit.events.filter((e) => inScope(scope, e)).length > 1;
+    return several ? revision - 1 : revision;
+  }
+  return revision;
 }
 
 class WatchSession {

@@ -11,8 +11,8 @@ import {
   Secrets,
   ServiceAccounts,
 } from '@trimtab/machinery';
-import { expectStable, perturb, type Scenario, type World, world } from '@trimtab/testing';
-import { PLANS } from '../test-plans.js';
+import type { World } from '@trimtab/testing';
+import { survives } from '../test-plans.js';
 import { bootstrapSigner, tokenCleaner } from './bootstrap-token/controllers.js';
 import { certificateController } from './certificates/controller.js';
 import type { Identities } from './identities.js';
@@ -23,14 +23,6 @@ import { serviceAccountController } from './serviceaccount/controller.js';
 import { tokenSecretController } from './serviceaccount/token-controller.js';
 
 /** Every controller of the cluster's own affairs under every single fault, and some pairs; and at rest for a day. */
-const survives = async (scenario: Scenario): Promise<void> => {
-  (await perturb(scenario, PLANS)).expectNoDivergence();
-  const { controllers } = scenario.world as Exclude<Scenario['world'], () => unknown>;
-  const w = await world({ ...scenario.world, controllers });
-  await scenario.workload(w);
-  await expectStable(w);
-  await w.close();
-};
 const pod = (name: string, more: object = {}): Pod => ({
   metadata: { namespace: 'team', name },
   spec: { nodeName: 'n', containers: [{ name: 'c', image: 'i' }], ...more },

@@ -1,6 +1,6 @@
 import { type Pod, Pods, type Service, Services } from '@trimtab/machinery';
-import { expectStable, perturb, type Scenario, world } from '@trimtab/testing';
-import { PLANS } from '../test-plans.js';
+import type { Scenario } from '@trimtab/testing';
+import { survives } from '../test-plans.js';
 import { endpointSliceController, endpointsController } from './index.js';
 
 /** What publishes the pods behind Services under every single fault, and some pairs; and at rest for a day. */
@@ -35,13 +35,4 @@ const scenario: Scenario = {
   },
 };
 
-test('Endpoints and EndpointSlices survive every single fault', async () => {
-  (await perturb(scenario, PLANS)).expectNoDivergence();
-});
-
-test('Endpoints and EndpointSlices at rest write nothing', async () => {
-  const w = await world({ controllers: [endpointSliceController, endpointsController] });
-  await scenario.workload(w);
-  await expectStable(w);
-  await w.close();
-});
+test('Endpoints and EndpointSlices', () => survives(scenario));

@@ -9,9 +9,9 @@ import {
   Pods,
   StorageClasses,
 } from '@trimtab/machinery';
-import { expectStable, type Loop, perturb, type World, type WorldPart, type WriteEntry, world } from '@trimtab/testing';
+import type { Loop, World, WorldPart, WriteEntry } from '@trimtab/testing';
 import { storageControllers } from '../storage/index.js';
-import { PLANS } from '../test-plans.js';
+import { survives } from '../test-plans.js';
 import { Scheduler } from './scheduler.js';
 import { node, pod as testPod } from './testing.js';
 
@@ -125,14 +125,6 @@ const workloads: Readonly<Record<string, (w: World) => Promise<void>>> = {
 /** Room that a view of the past, or another scheduler at work, shows as free is given twice: then the kubelet refuses. */
 const without = ['behind', 'rewind', 'replica'] as const;
 
-describe.each(Object.entries(workloads))('%s', (_, workload) => {
-  test('under every single fault', async () => {
-    (await perturb({ world: around, workload, always: neverTooMuch, without }, PLANS)).expectNoDivergence();
-  });
-  test('at rest', async () => {
-    const w = await world(around);
-    await workload(w);
-    await expectStable(w);
-    await w.close();
-  });
-});
+test.each(Object.entries(workloads))('%s', (_, workload) =>
+  survives({ world: around, workload, always: neverTooMuch, without }),
+);

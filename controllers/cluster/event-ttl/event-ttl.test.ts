@@ -1,4 +1,4 @@
-import { type Event, Events } from '@trimtab/machinery';
+import { type Event, Events, serviceUnavailable } from '@trimtab/machinery';
 import { type World, world } from '@trimtab/testing';
 import { EventTtl, type EventTtlOptions } from './event-ttl.js';
 
@@ -45,6 +45,28 @@ test('as many as there are go, whatever the number; the time is an option, and n
   await kept.w.pass('48h');
   expect(await names(kept.w)).toEqual(['e']);
   await kept.w.close();
+});
+
+test('whichever deletion it is killed at, and whatever is refused, its next look takes the rest', async () => {
+  const start = (parts: EventTtlOptions) => new EventTtl({ ...parts, eventTtlMs: 120_000 }).start();
+  const w = await world({ controllers: [{ name: 'event-ttl', start }] });
+  let asked = 0;
+  w.process.link.faults.write = async (_, send) => {
+    asked++;
+    if (asked === 10) throw serviceUnavailable('the server is not there');
+    if (asked === 60) w.process.crash();
+    return send();
+  };
+  await w.create(Events, ...Array.from({ length: 100 }, (_, i) => event(`e${i}`)));
+  await w.pass('5m');
+  expect(w.process.isRunning).toBe(false);
+  const left = (await names(w)).length;
+  expect(left).toBeGreaterThan(0);
+  expect(left).toBeLessThan(100);
+  w.process.start();
+  await w.pass('2m');
+  expect(await names(w)).toEqual([]);
+  await w.close();
 });
 
 test('at rest it asks once an hour', async () => {

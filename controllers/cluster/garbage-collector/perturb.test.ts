@@ -1,6 +1,6 @@
 import { ConfigMaps, type KubeObject, type OwnerReference, Secrets } from '@trimtab/machinery';
-import { expectStable, type Loop, perturb, type Scenario, type World, world } from '@trimtab/testing';
-import { PLANS } from '../../test-plans.js';
+import type { Loop, World } from '@trimtab/testing';
+import { survives } from '../../test-plans.js';
 import { GarbageCollector } from './garbage-collector.js';
 
 /** The garbage collector under every single fault, and some pairs; and at rest for a day. */
@@ -59,15 +59,4 @@ const workloads: Readonly<Record<string, (w: World) => Promise<void>>> = {
   },
 };
 
-describe.each(Object.entries(workloads))('%s', (_, workload) => {
-  test('under every single fault', async () => {
-    const scenario: Scenario = { world: { controllers }, workload };
-    (await perturb(scenario, PLANS)).expectNoDivergence();
-  });
-  test('at rest', async () => {
-    const w = await world({ controllers });
-    await workload(w);
-    await expectStable(w);
-    await w.close();
-  });
-});
+test.each(Object.entries(workloads))('%s', (_, workload) => survives({ world: { controllers }, workload }));

@@ -11,14 +11,13 @@ import { watchOptionsAsked } from '../history/read-at.js';
 import type { ServedKind } from '../registry/served-kind.js';
 import { type WatchNotice, type WatchSink, watchObjects } from '../registry/watch.js';
 import { commonHeaders } from './answer.js';
+import { backlog } from './backlog.js';
 import { contentType, type Representation } from './negotiation.js';
 import { outbox } from './outbox.js';
 import type { Call, HttpParts } from './parts.js';
 import { includeObject, representationOf } from './send.js';
 import { partialMetadata, tableOf } from './table.js';
 
-/** A watcher this many bytes behind is dropped. */
-const maxBehind = 16 * 1024 * 1024;
 /** Initial objects, and their bytes, between two turns of the event loop. */
 const perTurn = 100;
 const bytesPerTurn = 1 << 20;
@@ -47,10 +46,9 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
       before.push(bytes);
       return;
     }
-    if (out.destroyed || out.writableEnded) return;
-    if (out.writableLength > maxBehind) {
-      // Not ended but torn down: what it has not read would be kept until it does.
-      out.destroy();
+    if (out.writableEnded) return;
+    backlog.check(out);
+    if (out.destroyed) {
       finish();
       return;
     }

@@ -9,6 +9,7 @@ export * from './images/image-store.js';
 export { formatReference, parseReference, type Reference } from './images/reference.js';
 export { type CredentialEntries, parseDockerConfig } from './images/registry/credentials.js';
 export { checkRegistries, type RegistriesConfig } from './images/registry/hosts.js';
+export type { Proxies } from './images/registry/proxies.js';
 export { push, save } from './images/transfer.js';
 export { type Kubelet, type KubeletOptions, startKubelet } from './kubelet.js';
 export type { ExitRecord } from './node/exits/exit-record.js';

@@ -7,6 +7,7 @@ import {
   checkRegistries,
   type DirectoryImageStore,
   directoryImageStore,
+  type Proxies,
   parseDockerConfig,
   type Reference,
   type RegistriesConfig,
@@ -34,6 +35,13 @@ export const architecture = (): string => ({ x64: 'amd64' })[process.arch as str
 
 export const userAgent = `trimtab/${VERSION}`;
 
+/** What the environment says of proxies, in small or capital letters. */
+export function proxiesOf(env: NodeJS.ProcessEnv): Proxies {
+  const of = (name: string) => env[name.toLowerCase()] || env[name] || undefined;
+  const [http, https, none] = [of('HTTP_PROXY'), of('HTTPS_PROXY'), of('NO_PROXY')];
+  return { ...(http ? { http } : {}), ...(https ? { https } : {}), ...(none ? { none } : {}) };
+}
+
 /** The images of a data directory; `registry` is one that flags say more of than the registries file does. */
 export function openImages(options: RegistryFlags, registry?: Reference): Promise<DirectoryImageStore> {
   return directoryImageStore({
@@ -44,6 +52,7 @@ export function openImages(options: RegistryFlags, registry?: Reference): Promis
     random: systemRandom,
     logger: silentLogger,
     userAgent,
+    proxies: proxiesOf(process.env),
     registries: async () => withFlags(await readRegistries(registriesFile(options)), options, registry?.registry),
   });
 }

@@ -14,7 +14,7 @@ import {
 import { type Network, removeNetwork, startNetwork } from '@trimtab/net-plugin';
 import { componentUsers } from '@trimtab/server';
 import { coreBinary } from '../core-binary.js';
-import { architecture, nodeCredentials, readRegistries, userAgent } from '../images/open.js';
+import { architecture, nodeCredentials, proxiesOf, readRegistries, userAgent } from '../images/open.js';
 import { allOf } from './all-of.js';
 import type { Ambient, ControlPlane } from './control-plane.js';
 import { restartBackOff, runtimeHandlers } from './node-options.js';
@@ -81,6 +81,7 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
       random,
       logger,
       userAgent,
+      proxies: proxiesOf(process.env),
       registries: () => readRegistries(join(paths.data, 'registries.yaml')),
     });
     kubelet = await startKubelet({

@@ -11,6 +11,7 @@ import { LayerStore } from './layer-store.js';
 import { digestOf, hexOf, type Manifest, parsePlatform } from './manifest.js';
 import { formatReference, parseReference, type Reference } from './reference.js';
 import type { RegistriesConfig } from './registry/hosts.js';
+import type { Proxies } from './registry/proxies.js';
 import type { RegistryOptions } from './registry/pull.js';
 import { imageOf, removeUnreferenced, usageOf } from './upkeep.js';
 import { UseMarks } from './use-marks.js';
@@ -28,6 +29,8 @@ export interface DirectoryStoreOptions {
   readonly registries?: () => Promise<RegistriesConfig>;
   /** Sent to registries. */
   readonly userAgent?: string;
+  /** Through which registries are asked; default directly. */
+  readonly proxies?: Proxies;
 }
 
 /** What the parts of a store share. */
@@ -130,8 +133,8 @@ export class DirectoryImageStore implements ImageStore, ImageUpkeep {
   }
 
   async registryOptions(): Promise<RegistryOptions> {
-    const { clock, random, userAgent = 'trimtab', registries } = this.#options;
-    return { config: (await registries?.()) ?? {}, clock, random, userAgent };
+    const { clock, random, userAgent = 'trimtab', registries, proxies } = this.#options;
+    return { config: (await registries?.()) ?? {}, clock, random, userAgent, proxies };
   }
 
   /** Makes an image of blobs and layers that are here be known. Layers are looked for once more: a record promises them. */

@@ -16,6 +16,7 @@ import {
 import { formatReference, type Reference } from '../reference.js';
 import { type CredentialEntries, credentialsFor, type RegistryCredential } from './credentials.js';
 import { type Endpoint, endpointsOf, type RegistriesConfig } from './hosts.js';
+import type { Proxies } from './proxies.js';
 import { MAX_ATTEMPTS, RegistryError, RegistrySession } from './session.js';
 import { bodyOf, TransportError } from './transport.js';
 
@@ -24,6 +25,7 @@ export interface RegistryOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly userAgent: string;
+  readonly proxies?: Proxies | undefined;
 }
 
 export interface FetchOptions extends RegistryOptions {
@@ -180,9 +182,9 @@ export function sessionFor(
   credential: RegistryCredential | undefined,
   { repository }: Reference,
   actions: 'pull' | 'pull,push',
-  { clock, random, userAgent, signal }: RegistryOptions & { readonly signal?: AbortSignal | undefined },
+  { clock, random, userAgent, proxies, signal }: RegistryOptions & { readonly signal?: AbortSignal | undefined },
 ): RegistrySession {
-  return new RegistrySession({ endpoint, repository, actions, credential, clock, random, userAgent, signal });
+  return new RegistrySession({ endpoint, repository, actions, credential, clock, random, userAgent, proxies, signal });
 }
 
 async function fetchManifest(

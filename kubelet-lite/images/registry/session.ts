@@ -3,6 +3,7 @@ import { type Clock, type Random, sleep } from '@trimtab/machinery';
 import { parseChallenges } from './challenge.js';
 import type { RegistryCredential } from './credentials.js';
 import type { Endpoint } from './hosts.js';
+import type { Proxies } from './proxies.js';
 import { bodyOf, type RegistryRequest, Transport, TransportError } from './transport.js';
 
 /** A registry's refusal (distribution specification, error codes). */
@@ -26,6 +27,7 @@ export interface SessionOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly userAgent: string;
+  readonly proxies?: Proxies | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -44,7 +46,7 @@ export class RegistrySession {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.endpoint = options.endpoint;
-    this.#transport = new Transport(options.endpoint.tls, options.userAgent);
+    this.#transport = new Transport(options.endpoint.tls, options.userAgent, options.proxies);
     const { registryToken } = options.credential ?? {};
     if (registryToken) this.#authorization = Promise.resolve(`Bearer ${registryToken}`);
   }
@@ -153,9 +155,9 @@ const basicOf = ({ username = '', password = '' }: RegistryCredential): string =
 
 const isTransient = (status: number): boolean => status === 408 || status === 429 || status >= 500;
 
-/** Names that do not resolve and certificates that do not fit will not do so a second later. */
+/** Names that do not resolve, certificates that do not fit and proxies that refuse will not do otherwise a second later. */
 function isPassing({ code }: TransportError): boolean {
-  if (code === 'ENOTFOUND' || code === 'ABORT_ERR' || code === 'ECONNREFUSED') return false;
+  if (code !== undefined && ['ENOTFOUND', 'ABORT_ERR', 'ECONNREFUSED', 'ERR_PROXY'].includes(code)) return false;
   return !(code?.startsWith('ERR_TLS') || code?.includes('CERT') || code?.includes('SELF_SIGNED') || code === 'EPROTO');
 }
 

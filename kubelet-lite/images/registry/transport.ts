@@ -3,6 +3,8 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Readable } from 'node:stream';
 import type { TlsOptions } from './hosts.js';
+import { type Proxies, proxyFor } from './proxies.js';
+import { proxyAuthorization, TunnelAgent } from './tunnel.js';
 
 export interface RegistryRequest {
   readonly method: string;
@@ -28,23 +30,32 @@ export class TransportError extends Error {
 const STALL_MS = 30_000;
 const MAX_REDIRECTS = 5;
 
-/** Sends requests to one host over kept connections; redirects elsewhere are followed without its credentials. */
+/**
+ * Sends requests to one host over kept connections, through a proxy where one is named; redirects elsewhere are followed without
+ * its credentials.
+ */
 export class Transport {
   readonly #secure: https.Agent;
   readonly #plain = new http.Agent({ keepAlive: true, maxSockets: 8 });
   readonly #userAgent: string;
+  readonly #proxies: Proxies;
+  readonly #tls: https.AgentOptions;
+  /** By the proxy's address. */
+  readonly #tunnels = new Map<string, TunnelAgent>();
 
   /** Throws where a file of `tls` cannot be read. */
-  constructor(tls: TlsOptions | undefined, userAgent: string) {
+  constructor(tls: TlsOptions | undefined, userAgent: string, proxies: Proxies = {}) {
     this.#userAgent = userAgent;
-    this.#secure = new https.Agent({
+    this.#proxies = proxies;
+    this.#tls = {
       keepAlive: true,
       maxSockets: 8,
       ...(tls?.caFile ? { ca: readFileSync(tls.caFile) } : {}),
       ...(tls?.certFile ? { cert: readFileSync(tls.certFile) } : {}),
       ...(tls?.keyFile ? { key: readFileSync(tls.keyFile) } : {}),
       rejectUnauthorized: !tls?.insecureSkipVerify,
-    });
+    };
+    this.#secure = new https.Agent(this.#tls);
   }
 
   /** The answer with its body still to be read. Rejects with a {@link TransportError}. */
@@ -66,21 +77,23 @@ export class Transport {
   }
 
   close(): void {
-    this.#secure.destroy();
-    this.#plain.destroy();
+    for (const agent of [this.#secure, this.#plain, ...this.#tunnels.values()]) agent.destroy();
   }
 
   #once({ method, url, headers, body, signal }: RegistryRequest): Promise<http.IncomingMessage> {
-    const secure = url.protocol === 'https:';
     return new Promise((resolve, reject) => {
       const options: https.RequestOptions = {
         method,
-        agent: secure ? this.#secure : this.#plain,
         headers: { 'User-Agent': this.#userAgent, ...headers },
         timeout: STALL_MS,
         ...(signal ? { signal } : {}),
       };
-      const request = secure ? https.request(url, options) : http.request(url, options);
+      let request: http.ClientRequest;
+      try {
+        request = this.#request(url, options);
+      } catch (error) {
+        return reject(new TransportError((error as Error).message, 'ERR_PROXY'));
+      }
       request.on('response', resolve);
       request.on('timeout', () => request.destroy(new Error(`nothing came for ${STALL_MS / 1000} s`)));
       request.on('error', (error: NodeJS.ErrnoException) =>
@@ -96,6 +109,25 @@ export class Transport {
         content.pipe(request);
       }
     });
+  }
+
+  #request(url: URL, options: https.RequestOptions): http.ClientRequest {
+    const proxy = proxyFor(url, this.#proxies);
+    if (url.protocol === 'https:') {
+      const agent = proxy ? this.#tunnel(proxy) : this.#secure;
+      return https.request(url, { ...options, agent });
+    }
+    if (!proxy) return http.request(url, { ...options, agent: this.#plain });
+    // What is not secret is not tunnelled: the proxy is asked for the whole URL.
+    const through = { path: url.href, headers: { Host: url.host, ...options.headers, ...proxyAuthorization(proxy) } };
+    const [client, agent] = proxy.protocol === 'https:' ? [https, this.#secure] : [http, this.#plain];
+    return client.request(new URL(proxy.origin), { ...options, ...through, agent });
+  }
+
+  #tunnel(proxy: URL): TunnelAgent {
+    const agent = this.#tunnels.get(proxy.href) ?? new TunnelAgent(proxy, this.#tls, STALL_MS);
+    this.#tunnels.set(proxy.href, agent);
+    return agent;
   }
 }
 

@@ -27,7 +27,9 @@ export class CoreMounts implements VolumeMounts {
 
   async below(directory: string): Promise<readonly string[]> {
     const real = await fs.realpath(directory).catch(() => directory);
-    const table = await fs.readFile(`/proc/${await this.#pid()}/mountinfo`, 'utf8');
+    // A core that has just died is started again when it is asked next, with the mounts of this process's namespace.
+    const read = async () => fs.readFile(`/proc/${await this.#pid()}/mountinfo`, 'utf8');
+    const table = await read().catch(read);
     // Nothing of ours has a name that the kernel would have to escape.
     return table
       .split('\n')

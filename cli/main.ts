@@ -77,7 +77,7 @@ function up(root: Command): void {
     .option('--no-node', 'API server and controllers only: no pods are run here')
     .option(
       '--restart-back-off <curve>',
-      'how long failing containers wait: fast, kubernetes, or such as 1s..60s',
+      'how long containers wait after a first restart at once: fast (1 s, doubling to 60 s), kubernetes (10 s to 5 min), or FIRST..LAST',
       'fast',
     )
     .option(

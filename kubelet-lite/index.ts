@@ -21,7 +21,7 @@ export type { Reserved } from './node/node-status.js';
 export * from './node/pod-network.js';
 export type { NodeOptions } from './node/start-node.js';
 export { stopPods } from './node/stop-pods.js';
-export { type NativeRuntime, nativeRuntime } from './runtime/native/index.js';
+export { type CoreClient, type NativeRuntime, nativeRuntime } from './runtime/native/index.js';
 export { type OciHandler, parseHandler, withHandlers } from './runtime/oci/index.js';
 export * from './runtime/oci.js';
 export * from './runtime/runtime.js';

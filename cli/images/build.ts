@@ -5,7 +5,8 @@ import { type BuildProgress, buildImage, parseReference } from '@trimtab/kubelet
 import { coreBinary } from '../core-binary.js';
 import { CliError } from '../errors.js';
 import { pathsOf } from '../paths.js';
-import { architecture, credentialsOf, openImages, type RegistryFlags } from './open.js';
+import { credentialsOf } from './credentials.js';
+import { architecture, openImages, type RegistryFlags } from './open.js';
 
 export interface BuildFlags extends RegistryFlags {
   readonly tag: readonly string[];

@@ -1,14 +1,10 @@
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import {
-  type CredentialEntries,
   checkRegistries,
   type DirectoryImageStore,
   directoryImageStore,
   type Proxies,
-  parseDockerConfig,
   type Reference,
   type RegistriesConfig,
 } from '@trimtab/kubelet-lite';
@@ -78,59 +74,4 @@ function withFlags(config: RegistriesConfig, flags: RegistryFlags, registry: str
   const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry;
   const tls = { ...(flags.ca ? { ca_file: flags.ca } : {}), ...(flags.insecure ? { insecure_skip_verify: true } : {}) };
   return { ...config, configs: { ...config.configs, [host]: { ...config.configs?.[host], tls } } };
-}
-
-/** What this user has logged in to: `--creds`, then the files of docker and podman, helpers asked for this registry alone. */
-export async function credentialsOf(flags: RegistryFlags, image: Reference): Promise<readonly CredentialEntries[]> {
-  if (flags.creds !== undefined) {
-    const [username = '', ...rest] = flags.creds.split(':');
-    if (rest.length === 0) throw new CliError('--creds: USER:PASSWORD is expected');
-    return [[[image.registry, { username, password: rest.join(':') }]]];
-  }
-  const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, DOCKER_CONFIG } = process.env;
-  const files = [
-    REGISTRY_AUTH_FILE,
-    XDG_RUNTIME_DIR && join(XDG_RUNTIME_DIR, 'containers/auth.json'),
-    join(DOCKER_CONFIG ?? join(homedir(), '.docker'), 'config.json'),
-  ];
-  const found = await Promise.all(files.filter((file) => !!file).map((file) => readCredentials(file!, image.registry)));
-  return found.filter((entries) => entries.length > 0);
-}
-
-/** What a node shows to registries after pods' own secrets: `config.json` of the data directory, then docker's of this user. */
-export async function nodeCredentials(dataDir: string): Promise<readonly CredentialEntries[]> {
-  const docker = join(process.env.DOCKER_CONFIG ?? join(homedir(), '.docker'), 'config.json');
-  return Promise.all([join(dataDir, 'config.json'), docker].map((file) => readCredentials(file)));
-}
-
-/** The entries of a docker configuration; nothing where there is no such file. */
-export async function readCredentials(file: string, registry?: string): Promise<CredentialEntries> {
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  if (text === undefined) return [];
-  try {
-    const entries = parseDockerConfig(text);
-    if (registry === undefined) return entries;
-    const { credHelpers = {}, credsStore } = JSON.parse(text) as {
-      readonly credHelpers?: Readonly<Record<string, string>>;
-      readonly credsStore?: string;
-    };
-    const server = registry === 'docker.io' ? 'https://index.docker.io/v1/' : registry;
-    const helper = credHelpers[registry] ?? credHelpers[server] ?? credsStore;
-    return helper === undefined ? entries : [...(await askHelper(helper, server)), ...entries];
-  } catch (error) {
-    throw new CliError(`${file}: ${(error as Error).message}`);
-  }
-}
-
-/** docker-credential-helpers' protocol: the server on standard input, JSON back; failing means it knows none. */
-function askHelper(helper: string, server: string): Promise<CredentialEntries> {
-  return new Promise((done) => {
-    const child = execFile(`docker-credential-${helper}`, ['get'], { timeout: 30_000 }, (error, stdout) => {
-      if (error !== null) return done([]);
-      const { Username = '', Secret = '' } = JSON.parse(stdout) as { Username?: string; Secret?: string };
-      done([[server, Username === '<token>' ? { identityToken: Secret } : { username: Username, password: Secret }]]);
-    });
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(server);
-  });
 }

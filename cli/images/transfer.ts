@@ -9,7 +9,8 @@ import {
   save as saveImages,
 } from '@trimtab/kubelet-lite';
 import { CliError } from '../errors.js';
-import { credentialsOf, type ImageOptions, openImages, type RegistryFlags } from './open.js';
+import { credentialsOf } from './credentials.js';
+import { type ImageOptions, openImages, type RegistryFlags } from './open.js';
 import { showPull } from './progress.js';
 
 /** Commands that bring images here or take them elsewhere. */

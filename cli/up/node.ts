@@ -14,7 +14,8 @@ import {
 import { type Network, removeNetwork, startNetwork } from '@trimtab/net-plugin';
 import { componentUsers } from '@trimtab/server';
 import { coreBinary } from '../core-binary.js';
-import { architecture, nodeCredentials, proxiesOf, readRegistries, userAgent } from '../images/open.js';
+import { coreHelper, nodeCredentials } from '../images/credentials.js';
+import { architecture, proxiesOf, readRegistries, userAgent } from '../images/open.js';
 import { allOf } from './all-of.js';
 import type { Ambient, ControlPlane } from './control-plane.js';
 import { restartBackOff, runtimeHandlers } from './node-options.js';
@@ -91,7 +92,7 @@ export async function startLocalNode(options: UpOptions, ambient: Ambient, plane
       restartBackOff: backOff,
       network: network.network,
       images,
-      registryCredentials: () => nodeCredentials(paths.data),
+      registryCredentials: (image) => nodeCredentials(paths.data, image, coreHelper(runtime.core)),
       nodeName,
       nodeIP: network.nodeIP,
       podCIDR: podCidr,

@@ -239,7 +239,7 @@ export class ContainerWorker {
     const { images, clock, imageCredentials } = this.#deps;
     try {
       const image = await ensureImage(images, clock, this.#container, this.#say, async () => [
-        ...((await imageCredentials?.(this.#home.pod(), this.#say)) ?? []),
+        ...((await imageCredentials?.(this.#home.pod(), this.#say, this.#container.image ?? '')) ?? []),
       ]);
       if (epoch !== this.#epoch) return;
       this.#image = image;

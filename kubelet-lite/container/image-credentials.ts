@@ -8,11 +8,11 @@ export interface ImageCredentialsOptions {
   readonly client: Client;
   readonly logger: Logger;
   /** What the node itself may show to registries; asked at each pull. */
-  readonly node?: () => Promise<readonly CredentialEntries[]>;
+  readonly node?: (image: string) => Promise<readonly CredentialEntries[]>;
 }
 
 /** What may be shown to registries when a pod's images are pulled, in order of precedence. Never rejects. */
-export type ImageCredentials = (pod: Pod, say: Say) => Promise<readonly CredentialEntries[]>;
+export type ImageCredentials = (pod: Pod, say: Say, image: string) => Promise<readonly CredentialEntries[]>;
 
 const KEYS: Readonly<Record<string, string>> = {
   'kubernetes.io/dockerconfigjson': '.dockerconfigjson',
@@ -24,7 +24,7 @@ const KEYS: Readonly<Record<string, string>> = {
  * unreadable is told in an event and passed over, since the image may be public.
  */
 export function imageCredentials({ client, logger, node }: ImageCredentialsOptions): ImageCredentials {
-  return async (pod, say) => {
+  return async (pod, say, image) => {
     const names = (pod.spec.imagePullSecrets ?? []).flatMap(({ name }) => (name ? [name] : []));
     const failed: string[] = [];
     const read = async (name: string): Promise<CredentialEntries> => {
@@ -46,7 +46,7 @@ export function imageCredentials({ client, logger, node }: ImageCredentialsOptio
         'FailedToRetrieveImagePullSecret',
         `Unable to retrieve some image pull secrets (${failed.sort().join(', ')}); attempting to pull the image may not succeed.`,
       );
-    const own = await node?.().catch((error: unknown) => {
+    const own = await node?.(image).catch((error: unknown) => {
       logger.warn({ error: String(error) }, "the node's registry credentials cannot be read");
       return [];
     });

@@ -9,7 +9,7 @@ export interface BackOff {
   readonly resetAfterMs: number;
 }
 
-/** Ours: the first restart at once, then 1 s doubling to 60 s. */
+/** Ours: the first restart at once (200 ms from crash to running is owed, which leaves none to wait), then 1 s doubling to 60 s. */
 export const DEFAULT_RESTART_BACK_OFF: BackOff = { initialMs: 1_000, maxMs: 60_000, resetAfterMs: 600_000 };
 /** The curve Kubernetes ships: 10 s doubling to 5 minutes. */
 export const KUBERNETES_BACK_OFF: BackOff = { initialMs: 10_000, maxMs: 300_000, resetAfterMs: 600_000 };

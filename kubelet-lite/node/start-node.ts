@@ -26,7 +26,7 @@ export interface NodeOptions {
   readonly network: PodNetwork;
   readonly images: ImageStore;
   /** What the node itself may show to registries, after pods' own pull secrets; asked at each pull. */
-  readonly registryCredentials?: () => Promise<readonly CredentialEntries[]>;
+  readonly registryCredentials?: (image: string) => Promise<readonly CredentialEntries[]>;
   readonly nodeName: string;
   readonly nodeIP: string;
   readonly clock: Clock;

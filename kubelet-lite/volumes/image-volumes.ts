@@ -67,7 +67,7 @@ export class ImageVolumes {
     };
     const say: Say = (type, reason, message) => recorder.event(podSubject(pod), type, reason, message);
     const image: Image = await ensureImage(images, clock, wanted, say, async () => [
-      ...((await this.#options.credentials?.(pod, say)) ?? []),
+      ...((await this.#options.credentials?.(pod, say, reference)) ?? []),
     ]);
     return { id: image.id, layers: image.layers };
   }

@@ -27,7 +27,7 @@ export interface NodeVolumesOptions {
   readonly volumesDir: string;
   readonly images: ImageStore;
   /** What the node itself may show to registries. */
-  readonly registryCredentials?: () => Promise<readonly CredentialEntries[]>;
+  readonly registryCredentials?: (image: string) => Promise<readonly CredentialEntries[]>;
   readonly recorder: EventRecorder;
   readonly mounts?: VolumeMounts;
   readonly downward: (pod: Pod) => DownwardFacts;

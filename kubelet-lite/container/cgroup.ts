@@ -6,7 +6,8 @@ const MIN_SHARES = 2;
 const MAX_SHARES = 262_144;
 const MIN_QUOTA = 1_000;
 
-const shares = (milliCPU: number): number =>
+/** v1's `cpu.shares` of what is requested. */
+export const shares = (milliCPU: number): number =>
   Math.min(Math.max(Math.floor((milliCPU * 1024) / 1000), MIN_SHARES), MAX_SHARES);
 const quota = (milliCPU: number): number => Math.max(Math.floor((milliCPU * PERIOD_MICROSECONDS) / 1000), MIN_QUOTA);
 

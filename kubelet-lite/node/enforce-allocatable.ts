@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import type { CgroupTree, Hierarchy } from '../stats/cgroup-tree.js';
 import type { Reserved } from './node-status.js';
 
-/** One file of the group that all pods are in. */
+/** One file of a group that pods are in. */
 export interface Enforcement {
   readonly hierarchy: Hierarchy;
+  /** Below the hierarchy's root; default the group that all pods are in. */
+  readonly group?: string;
   readonly file: string;
   readonly value: string;
 }
@@ -34,8 +36,7 @@ export function enforcements(
   }
   if (reserved.milliCPU > 0) {
     const shares = Math.max(Math.floor(((capacity.milliCPU - reserved.milliCPU) * 1024) / 1000), 2);
-    const weight = Math.min(Math.max(1 + Math.floor(((shares - 2) * 9999) / 262142), 1), 10_000);
-    set(tree.cpu, ['cpu.shares', shares], ['cpu.weight', weight]);
+    set(tree.cpu, ['cpu.shares', shares], ['cpu.weight', weightOf(shares)]);
   }
   if ((reserved.pids ?? 0) > 0 && Number.isFinite(capacity.pids)) {
     const most = Math.max(capacity.pids - reserved.pids!, 1);
@@ -44,16 +45,22 @@ export function enforcements(
   return found;
 }
 
+/** v1's shares as v2's weight. */
+export const weightOf = (shares: number): number =>
+  Math.min(Math.max(1 + Math.floor(((shares - 2) * 9999) / 262142), 1), 10_000);
+
 /** Makes the groups and writes the limits. Rejects with the file that could not be written. */
 export async function enforce(all: readonly Enforcement[]): Promise<void> {
-  for (const { hierarchy, file, value } of all) {
-    const group = join(hierarchy.mount, POD_GROUP);
-    if (hierarchy.version === 2) {
+  for (const { hierarchy, group = POD_GROUP, file, value } of all) {
+    let directory = hierarchy.mount;
+    for (const part of group.split('/')) {
       const controller = file.slice(0, file.indexOf('.'));
       // Fails where it is enabled already by somebody who does not let it be enabled twice; writing the limit tells.
-      await fs.writeFile(join(hierarchy.mount, 'cgroup.subtree_control'), `+${controller}`).catch(() => {});
+      if (hierarchy.version === 2)
+        await fs.writeFile(join(directory, 'cgroup.subtree_control'), `+${controller}`).catch(() => {});
+      directory = join(directory, part);
+      await fs.mkdir(directory, { recursive: true, mode: 0o755 });
     }
-    await fs.mkdir(group, { recursive: true, mode: 0o755 });
-    await fs.writeFile(join(group, file), value);
+    await fs.writeFile(join(directory, file), value);
   }
 }

@@ -15,6 +15,7 @@ import { DEFAULT_IMAGE_GC, ImageGc, type ImageGcPolicy } from './image-gc.js';
 import type { KubeletFigures } from './kubelet-figures.js';
 import type { MachineInfo } from './machine-info.js';
 import type { Reserved } from './node-status.js';
+import { QosGroups } from './qos-groups.js';
 import type { RunningNode } from './start-node.js';
 
 export interface UpkeepOptions {
@@ -58,6 +59,8 @@ export function keepUp(options: UpkeepOptions): () => void {
     : undefined;
   gc?.start();
   void holdBack(options);
+  const classes = new QosGroups({ pods: () => node.pods.allocated(), tree: readCgroupTree(), clock, logger });
+  node.pods.onAllocated(() => classes.changed());
   const evictor = new Evictor({
     thresholds: options.thresholds ?? parseThresholds({}),
     clock,
@@ -85,6 +88,7 @@ export function keepUp(options: UpkeepOptions): () => void {
   evictor.start();
   return () => {
     evictor.stop();
+    classes.stop();
     gc?.stop();
   };
 }

@@ -21,6 +21,7 @@ export class PodManager {
   #early: RuntimeEvent[] | undefined = [];
   #events: Subscription | undefined;
   #stopListening: (() => void) | undefined;
+  #onAllocated: (() => void) | undefined;
 
   constructor(deps: PodContextDeps, source: PodSource, capacity: () => NodeCapacity) {
     this.#deps = deps;
@@ -34,6 +35,17 @@ export class PodManager {
 
   workers(): readonly PodWorker[] {
     return [...this.#workers.values()];
+  }
+
+  /** The pods that hold something of the node, with what they are allocated. */
+  allocated(): readonly Pod[] {
+    return this.workers().flatMap((worker) => (worker.active ? [worker.resize.pod] : []));
+  }
+
+  /** Calls back, at once as well, whenever {@link allocated} may say something else. */
+  onAllocated(listener: () => void): void {
+    this.#onAllocated = listener;
+    listener();
   }
 
   runningContainers(): readonly {
@@ -97,11 +109,15 @@ export class PodManager {
     const found = { sandbox: this.#found.get(uid), allocation: this.#allocations.get(uid) };
     const worker = new PodWorker(this.#deps, pod, found, this.#refusal(pod, found.sandbox), {
       gone: (gone) => this.#workers.delete(gone),
-      freed: () => this.#reconsiderResizes(),
+      freed: () => {
+        this.#onAllocated?.();
+        this.#reconsiderResizes();
+      },
       refusal: (desired) => resizeRefusal(desired, this.#capacity(), this.#allocatedBeside(uid)),
     });
     this.#workers.set(uid, worker);
     worker.begin();
+    this.#onAllocated?.();
   }
 
   #refusal(pod: Pod, found: SandboxStatus | undefined): Verdict | undefined {

@@ -29,8 +29,16 @@ export interface ApiCluster {
   readonly kubeconfig: string;
   readonly directory: string;
   /** A POST of these very bytes, as the administrator. */
-  post(path: string, contentType: string, body: string): Promise<{ readonly status: number; readonly text: string }>;
+  post(path: string, contentType: string, body: string, accept?: string): Promise<Answer>;
+  /** A GET in the form asked for, as the administrator. */
+  get(path: string, accept: string): Promise<Answer>;
   close(): Promise<void>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly text: string;
 }
 
 /** Without controllers no namespace gets its service account, so pods are not asked for one. */
@@ -79,7 +87,9 @@ export async function apiCluster({ logger = silentLogger }: { readonly logger?: 
     client,
     kubeconfig,
     directory,
-    post: (path, contentType, body) => post(`${server.url}${path}`, pki.caCertificate, contentType, body),
+    post: (path, contentType, body, accept = '*/*') =>
+      ask(`${server.url}${path}`, pki.caCertificate, 'POST', { 'content-type': contentType, accept }, body),
+    get: (path, accept) => ask(`${server.url}${path}`, pki.caCertificate, 'GET', { accept }),
     close: async () => {
       client.close();
       await definitions.stop();
@@ -92,13 +102,20 @@ export async function apiCluster({ logger = silentLogger }: { readonly logger?: 
   };
 }
 
-function post(url: string, ca: string, contentType: string, body: string): Promise<{ status: number; text: string }> {
+function ask(
+  url: string,
+  ca: string,
+  method: string,
+  given: Readonly<Record<string, string>>,
+  body?: string,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${token}`, 'content-type': contentType };
-    const sent = request(url, { method: 'POST', ca, headers }, (answer) => {
+    const headers = { authorization: `Bearer ${token}`, ...given };
+    const sent = request(url, { method, ca, headers }, (answer) => {
       let text = '';
       answer.on('data', (chunk) => (text += chunk));
-      answer.once('end', () => resolve({ status: answer.statusCode ?? 0, text }));
+      const contentType = answer.headers['content-type'] ?? '';
+      answer.once('end', () => resolve({ status: answer.statusCode ?? 0, contentType, text }));
     });
     sent.once('error', reject);
     sent.end(body);

@@ -133,6 +133,33 @@ const kinds: Readonly<Record<string, Lifecycle>> = {
     body: () => ({ spec: { attacher: 'e2e.example.com', nodeName: 'node', source: { persistentVolumeName: 'pv' } } }),
     status: { attached: true },
   },
+  '[sig-storage] VolumeAttachment Conformance should apply changes to a volumeattachment status [Conformance]': {
+    group: 'storage.k8s.io',
+    version: 'v1',
+    resource: 'volumeattachments',
+    body: () => ({ spec: { attacher: 'e2e.example.com', nodeName: 'node', source: { persistentVolumeName: 'pv' } } }),
+    status: { attached: true, attachmentMetadata: { device: 'sdb' } },
+  },
+  '[sig-storage] CSIInlineVolumes should support CSIVolumeSource in Pod API [Conformance]': {
+    group: '',
+    version: 'v1',
+    resource: 'pods',
+    body: () => ({
+      spec: {
+        ...pod,
+        terminationGracePeriodSeconds: 0,
+        volumes: [
+          { name: 'inline', csi: { driver: 'e2e.example.com', readOnly: false, volumeAttributes: { a: 'b' } } },
+        ],
+      },
+    }),
+  },
+  '[sig-storage] CSIInlineVolumes should support ephemeral VolumeLifecycleMode in CSIDriver API [Conformance]': {
+    group: 'storage.k8s.io',
+    version: 'v1',
+    resource: 'csidrivers',
+    body: () => ({ spec: { volumeLifecycleModes: ['Persistent', 'Ephemeral'] } }),
+  },
   '[sig-storage] CSIStorageCapacity should support CSIStorageCapacities API operations [Conformance]': {
     group: 'storage.k8s.io',
     version: 'v1',

@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
-import { apiVersionOf, parseApiVersion } from '@trimtab/machinery';
+import { apiVersionOf, notAcceptable, parseApiVersion } from '@trimtab/machinery';
 import type { KindTable, ServedGroup } from '../registry/kind-table.js';
 import type { ServedKind, Subresource } from '../registry/served-kind.js';
 import { parseAccept } from './negotiation.js';
 import type { Document } from './parts.js';
 
 type Aggregated = 'v2' | 'v2beta1';
+const typeOf = (version: Aggregated): string =>
+  `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+const offered = [typeOf('v2'), typeOf('v2beta1')];
 
 /**
  * Discovery in its three forms: aggregated v2 and v2beta1 (kubectl 1.27 to 1.29 knows only that), and one document a group
@@ -79,14 +82,18 @@ export class Discovery {
   }
 }
 
+/** Which aggregated form is wanted; undefined for the plain one. 406 when only forms are taken that there are not. */
 function aggregatedVersion(accept: string | undefined): Aggregated | undefined {
-  for (const { type, params } of parseAccept(accept)) {
+  const ranges = parseAccept(accept);
+  for (const { type, params } of ranges) {
     if (type !== 'application/json' && type !== '*/*') continue;
     if (params.as === undefined) return undefined;
     const known = params.v === 'v2' || params.v === 'v2beta1';
     if (params.as === 'APIGroupDiscoveryList' && params.g === 'apidiscovery.k8s.io' && known)
       return params.v as Aggregated;
   }
+  if (ranges.every(({ params }) => params.as !== undefined))
+    throw notAcceptable(`only the following media types are accepted: application/json, ${offered.join(', ')}`);
   return undefined;
 }
 
@@ -94,9 +101,7 @@ function toDocument(value: object, aggregated: Aggregated | undefined): Document
   const body = Buffer.from(`${JSON.stringify(value)}\n`);
   return {
     body,
-    contentType: aggregated
-      ? `application/json;g=apidiscovery.k8s.io;v=${aggregated};as=APIGroupDiscoveryList`
-      : 'application/json',
+    contentType: aggregated ? typeOf(aggregated) : 'application/json',
     ...(aggregated
       ? {
           etag: `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`,

@@ -44,19 +44,6 @@ void container_write(const struct container *c, struct json_writer *w, const cha
     json_close(w, '}');
 }
 
-static void output_close(struct container *c, int i)
-{
-    loop_forget(&c->output[i]);
-    if (c->output[i].fd < 0)
-        return;
-    log_end(&c->log, &c->lines[i]);
-    /* A terminal's master also takes input. */
-    if (c->input == c->output[i].fd)
-        c->input = -1;
-    close(c->output[i].fd);
-    c->output[i].fd = -1;
-}
-
 void container_free(struct container *c)
 {
     for (struct container **at = &containers; *at; at = &(*at)->next) {
@@ -65,8 +52,7 @@ void container_free(struct container *c)
             break;
         }
     }
-    output_close(c, 0);
-    output_close(c, 1);
+    pump_close(c);
     if (c->input >= 0)
         close(c->input);
     if (c->log.file >= 0)
@@ -94,90 +80,13 @@ static void container_clean(struct container *c)
         remove_tree(AT_FDCWD, c->directory);
 }
 
-#define PIECE ((size_t)64 << 10)
-
-/* One for all: outside the stack and the heap, because a burst's pages are given back and those of the stack never are. */
-static char *pump_room(void)
-{
-    static char *room;
-    if (!room)
-        room = mmap(NULL, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (room == MAP_FAILED)
-        room = NULL;
-    return room;
-}
-
-/* What a burst took is not kept by a process that is there once per pod; in the midst of one it would be taken again. */
-static bool pumped;
-
-static void pump_idle(struct timer *timer)
-{
-    if (pumped) {
-        pumped = false;
-        timer_start(timer, 100);
-        return;
-    }
-    madvise(pump_room(), PIECE, MADV_DONTNEED);
-    log_idle();
-    pod_trim_stack();
-}
-
-static void pump_busy(void)
-{
-    static struct timer idle = {.fire = pump_idle};
-    if (!idle.armed)
-        timer_start(&idle, 100);
-    pumped = true;
-}
-
-static bool pump_once(struct container *c, int i)
-{
-    char *data = pump_room();
-    ssize_t n = data ? read(c->output[i].fd, data, PIECE) : -1;
-    if (n < 0 && (!data || errno == EAGAIN || errno == EINTR))
-        return false;
-    if (n <= 0) {
-        output_close(c, i);
-        return false;
-    }
-    log_write(&c->log, &c->lines[i], data, (size_t)n);
-    stream_output(c, i + 1, data, (size_t)n);
-    pump_busy();
-    return true;
-}
-
-static void output_ready(struct source *source, uint32_t events)
-{
-    (void)events;
-    for (struct container *c = containers; c; c = c->next)
-        for (int i = 0; i < 2; i++)
-            if (source == &c->output[i]) {
-                pump_once(c, i);
-                return;
-            }
-}
-
-void container_pump(struct container *c, bool run)
-{
-    for (int i = 0; i < 2; i++)
-        if (c->output[i].fd >= 0)
-            loop_watch(&c->output[i], run ? EPOLLIN : 0);
-}
-
-static void output_open(struct container *c, int i, int fd)
-{
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    c->output[i] = (struct source){.fd = fd, .ready = output_ready};
-    loop_watch(&c->output[i], EPOLLIN);
-}
-
 static void container_started(struct process *p)
 {
     struct container *c = (struct container *)p;
     if (p->failed)
         return; /* its exit, which follows at once, tells the caller and cleans up */
     if (p->master >= 0) {
-        output_open(c, 0, p->master);
+        pump_open(c, 0, p->master);
         c->input = p->master;
     }
     c->state = CONTAINER_RUNNING;
@@ -208,9 +117,7 @@ static void container_exited(struct process *p, int status)
     /* In a PID namespace of its own the kernel has killed the rest; in a shared one we do. */
     if (!c->own_pid)
         cgroup_kill(c->cgroup);
-    for (int i = 0; i < 2; i++)
-        while (c->output[i].fd >= 0 && pump_once(c, i))
-            continue;
+    pump_drain(c);
     c->state = CONTAINER_EXITED;
     c->finished = wall_now();
     c->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -278,9 +185,7 @@ static int open_pipes(struct container *c, const struct json *params, int child_
             c->input = pair[1];
             fcntl(c->input, F_SETFL, O_NONBLOCK | O_WRONLY);
         } else {
-            /* Room for the producer to go on while a piece is written. */
-            (void)fcntl(pair[0], F_SETPIPE_SZ, 4 * (int)PIECE);
-            output_open(c, i - 1, pair[0]);
+            pump_open(c, i - 1, pair[0]);
         }
     }
     return 0;

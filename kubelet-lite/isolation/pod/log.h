@@ -32,8 +32,4 @@ void log_idle(void);
 /* Output has ended: writes what is held. */
 void log_end(struct log *log, struct log_stream *stream);
 
-/* Formats a whole piece without I/O, for tests: bytes put into `out` (at least length + LOG_PREFIX). */
-#define LOG_PREFIX 48
-size_t log_format(char *out, const char *time, const char *stream, bool full, const char *data, size_t length);
-
 #endif

@@ -68,6 +68,10 @@ struct container {
     struct log log;
     struct log_stream lines[2];
     struct source output[2]; /* stdout, stderr; with a terminal [0] is its master */
+    struct timer pace;       /* armed while they are read by the clock, see pump.c */
+    size_t burst;            /* bytes since `burst_began` */
+    int64_t burst_began;
+    bool stopped, widened;
     int input;               /* stdin pipe or terminal, -1 */
     struct stream *attached;
     struct container *next;
@@ -77,6 +81,10 @@ extern struct container *containers;
 void container_free(struct container *c);
 struct container *container_find(const char *id);
 void container_write(const struct container *c, struct json_writer *w, const char *key);
+/* pump.c. From the descriptor of an output, which is the container's from then on; and to its end. */
+void pump_open(struct container *c, int i, int fd);
+void pump_drain(struct container *c);
+void pump_close(struct container *c);
 /* Attached streams that cannot take more stop the pump, so a slow reader slows the container, as a terminal does. */
 void container_pump(struct container *c, bool run);
 void container_kill_all(void);

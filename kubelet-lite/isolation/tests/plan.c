@@ -146,6 +146,47 @@ static void log_of(const char *const *writes, char *out, size_t size)
     unlink(path);
 }
 
+/* However output is cut up on its way, its lines are the same and none is longer than the limit. */
+static void log_in_pieces(void)
+{
+    static const size_t lengths[] = {0, 1, 15, 16, 17, 31, 99, LOG_LINE - 1, LOG_LINE, LOG_LINE + 1, 3 * LOG_LINE};
+    static char text[1 << 20], out[3 << 20], again[1 << 20];
+    for (int round = 0; round < 30; round++) {
+        size_t size = 0, joined = 0;
+        while (size < sizeof text / 4) {
+            size_t n = lengths[unit_random() % (sizeof lengths / sizeof *lengths)];
+            for (size_t i = 0; i < n; i++)
+                text[size++] = (char)('a' + unit_random() % 26);
+            text[size++] = '\n';
+        }
+        char path[] = "/tmp/trimtab-log-XXXXXX";
+        struct log_stream stream = {.name = "stderr"};
+        struct log log = {.file = mkstemp(path), .path = path};
+        for (size_t at = 0; at < size;) {
+            size_t n = lengths[unit_random() % (sizeof lengths / sizeof *lengths)] + 1;
+            n = n < size - at ? n : size - at;
+            log_write(&log, &stream, text + at, n);
+            at += n;
+        }
+        CHECK(!stream.held);
+        log_end(&log, &stream);
+        close(log.file);
+        CHECK(file_read(AT_FDCWD, path, out, sizeof out) >= 0);
+        unlink(path);
+        for (char *line = out; *line;) {
+            char *end = strchr(line, '\n');
+            size_t n = (size_t)(end - line) - 40;
+            CHECK(strncmp(line + 30, " stderr ", 8) == 0 && n <= LOG_LINE);
+            memcpy(again + joined, line + 40, n);
+            joined += n;
+            if (line[38] == 'F')
+                again[joined++] = '\n';
+            line = end + 1;
+        }
+        CHECK(joined == size && memcmp(text, again, size) == 0);
+    }
+}
+
 void test_log(void)
 {
     static char out[200000], big[40001];
@@ -169,6 +210,7 @@ void test_log(void)
         total += n;
     }
     CHECK(total == 40000 && pieces == 3);
+    log_in_pieces();
 }
 
 /* An image full of traps: nothing made below the root may appear outside of it. */

@@ -1,6 +1,7 @@
 import type { KubeObject, Status } from '@trimtab/machinery';
 import { type ApiCluster, apiCluster } from '../api-cluster.js';
-import { namespaceFor, typeOf } from './lifecycle.js';
+import { run } from '../e2e/cluster.js';
+import { namespaceFor, typeOf, wholeLife } from './lifecycle.js';
 
 /** Conformance tests of single kinds' behaviour, under their own names. They need an API server and nothing else. */
 
@@ -88,6 +89,17 @@ test('[sig-node] RuntimeClass should reject a Pod requesting a non-existent Runt
   const spec = { ...pod().spec, runtimeClassName: 'none-such' };
   const status = await refusal(api.client.create(core('pods'), object('Pod', 'runtime', { spec })));
   expect([status.code, status.message]).toEqual([403, expect.stringContaining('RuntimeClass "none-such" not found')]);
+});
+
+test('[sig-node] RuntimeClass should reject a Pod requesting a deleted RuntimeClass [NodeConformance] [Conformance]', async () => {
+  const classes = typeOf(api, 'node.k8s.io', 'v1', 'runtimeclasses');
+  const body = { apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', metadata: { name: 'shortly' }, handler: 'crun' };
+  await api.client.create(classes, body as KubeObject);
+  const spec = { ...pod().spec, runtimeClassName: 'shortly' };
+  await api.client.create(core('pods'), object('Pod', 'in-time', { spec }));
+  await api.client.delete(classes, { name: 'shortly' });
+  const status = await refusal(api.client.create(core('pods'), object('Pod', 'too-late', { spec })));
+  expect([status.code, status.message]).toEqual([403, expect.stringContaining('RuntimeClass "shortly" not found')]);
 });
 
 test('[sig-node] ConfigMap should fail to create ConfigMap with empty key [Conformance]', async () => {
@@ -255,6 +267,39 @@ describe('events in their two groups', () => {
     await api.client.deleteCollection(later(), { namespace });
     expect((await api.client.list(core('events'), { namespace })).items).toEqual([]);
   });
+});
+
+test('[sig-auth] Certificates API [Privileged:ClusterAdmin] should support CSR API operations [Conformance]', async () => {
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null'];
+  const { stdout } = await run('openssl', ['req', '-new', ...key, '-subj', '/O=e2e/CN=e2e'], {});
+  const request = Buffer.from(stdout).toString('base64');
+  const group = 'certificates.k8s.io';
+  const life = {
+    group,
+    version: 'v1',
+    resource: 'certificatesigningrequests',
+    body: () => ({
+      spec: { request, signerName: 'example.com/e2e', usages: ['client auth'], expirationSeconds: 3600 },
+    }),
+  };
+  await wholeLife(api, life);
+  const type = typeOf(api, group, 'v1', life.resource);
+  const made = await api.client.create(type, {
+    apiVersion: `${group}/v1`,
+    kind: 'CertificateSigningRequest',
+    metadata: { name: 'e2e' },
+    ...life.body(),
+  } as KubeObject);
+  const condition = { type: 'Approved', status: 'True', reason: 'E2E', message: 'Set from an e2e test' };
+  const approved = await api.client.update(type, { ...made, status: { conditions: [condition] } } as KubeObject, {
+    subresource: 'approval',
+  });
+  expect(approved).toMatchObject({ status: { conditions: [condition] } });
+  const failed = { type: 'Failed', status: 'True', reason: 'E2E', message: 'Set from an e2e test' };
+  const body = { status: { conditions: [condition, failed] } };
+  const status = await api.client.patch(type, { name: 'e2e' }, merge(body), { subresource: 'status' });
+  expect(status).toMatchObject(body);
+  await api.client.delete(type, { name: 'e2e' });
 });
 
 test('[sig-auth] SubjectReview should support SubjectReview API operations [Conformance]', async () => {

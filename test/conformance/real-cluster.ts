@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Client, NodeStreams } from '@trimtab/client';
 import { type Controllers, startControllers } from '@trimtab/controllers';
 import {
@@ -32,6 +32,7 @@ import { readMachine } from '../../kubelet-lite/node/machine-info.js';
 import { type TestPods, testPods, whyNoPods } from '../../kubelet-lite/runtime/native/test-pods.js';
 import { parseHandler, withHandlers } from '../../kubelet-lite/runtime/oci/index.js';
 import { SimulatedImages } from '../../kubelet-lite/simulated/simulated-node.js';
+import { leftOvers } from './leftovers.js';
 import { LoopbackNetwork } from './loopback-network.js';
 
 /**
@@ -102,6 +103,8 @@ class Cluster implements RealCluster {
   #controllers: Controllers | undefined;
   #kubelet: Kubelet | undefined;
   readonly #connections: { close(): void }[] = [];
+  /** Of every pod there ever was. */
+  readonly #uids = new Set<string>();
   #tests = 0;
 
   get streams(): NodeStreams {
@@ -134,6 +137,11 @@ class Cluster implements RealCluster {
       notReady: () => [],
     });
     this.client = this.plane.client(componentUsers.apiServer);
+    const seen = this.client.watch(Pods, FROM_START).subscribe({
+      next: ({ type, object }) => type !== 'BOOKMARK' && this.#uids.add(object.metadata.uid ?? ''),
+      error: () => {},
+    });
+    this.#connections.push({ close: () => seen.unsubscribe() });
     this.#controllers = await startControllers({
       ...ambient,
       client: this.plane.client(componentUsers.controllerManager),
@@ -210,6 +218,19 @@ class Cluster implements RealCluster {
     await this.pods?.close();
     await rm(this.directory, { recursive: true, force: true });
     await rm(this.#memoryDir, { recursive: true, force: true });
+    await this.#expectNoTrace();
+  }
+
+  /** Whatever was tried in the file: nothing of it is left on the machine. */
+  async #expectNoTrace(): Promise<void> {
+    const marks = [...this.#uids, ...[this.directory, this.pods.dir].map((path) => basename(path))];
+    let left = leftOvers(marks);
+    // The kernel takes its time over some of it.
+    for (let tries = 0; left.length > 0 && tries < 200; tries++) {
+      await sleep(systemClock, 25);
+      left = leftOvers(marks);
+    }
+    if (left.length > 0) throw new Error(`left over on this machine:\n${left.join('\n')}`);
   }
 
   async create<T extends KubeObject>(type: ResourceType<T>, object: object): Promise<T> {

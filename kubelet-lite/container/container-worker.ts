@@ -1,7 +1,6 @@
+import { Chart } from '@trimtab/framework';
 import type { Container } from '@trimtab/machinery';
-import { type Actor, createActor } from 'xstate';
 import { type Image, ImageError } from '../images/image-store.js';
-import { actorClock } from '../pod/actor-clock.js';
 import { formatPod, type Pod, restartPolicyOf } from '../pod/api.js';
 import { type ContainerFacts, containersOf } from '../pod/plan.js';
 import { type PodContextDeps, podSubject } from '../pod/pod-context.js';
@@ -52,7 +51,8 @@ export class ContainerWorker {
   readonly #deps: PodContextDeps;
   readonly #home: ContainingPod;
   #container: Container;
-  readonly #actor: Actor<typeof containerMachine>;
+  readonly #chart: Chart<typeof containerMachine>;
+  #waiting: readonly (() => void)[] = [];
   readonly #say: Say;
   #image: Image | undefined;
   #probes: ContainerProbes | undefined;
@@ -60,6 +60,7 @@ export class ContainerWorker {
   /** The container that an earlier kubelet started. */
   readonly #adopted: string | undefined;
   #earlyExit: ContainerStatus | undefined;
+  #abandoned = false;
   #stopSignal: string;
   /** Raised by {@link reset}: what an earlier sandbox still answers is not ours any more. */
   #epoch = 0;
@@ -81,8 +82,10 @@ export class ContainerWorker {
     this.#stopSignal = stopSignal ?? stopSignalOf(container);
     this.#say = (type, reason, message) =>
       deps.recorder.event(podSubject(home.pod(), container.name), type, reason, message);
-    this.#actor = createActor(containerMachine, {
-      clock: actorClock(deps.clock),
+    this.#chart = new Chart(containerMachine, {
+      clock: deps.clock,
+      effect: (effect) => this.#run(effect),
+      changed: () => this.#changed(),
       input: {
         container,
         kind,
@@ -94,15 +97,10 @@ export class ContainerWorker {
         ...(found ? { found } : {}),
       },
     });
-    this.#actor.on('*', (effect) => this.#run(effect));
-    this.#actor.subscribe(() => {
-      this.#followProbes();
-      home.changed(this.name);
-    });
   }
 
   get context(): ContainerContext {
-    return this.#actor.getSnapshot().context;
+    return this.#chart.context;
   }
 
   get containerId(): string | undefined {
@@ -114,27 +112,24 @@ export class ContainerWorker {
     const over = () => this.context.running?.attempt !== attempt;
     if (over()) return Promise.resolve();
     return new Promise((resolve) => {
-      const subscription = this.#actor.subscribe({
-        next: () => {
-          if (!over()) return;
-          subscription.unsubscribe();
-          resolve();
-        },
-        complete: resolve,
-      });
+      const look = () => {
+        if (!over() && !this.#abandoned) return;
+        this.#waiting = this.#waiting.filter((other) => other !== look);
+        resolve();
+      };
+      this.#waiting = [...this.#waiting, look];
     });
   }
 
   facts(): ContainerFacts {
-    const snapshot = this.#actor.getSnapshot();
-    const { context } = snapshot;
-    const alive = snapshot.matches('running') || snapshot.matches('stopping');
+    const { context } = this;
+    const alive = this.#chart.is('running') || this.#chart.is('stopping');
     return {
-      state: snapshot.matches('blocked')
+      state: this.#chart.is('blocked')
         ? 'blocked'
-        : snapshot.matches('finished')
+        : this.#chart.is('finished')
           ? 'finished'
-          : alive || (snapshot.matches('starting') && context.stop !== undefined)
+          : alive || (this.#chart.is('starting') && context.stop !== undefined)
             ? 'running'
             : 'waiting',
       started: context.started && alive,
@@ -144,7 +139,7 @@ export class ContainerWorker {
 
   /** Starts the statechart: an adopted container is running from here on. */
   begin(): void {
-    this.#actor.start();
+    this.#chart.start();
   }
 
   start(): void {
@@ -194,17 +189,25 @@ export class ContainerWorker {
   /** Stops watching; the container itself goes on. */
   abandon(): void {
     this.#epoch++;
+    this.#abandoned = true;
     this.#probes?.stop();
-    this.#actor.stop();
+    this.#chart.stop();
+    for (const look of this.#waiting) look();
   }
 
   exited(status: ContainerStatus): void {
-    if (this.#actor.getSnapshot().matches('starting')) this.#earlyExit = status;
+    if (this.#chart.is('starting')) this.#earlyExit = status;
     else this.#home.track(this.#reportExit(status));
   }
 
   #send(event: Told<ContainerEvent>): void {
-    this.#actor.send({ ...event, at: this.#deps.clock.now() } as ContainerEvent);
+    this.#chart.send({ ...event, at: this.#deps.clock.now() } as ContainerEvent);
+  }
+
+  #changed(): void {
+    this.#followProbes();
+    this.#home.changed(this.name);
+    for (const look of this.#waiting) look();
   }
 
   #run(effect: ContainerEffect): void {
@@ -357,14 +360,13 @@ export class ContainerWorker {
 
   /** Probes live exactly as long as the container is up, and start anew with each container id. */
   #followProbes(): void {
-    const snapshot = this.#actor.getSnapshot();
-    const up = snapshot.matches({ running: 'up' }) || snapshot.matches('stopping');
+    const up = this.#chart.is('running.up') || this.#chart.is('stopping');
     const target = up ? probeTarget(this.containerId, this.#container, this.#home, this.#deps.nodeIP) : undefined;
     if (target?.containerId === this.#probed) return;
-    if (target && snapshot.matches('stopping')) return;
+    if (target && this.#chart.is('stopping')) return;
     this.#probes?.stop();
     this.#probed = target?.containerId;
-    this.#probes = target && this.#probe(target, snapshot.context);
+    this.#probes = target && this.#probe(target, this.context);
   }
 
   #probe(target: ProbeTarget, { running, started }: ContainerContext): ContainerProbes {

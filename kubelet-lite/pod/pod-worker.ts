@@ -1,10 +1,9 @@
+import { Chart } from '@trimtab/framework';
 import { type Container, timestamp } from '@trimtab/machinery';
-import { type Actor, createActor } from 'xstate';
 import { ANNOTATION } from '../container/container-files.js';
 import { ContainerWorker } from '../container/container-worker.js';
 import type { ContainerContext } from '../container/machine-types.js';
 import type { ContainerStatus, SandboxStatus } from '../runtime/runtime.js';
-import { actorClock } from './actor-clock.js';
 import { type FoundPod, foundAllocation, foundContainer, foundImage, lostContainer } from './adoption.js';
 import { graceMsOf, isTerminal, type Pod, uidOf } from './api.js';
 import { deathOfSandbox, resetForNewSandbox, resetInPlace, SANDBOX_CHANGED } from './begin-anew.js';
@@ -28,7 +27,7 @@ export class PodWorker {
   readonly uid: string;
   readonly #deps: PodContextDeps;
   readonly #node: PodNeighbourhood;
-  readonly #actor: Actor<typeof podMachine>;
+  readonly #chart: Chart<typeof podMachine>;
   readonly #containers = new Map<string, ContainerWorker>();
   readonly #writer: StatusWriter;
   readonly #sandbox: PodSandbox;
@@ -67,8 +66,10 @@ export class PodWorker {
     );
     for (const c of containersOf(pod.spec)) this.#addContainer(c.name, live);
     this.#redefined = containersOf(pod.spec).filter((c) => (foundImage(live, c.name) ?? c.image) !== c.image);
-    this.#actor = createActor(podMachine, {
-      clock: actorClock(deps.clock),
+    this.#chart = new Chart(podMachine, {
+      clock: deps.clock,
+      effect: (effect) => this.#run(effect),
+      changed: () => this.#publisher.publish(),
       input: {
         plan: planOf(pod.spec),
         facts: this.#factsFound(),
@@ -78,8 +79,6 @@ export class PodWorker {
         ...(pod.metadata.deletionTimestamp ? { ending: { graceMs: this.graceMs() } } : {}),
       },
     });
-    this.#actor.on('*', (effect) => this.#run(effect));
-    this.#actor.subscribe(() => this.#publisher.publish());
   }
 
   get pod(): Pod {
@@ -105,20 +104,19 @@ export class PodWorker {
 
   /** True while the pod holds resources of the node. */
   get active(): boolean {
-    const snapshot = this.#actor.getSnapshot();
-    return !snapshot.matches('ended') && !snapshot.matches('gone');
+    return !this.#chart.is('ended') && !this.#chart.is('gone');
   }
 
   get #living(): boolean {
-    return LIVING.some((state) => this.#actor.getSnapshot().matches(state));
+    return LIVING.some((state) => this.#chart.is(state));
   }
 
   begin(): void {
-    const { refused, terminal } = this.#actor.getSnapshot().context;
+    const { refused, terminal } = this.#chart.context;
     if (this.#pod.metadata.deletionTimestamp) this.#grace = this.graceMs();
     if (refused) this.#deps.recorder.event(podSubject(this.#pod), 'Warning', refused.reason, refused.message);
     else if (!terminal) for (const c of this.#containers.values()) c.begin();
-    this.#actor.start();
+    this.#chart.start();
     for (const c of this.#redefined) this.#containers.get(c.name)?.redefine(c);
     this.resize.consider();
     if (this.active) this.#deadline.arm(this.#pod.spec.activeDeadlineSeconds);
@@ -160,7 +158,7 @@ export class PodWorker {
 
   /** Ends the pod as failed, for a reason of the node's own. */
   fail(type: 'Normal' | 'Warning', verdict: Verdict, graceMs = this.graceMs()): void {
-    if (!this.active || this.#actor.getSnapshot().context.verdict) return;
+    if (!this.active || this.#chart.context.verdict) return;
     this.#deps.recorder.event(podSubject(this.#pod), type, verdict.reason, verdict.message);
     this.#send({ type: 'stop', graceMs, delete: false, verdict });
   }
@@ -175,7 +173,7 @@ export class PodWorker {
   async abandon(): Promise<void> {
     this.#abandoned = true;
     this.#deadline.stop();
-    this.#actor.stop();
+    this.#chart.stop();
     for (const c of this.#containers.values()) c.abandon();
     this.resize.stop();
     this.#publisher.stop();
@@ -188,7 +186,7 @@ export class PodWorker {
   }
 
   #send(event: PodEvent): void {
-    if (!this.#abandoned) this.#actor.send(event);
+    if (!this.#abandoned) this.#chart.send(event);
   }
 
   #addContainer(name: string, sandbox: SandboxStatus | undefined): void {
@@ -323,7 +321,7 @@ export class PodWorker {
     await this.#work.settled();
     // How containers ended is forgotten with the sandbox: the API is told before, unless the pod is to go from there too.
     this.#publisher.now();
-    if (!this.#actor.getSnapshot().context.deleting) await this.#writer.flush();
+    if (!this.#chart.context.deleting) await this.#writer.flush();
     if (this.#abandoned) return;
     try {
       await this.#sandbox.remove(this.#pod);
@@ -375,8 +373,7 @@ export class PodWorker {
   }
 
   #view(): PodView {
-    const snapshot = this.#actor.getSnapshot();
-    const { refused, verdict, sandboxReady, everInitialized } = snapshot.context;
+    const { refused, verdict, sandboxReady, everInitialized } = this.#chart.context;
     const containers = new Map<string, ContainerContext>();
     if (!refused && !isTerminal(this.#pod.status?.phase)) {
       for (const c of this.#containers.values()) containers.set(c.name, c.context);
@@ -387,9 +384,9 @@ export class PodWorker {
       podIPs: this.podIPs,
       startTime: this.#startTime,
       sandboxReady,
-      restarting: snapshot.matches('restarting'),
+      restarting: this.#chart.is('restarting'),
       initialized: everInitialized,
-      ended: snapshot.matches('ended') || snapshot.matches('gone'),
+      ended: this.#chart.is('ended') || this.#chart.is('gone'),
       ...(verdict ? { verdict } : {}),
       resize: this.resize.view,
       containers,

@@ -272,11 +272,14 @@ class RevisionStore implements Store {
       if (touched.has(name)) throw twice(key);
       touched.add(name);
       if (operation.type === 'put') {
-        const text = objectText(object);
-        this.#texts.remember(object, text);
-        bytes += text.length;
         state = withEntry(state, entry);
-        changes.push({ key: name, value: this.codec.seal(name, text) });
+        if (this.engine.fleeting) changes.push({ key: name, value: '' });
+        else {
+          const text = objectText(object);
+          this.#texts.remember(object, text);
+          bytes += text.length;
+          changes.push({ key: name, value: this.codec.seal(name, text) });
+        }
       } else {
         state = withoutEntry(state, key);
         changes.push({ key: name, value: undefined });

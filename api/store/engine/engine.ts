@@ -30,6 +30,8 @@ export interface Engine {
   compact(revision: number): Promise<void>;
   /** Leaves nothing on disk of what compaction has made superseded; resolves when it is gone. */
   purge?(): Promise<void>;
+  /** True: nothing is kept for another opening, so values need not be written out; they are then empty. */
+  readonly fleeting?: boolean;
   /** Whether transactions can be taken at the moment, and what is wrong where not. */
   readonly health: EngineHealth;
   /** Everything accepted is durable or refused when this resolves. */

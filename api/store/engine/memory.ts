@@ -14,14 +14,16 @@ const SLACK = 4096;
 export interface MemoryOptions {
   /** Behave as an engine with other writers: revisions are known only when transactions resolve. */
   readonly shared?: boolean;
+  /** Never opened again: what is committed is not written out, which for a test's world is a twentieth of all it does. */
+  readonly fleeting?: boolean;
 }
 
 /**
  * Keeps everything in memory: for tests and throw-away clusters. Opened again after a `close` it has what it had. A transaction
  * becomes «durable» when the current turn of the event loop's promise callbacks lets it, together with those accepted meanwhile.
  */
-export function memoryEngine({ shared = false }: MemoryOptions = {}): Engine {
-  return new MemoryEngine(shared);
+export function memoryEngine({ shared = false, fleeting = false }: MemoryOptions = {}): Engine {
+  return new MemoryEngine(shared, fleeting);
 }
 
 class MemoryEngine implements Engine {
@@ -34,7 +36,10 @@ class MemoryEngine implements Engine {
   #superseded = 0;
   readonly health = { writable: true };
 
-  constructor(readonly shared: boolean) {}
+  constructor(
+    readonly shared: boolean,
+    readonly fleeting: boolean,
+  ) {}
 
   get next(): number | undefined {
     return this.shared ? undefined : this.#accepted + 1;

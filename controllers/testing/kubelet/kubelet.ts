@@ -4,6 +4,7 @@ import {
   type Effect,
   isDeleting,
   post,
+  put,
   remove,
   requeueAfter,
   runControllers,
@@ -87,7 +88,7 @@ export class ScriptedKubelet {
     this.#lives.set(uid, life);
     const status = podStatus(pod, life, script, { now, podIP: this.#address(uid), hostIP: '192.168.0.1' });
     return [
-      ...(equalJson(status, pod.status) ? [] : changeTo(Pods, pod, { ...pod, status }, { subresource: 'status' })),
+      ...(equalJson(status, pod.status) ? [] : [put(Pods, { ...pod, status } as Pod, 'status')]),
       ...(wakeIn === undefined ? [] : [requeueAfter(wakeIn)]),
     ];
   }

@@ -147,8 +147,8 @@ export interface Difference {
 export function differences(was: CanonicalState, is: CanonicalState, mask: Mask): readonly Difference[] {
   const found: Difference[] = [];
   for (const resource of new Set([...was.objects.keys(), ...is.objects.keys()])) {
-    const before = byName(was.objects.get(resource) ?? [], resource, mask);
-    const after = byName(is.objects.get(resource) ?? [], resource, mask);
+    const before = byName(was.objects.get(resource) ?? NONE, resource, mask);
+    const after = byName(is.objects.get(resource) ?? NONE, resource, mask);
     for (const name of new Set([...before.keys(), ...after.keys()])) {
       const [old, now] = [before.get(name) ?? [], after.get(name) ?? []];
       if (old.length !== now.length)
@@ -173,23 +173,34 @@ export function differences(was: CanonicalState, is: CanonicalState, mask: Mask)
   return found;
 }
 
-function byName(
-  objects: readonly CanonicalObject[],
-  resource: string,
-  mask: Mask,
-): Map<string, ReadonlyMap<string, string>[]> {
-  const groups = new Map<string, { readonly sort: string; readonly leaves: ReadonlyMap<string, string> }[]>();
+type Named = ReadonlyMap<string, readonly ReadonlyMap<string, string>[]>;
+
+const NONE: readonly CanonicalObject[] = [];
+
+/** What every run is held against is arranged once; by its objects and the size of the mask, which only ever grows. */
+const arranged = new WeakMap<
+  readonly CanonicalObject[],
+  { readonly mask: Mask; readonly size: number; readonly by: Named }
+>();
+
+/** Of several of a name, which is which is told by what they are. */
+function byName(objects: readonly CanonicalObject[], resource: string, mask: Mask): Named {
+  const known = arranged.get(objects);
+  if (known?.mask === mask && known.size === mask.size) return known.by;
+  const groups = new Map<string, ReadonlyMap<string, string>[]>();
   for (const { name, leaves } of objects) {
-    const kept = new Map([...leaves].filter(([path]) => !mask.has(`${resource} ${path}`)));
-    const sort = JSON.stringify([...kept].sort());
-    const group = groups.get(name) ?? [];
-    group.push({ sort, leaves: kept });
-    groups.set(name, group);
+    const kept = new Map(leaves);
+    for (const path of leaves.keys()) if (mask.has(`${resource} ${path}`)) kept.delete(path);
+    const group = groups.get(name);
+    if (group) group.push(kept);
+    else groups.set(name, [kept]);
   }
-  return new Map(
-    [...groups].map(([name, group]) => [
-      name,
-      group.sort((a, b) => (a.sort < b.sort ? -1 : a.sort > b.sort ? 1 : 0)).map(({ leaves }) => leaves),
-    ]),
-  );
+  for (const group of groups.values()) if (group.length > 1) sortByText(group);
+  arranged.set(objects, { mask, size: mask.size, by: groups });
+  return groups;
+}
+
+function sortByText(group: ReadonlyMap<string, string>[]): void {
+  const texts = new Map(group.map((leaves) => [leaves, JSON.stringify([...leaves].sort())]));
+  group.sort((a, b) => (texts.get(a)! < texts.get(b)! ? -1 : texts.get(a)! > texts.get(b)! ? 1 : 0));
 }

@@ -28,7 +28,7 @@ interface Author {
 
 /** Every change is in the trace before anybody is told of it. */
 export async function openLedger(clock: Clock, trace: Trace): Promise<Ledger> {
-  const store = await openStore({ engine: memoryEngine(), clock });
+  const store = await openStore({ engine: memoryEngine({ fleeting: true }), clock });
   const authors = new Map<number, Author>();
   const followed = new Set<string>();
   let accepted = store.revision;
@@ -55,31 +55,36 @@ export async function openLedger(clock: Clock, trace: Trace): Promise<Ledger> {
     followed.add(resource);
     store.watch({ resource }, store.revision).subscribe(record);
   };
-  const door = (actor: string): Store =>
-    new Proxy(store, {
+  const door = (actor: string): Store => {
+    const bound = new Map<PropertyKey, unknown>();
+    const watch: Store['watch'] = (scope, from) => {
+      follow(scope.resource);
+      return store.watch(scope, from);
+    };
+    const commit: Store['commit'] = (operations) => {
+      for (const { key } of operations) follow(key.resource);
+      const changing = operations.find(({ type }) => type !== 'check');
+      const before = changing && store.pending(changing.key)?.revision;
+      const committed = store.commit(operations);
+      const after = changing && store.pending(changing.key)?.revision;
+      if (before !== after) {
+        accepted = after ?? accepted + 1;
+        authors.set(accepted, { actor, cause: causeOf(actor) });
+      }
+      return committed;
+    };
+    return new Proxy(store, {
       get(target, property) {
-        if (property === 'watch')
-          return (scope: Parameters<Store['watch']>[0], from: number) => {
-            follow(scope.resource);
-            return target.watch(scope, from);
-          };
-        if (property === 'commit')
-          return (operations: Parameters<Store['commit']>[0]) => {
-            for (const { key } of operations) follow(key.resource);
-            const changing = operations.find(({ type }) => type !== 'check');
-            const before = changing && target.pending(changing.key)?.revision;
-            const committed = target.commit(operations);
-            const after = changing && target.pending(changing.key)?.revision;
-            if (before !== after) {
-              accepted = after ?? accepted + 1;
-              authors.set(accepted, { actor, cause: causeOf(actor) });
-            }
-            return committed;
-          };
+        const known = bound.get(property);
+        if (known !== undefined) return known;
         const value: unknown = Reflect.get(target, property, target);
-        return typeof value === 'function' ? value.bind(target) : value;
+        if (typeof value !== 'function') return value;
+        const method = property === 'watch' ? watch : property === 'commit' ? commit : value.bind(target);
+        bound.set(property, method);
+        return method;
       },
     });
+  };
   return {
     store: door(''),
     door,

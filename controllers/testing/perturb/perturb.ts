@@ -22,7 +22,21 @@ const DEFAULT_FAILURES = 3;
 const CLEAN_RUNS = 3;
 
 /** Clean runs of the same story: the first is what others are held against, all together say what is left to chance. */
-async function baselineOf(scenario: Scenario, seed: number): Promise<Baseline | Divergence> {
+function baselineOf(scenario: Scenario, seed: number): Promise<Baseline | Divergence> {
+  const of = baselines.get(scenario) ?? new Map<number, Promise<Baseline | Divergence>>();
+  baselines.set(scenario, of);
+  const known = of.get(seed) ?? playClean(scenario, seed);
+  // Hunts over many seeds come back to the latest only.
+  if (of.size >= MOST_BASELINES) of.clear();
+  of.set(seed, known);
+  return known;
+}
+
+const MOST_BASELINES = 8;
+/** By scenario and seed: many lines of one story are replayed against the same clean runs. */
+const baselines = new WeakMap<Scenario, Map<number, Promise<Baseline | Divergence>>>();
+
+async function playClean(scenario: Scenario, seed: number): Promise<Baseline | Divergence> {
   const run = await play(scenario, seed, []);
   const wrong = judgeClean(run, scenario.tolerates);
   if (wrong.length > 0) {

@@ -41,11 +41,14 @@ export interface StoreOptions {
   readonly ended?: (error: Error) => void;
   /** Encryption at rest; without, objects are stored as their JSON. */
   readonly codec?: ValueCodec;
+  /** Seconds that objects of a resource are wanted at least; the engine may remove them after (see {@link Change.ttlSeconds}). */
+  readonly ttlOf?: (resource: string) => number | undefined;
 }
 
 /** Opens the store on an engine and reads back everything it holds. Rejects with StoreFailedError on damage. */
-export async function openStore({ engine, clock, retention, codec = plainCodec, ended }: StoreOptions): Promise<Store> {
-  return loaded(engine, clock, codec, new View(codec, retention), ended);
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { codec = plainCodec, retention } = options;
+  return loaded({ ...options, codec }, new View(codec, retention));
 }
 
 /**
@@ -57,17 +60,14 @@ export function forkStore(
   { clock, retention }: Pick<StoreOptions, 'clock' | 'retention'>,
 ): Promise<Store> {
   const view = new View(plainCodec, retention, stateOf(from));
-  return loaded(overlayEngine(from.revision), clock, plainCodec, view);
+  return loaded({ engine: overlayEngine(from.revision), clock, codec: plainCodec }, view);
 }
 
-async function loaded(
-  engine: Engine,
-  clock: Clock,
-  codec: ValueCodec,
-  view: View,
-  ended?: (error: Error) => void,
-): Promise<Store> {
-  const store = new RevisionStore(engine, clock, codec, view, ended);
+type Parts = Omit<StoreOptions, 'retention'> & { readonly codec: ValueCodec };
+
+async function loaded(parts: Parts, view: View): Promise<Store> {
+  const { engine } = parts;
+  const store = new RevisionStore(parts, view);
   try {
     await store.load();
   } catch (error) {
@@ -92,13 +92,21 @@ class RevisionStore implements Store {
   #closed = false;
   #failure: Error | undefined;
 
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly codec: ValueCodec;
+  readonly ended: (error: Error) => void;
+  readonly ttlOf: (resource: string) => number | undefined;
+
   constructor(
-    readonly engine: Engine,
-    readonly clock: Clock,
-    readonly codec: ValueCodec,
+    { engine, clock, codec, ended = () => {}, ttlOf = () => undefined }: Parts,
     readonly view: View,
-    readonly ended: (error: Error) => void = () => {},
   ) {
+    this.engine = engine;
+    this.clock = clock;
+    this.codec = codec;
+    this.ended = ended;
+    this.ttlOf = ttlOf;
     this.#accepted = view.state;
   }
 
@@ -317,7 +325,9 @@ class RevisionStore implements Store {
       const key = names[i]!;
       if (operation.type === 'check') return [];
       if (operation.type === 'delete') return [{ key, value: undefined }];
-      return [{ key, value: this.codec.seal(key, objectText(withoutVersion(operation.object))) }];
+      const value = this.codec.seal(key, objectText(withoutVersion(operation.object)));
+      const ttlSeconds = this.ttlOf(operation.key.resource);
+      return [{ key, value, ...(ttlSeconds === undefined ? {} : { ttlSeconds }) }];
     });
     const several = changes.find(({ key }, i) => changes.findIndex((other) => other.key === key) !== i);
     if (several !== undefined) throw twice(parseKey(several.key));

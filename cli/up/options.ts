@@ -24,8 +24,6 @@ export interface RawUpOptions extends Partial<RawSecurityOptions>, RawStoreOptio
   readonly runtimeHandler?: readonly string[];
   readonly simulatedNodes: number;
   readonly simulatedLifecycle?: string;
-  /** In minutes. */
-  readonly eventTtl?: number;
   readonly terminatedPodGcThreshold?: number;
   readonly pkiDir?: string;
   readonly leaderElect?: 'true' | 'false';

@@ -21,6 +21,8 @@ export interface RawStoreOptions {
   readonly historyAge?: number;
   readonly encryptionProviderConfig?: string;
   readonly encryptionRewrite?: boolean;
+  /** How long events are kept, in minutes; 0: for ever. */
+  readonly eventTtl?: number;
 }
 
 /** Opens the cluster's store; with `encryptionRewrite`, everything in it is encrypted by the first key when this resolves. */
@@ -30,6 +32,7 @@ export async function openClusterStore(
   { clock, random, logger }: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
 ): Promise<Store> {
   const { historyCommits = 50_000, historySize = 64, historyAge = 10, encryptionProviderConfig: file } = options;
+  const eventSeconds = (options.eventTtl ?? 60) * 60;
   const codec = file === undefined ? undefined : encryptingCodec(readConfiguration(file), random);
   const store = await openStore({
     engine:
@@ -37,6 +40,8 @@ export async function openClusterStore(
         ? await embeddedEngine(directory)
         : await etcdEngine({ ...options.etcd, clock, random, history: Math.min(historyCommits, 10_000) }),
     clock,
+    // An etcd removes events also while no controllers run, as kube-apiserver has it do.
+    ttlOf: (resource) => (resource === '/events' && eventSeconds > 0 ? eventSeconds : undefined),
     // What is in memory cannot be mended; a new process reads it anew.
     ended: (error) => {
       logger.error({ err: error }, 'the store is gone: stopping, to be started again');

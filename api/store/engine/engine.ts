@@ -76,6 +76,8 @@ export interface Change {
   readonly key: string;
   /** Absent: the key is deleted. */
   readonly value: Value | undefined;
+  /** So long it is wanted at least; an engine that can removes it by itself some time after, others leave that to others. */
+  readonly ttlSeconds?: number;
 }
 
 /** Holds if the key's last change was at `revision`; 0: if the key does not exist. */

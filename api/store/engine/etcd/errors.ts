@@ -13,6 +13,7 @@ export interface Failure {
 /** The codes of gRPC (grpc: statuscodes.md) that matter here. */
 const code = {
   invalidArgument: 3,
+  notFound: 5,
   permissionDenied: 7,
   resourceExhausted: 8,
   outOfRange: 11,
@@ -31,6 +32,9 @@ export const isRpcError = (error: unknown): error is RpcError =>
 
 export const isCompacted = (error: unknown): boolean =>
   isRpcError(error) && error.code === code.outOfRange && /has been compacted/.test(error.details ?? '');
+
+/** There is no such lease. */
+export const isNotFound = (error: unknown): boolean => isRpcError(error) && error.code === code.notFound;
 
 export const FULL =
   'etcd has used up its space quota and takes no writes; reads go on. Mend it: compact (etcdctl compact REVISION), then ' +

@@ -13,10 +13,11 @@ import {
 import { batchesOfState, type Step } from './batches.js';
 import { Compactor } from './compactor.js';
 import { CallFailed, Connection } from './connection.js';
-import { FULL, isCompacted, versionProblem } from './errors.js';
+import { FULL, isCompacted, isNotFound, versionProblem } from './errors.js';
 import { Feed } from './feed.js';
 import type { EtcdOptions } from './index.js';
 import { type Keys, keysUnder } from './keys.js';
+import { Leases } from './leases.js';
 import { etcdMethods, type KeyValue, type Methods } from './messages.js';
 import { Session } from './session.js';
 import { outcomeOf, txnOf } from './transaction.js';
@@ -38,6 +39,7 @@ export class EtcdEngine implements Engine {
   readonly #methods: Methods;
   readonly #connection: Connection;
   readonly #session: Session;
+  readonly #leases: Leases;
   readonly #compactor: Compactor;
   readonly #turns = new Turns();
   /** Transactions of ours whose end we wait to see, and where they were seen. */
@@ -60,6 +62,7 @@ export class EtcdEngine implements Engine {
     this.#methods = etcdMethods();
     this.#connection = new Connection(options);
     this.#session = new Session(this.#connection, this.#methods, this.#keys, clock, random);
+    this.#leases = new Leases(this.#connection, this.#methods, clock, random);
     this.#compactor = new Compactor(this.#connection, this.#methods, this.#keys, this.#session);
   }
 
@@ -159,11 +162,13 @@ export class EtcdEngine implements Engine {
     try {
       for (;;) {
         const { fence } = this.#session;
-        const request = txnOf(transaction, mark, fence, this.#keys);
+        const leases = await this.#asked(this.#leases.of(transaction, deadline));
+        const request = txnOf(transaction, mark, fence, this.#keys, leases);
         let outcome: ReturnType<typeof outcomeOf>;
         try {
           outcome = outcomeOf(transaction, fence, await this.#connection.call(this.#methods.txn, request));
         } catch (error) {
+          if (error instanceof CallFailed && isNotFound(error.cause)) this.#leases.forget();
           const seen = await this.#lookedFor(error, id, fence, deadline);
           if (seen !== undefined) return seen;
           continue;

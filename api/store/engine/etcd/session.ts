@@ -1,12 +1,11 @@
 import type { Clock, Random } from '@trimtab/machinery';
 import { CallFailed, type Connection } from './connection.js';
-import { isRpcError } from './errors.js';
+import { isNotFound } from './errors.js';
 import type { Keys } from './keys.js';
 import type { Methods } from './messages.js';
 import type { Fence } from './transaction.js';
 
 const TTL_SECONDS = 60;
-const NOT_FOUND = 5;
 
 /**
  * This process in etcd: a key on a lease. While its revision is what a transaction compared, the transaction can happen; put anew,
@@ -72,7 +71,7 @@ export class Session {
         this.#revision = Math.max(this.#revision, Number(header.revision));
         return;
       } catch (error) {
-        if (error instanceof CallFailed && isRpcError(error.cause) && error.cause.code === NOT_FOUND) this.#lease = 0;
+        if (error instanceof CallFailed && isNotFound(error.cause)) this.#lease = 0;
         else await this.connection.next(error, deadline);
       }
     }

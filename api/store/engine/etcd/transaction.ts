@@ -30,11 +30,18 @@ export interface Fence {
 const INNER = 60;
 
 /** Where several transactions of the same process must not both happen, their fence differs. */
-export function txnOf({ compares, changes }: Transaction, mark: Mark, fence: Fence, keys: Keys): TxnRequest {
-  const operations = changes.map(({ key, value }): RequestOp => {
+export function txnOf(
+  { compares, changes }: Transaction,
+  mark: Mark,
+  fence: Fence,
+  keys: Keys,
+  leases: ReadonlyMap<number, number>,
+): TxnRequest {
+  const operations = changes.map(({ key, value, ttlSeconds }): RequestOp => {
     const place = keys.write(key);
     if (value === undefined) return { deleteRange: { key: place } };
-    return { put: { key: place, value: typeof value === 'string' ? Buffer.from(value) : value } };
+    const lease = ttlSeconds === undefined ? {} : { lease: leases.get(ttlSeconds)! };
+    return { put: { key: place, value: typeof value === 'string' ? Buffer.from(value) : value, ...lease } };
   });
   if (operations.length > 0) operations.push({ put: { key: keys.tip, value: writeMark(mark) } });
   const at = (key: Uint8Array, revision: number): Compare => ({ result: 0, target: 2, key, modRevision: revision });

@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Event, HorizontalPodAutoscaler, Node, Pod } from '@trimtab/machinery';
+import { leftOvers } from '../conformance/leftovers.js';
 import { Cluster, eventually, Place, root, run, shellPod } from './cluster.js';
 
 /** What a node does beside running pods, seen with kubectl and `trimtab` from outside. */
@@ -264,4 +265,50 @@ describe('a node that is looked after', () => {
       message: 'Pod was terminated in response to imminent node shutdown.',
     });
   });
+});
+
+test('of a cluster that ran all sorts of pods nothing is left on the machine once it has ended', async () => {
+  const place = await new Place().make();
+  const network = async () => {
+    const { stdout } = await place.run('sh', ['-c', 'ip -o addr; ip route; ip -6 route; ip rule; nft list ruleset']);
+    return stdout.replace(/valid_lft.*/g, '');
+  };
+  const before = await network();
+  const recipe = join(root, 'charts', 'guestbook', 'images', 'redis.yaml');
+  const made = await place.trimtab('image', 'assemble', '--data-dir', place.dataDir, recipe);
+  if (made.code !== 0) throw new Error(made.stderr);
+  const cluster = await Cluster.start(place);
+  const memory = { volumes: [{ name: 'm', emptyDir: { medium: 'Memory' } }] };
+  const mounted = { volumeMounts: [{ name: 'm', mountPath: '/m' }] };
+  const sorts: readonly (readonly [string, string, object?, object?])[] = [
+    ['plain', 'sleep 1000'],
+    ['deaf', "trap '' TERM; sleep 1000 & wait"],
+    ['memory', 'echo x > /m/x; echo y > /dev/shm/y; sleep 1000', memory, mounted],
+    ['limited', 'sleep 1000', {}, { resources: { limits: { cpu: '100m', memory: '32Mi' } } }],
+    ['port', 'sleep 1000', {}, { ports: [{ containerPort: 80, hostPort: 8080 }] }],
+    ['host', 'sleep 1000', { hostNetwork: true, hostPID: true, hostIPC: true }],
+    ['shared', 'sleep 1000', { shareProcessNamespace: true }],
+    ['mapped', 'sleep 1000', { hostUsers: false }],
+    ['crashing', 'sleep 0.1; exit 1'],
+    ['done', 'true', { restartPolicy: 'Never' }],
+  ];
+  const manifests = sorts.map(([name, script, extra, container]) => shellPod(name, script, extra, container));
+  await cluster.apply({ apiVersion: 'v1', kind: 'List', items: manifests });
+  await cluster.must('expose', 'pod', 'plain', '--port=80');
+  const lasting = sorts.map(([name]) => name).filter((name) => !['crashing', 'done'].includes(name));
+  await cluster.must('wait', '--for=condition=Ready', '--timeout=60s', ...lasting.map((name) => `pod/${name}`));
+  const { items } = await cluster.json<Items<Pod>>('get', 'pods');
+  const marks = items.map(({ metadata }) => metadata.uid ?? '');
+  // A look that finds nothing must not be blind.
+  expect(leftOvers(marks).map((what) => what.split(' ')[0])).toEqual(
+    expect.arrayContaining(['process', 'mount', 'cgroup', 'file']),
+  );
+  expect([await cluster.stop(), cluster.stderr]).toEqual([0, '']);
+  expect(await network()).toBe(before);
+  await eventually(
+    async () => leftOvers(marks),
+    (left) => left.length === 0,
+    5_000,
+  );
+  await place.remove();
 });

@@ -1,14 +1,13 @@
-import { controllerOf, isDeleting, type Reader } from '@trimtab/framework';
 import {
-  matchesLabels,
-  type ObjectKey,
-  type Pod,
-  Pods,
-  type Service,
-  type ServicePort,
-  Services,
-  selectorFromLabels,
-} from '@trimtab/machinery';
+  controllerOf,
+  type IndexDefinition,
+  index,
+  isDeleting,
+  type Reader,
+  type WatchDefinition,
+  watch,
+} from '@trimtab/framework';
+import { type ObjectKey, type Pod, Pods, type Service, type ServicePort, Services } from '@trimtab/machinery';
 import { isReady, isTerminal } from '../workloads/pods.js';
 
 /** Which pods stand behind a Service, and on which ports (kubernetes: pkg/controller/util/endpoint). */
@@ -27,14 +26,40 @@ export const isManaged = (service: Service): boolean =>
 
 export const isHeadless = (service: Service): boolean => service.spec?.clusterIP === 'None';
 
+type Labels = Readonly<Record<string, string>>;
+
+const selects = (selector: Labels, labels: Labels = {}): boolean =>
+  Object.entries(selector).every(([name, value]) => labels[name] === value);
+
+const LABEL = 'label';
+const labelled = (namespace: string, [name, value]: readonly [string, string]): string =>
+  `${namespace}/${name}=${value}`;
+
+/** Pods by each of their labels: a Service's pods are found without a look at all the others of its namespace. */
+export const podsByLabel: IndexDefinition = index(Pods, {
+  [LABEL]: ({ metadata: { namespace = '', labels } }) =>
+    Object.entries(labels ?? {}).map((label) => labelled(namespace, label)),
+});
+
 /** Pods of the Service that have an address and have not ended, in order of name. */
 export function podsBehind(service: Service, reader: Reader): readonly Pod[] {
-  const selector = selectorFromLabels(service.spec?.selector);
-  return reader
-    .list(Pods, service.metadata.namespace)
-    .filter((pod) => matchesLabels(selector, pod.metadata.labels) && !isTerminal(pod) && Boolean(pod.status?.podIP))
+  const selector = service.spec?.selector ?? {};
+  const { namespace = '' } = service.metadata;
+  const [fewest = []] = Object.entries(selector)
+    .map((label) => reader.byIndex(Pods, LABEL, labelled(namespace, label)))
+    .sort((a, b) => a.length - b.length);
+  return fewest
+    .filter((pod) => selects(selector, pod.metadata.labels) && !isTerminal(pod) && hasAddress(pod))
     .sort((a, b) => (a.metadata.name! < b.metadata.name! ? -1 : 1));
 }
+
+const hasAddress = (pod: Pod): boolean => Boolean(pod.status?.podIP);
+
+/** Changes of pods that a Service may show: of one without an address it shows nothing. */
+export const podsThatShow: WatchDefinition = watch(Pods, servicesOf, {
+  where: (change) => change.type !== 'added' || hasAddress(change.object),
+  ignores: looksTheSame,
+});
 
 export function conditionsOf(pod: Pod, service: Service): PodConditions {
   const serving = isReady(pod);
@@ -88,28 +113,27 @@ export const referenceTo = (pod: Pod) => ({
 });
 
 /** The Services that select a pod. */
-export function servicesOf(pod: Pod, reader: Reader): readonly ObjectKey[] {
+export function servicesOf({ metadata }: Pod, reader: Reader): readonly ObjectKey[] {
   return reader
-    .list(Services, pod.metadata.namespace)
-    .filter(
-      (service) => isManaged(service) && matchesLabels(selectorFromLabels(service.spec?.selector), pod.metadata.labels),
-    )
-    .map(({ metadata }) => ({ namespace: metadata.namespace, name: metadata.name! }));
+    .list(Services, metadata.namespace)
+    .filter((service) => isManaged(service) && selects(service.spec!.selector!, metadata.labels))
+    .map((service) => ({ namespace: service.metadata.namespace, name: service.metadata.name! }));
 }
 
 /** Nothing a Service shows of a pod differs between these two. */
-export function looksTheSame(a: Pod, b: Pod): boolean {
-  const shown = (pod: Pod) =>
-    JSON.stringify([
-      pod.metadata.labels,
-      pod.spec?.nodeName,
-      pod.spec?.hostname,
-      pod.spec?.subdomain,
-      pod.status?.podIPs ?? pod.status?.podIP,
-      isReady(pod),
-      isTerminal(pod),
-      isDeleting(pod),
-      controllerOf(pod)?.uid,
-    ]);
-  return shown(a) === shown(b);
+function looksTheSame(a: Pod, b: Pod): boolean {
+  if (!hasAddress(a) && !hasAddress(b)) return true;
+  return (
+    a.spec?.nodeName === b.spec?.nodeName &&
+    isReady(a) === isReady(b) &&
+    isTerminal(a) === isTerminal(b) &&
+    isDeleting(a) === isDeleting(b) &&
+    a.spec?.hostname === b.spec?.hostname &&
+    a.spec?.subdomain === b.spec?.subdomain &&
+    controllerOf(a)?.uid === controllerOf(b)?.uid &&
+    sameText(a.metadata.labels, b.metadata.labels) &&
+    sameText(a.status?.podIPs ?? a.status?.podIP, b.status?.podIPs ?? b.status?.podIP)
+  );
 }
+
+const sameText = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);

@@ -1,5 +1,5 @@
-import { type ControllerDefinition, controller, watch } from '@trimtab/framework';
-import { Leases, type Node, Nodes, Pods } from '@trimtab/machinery';
+import { type ControllerDefinition, conditionOf, controller, type Reader, watch } from '@trimtab/framework';
+import { Leases, type Node, Nodes, type ObjectKey, type Pod, Pods } from '@trimtab/machinery';
 import { type Existence, observeExistence } from './existence.js';
 import { LEASES, type Listening } from './facts.js';
 import { nodeMachine } from './machine.js';
@@ -19,8 +19,20 @@ export const nodeLifecycleController = ({ startedAt, graceMs = 40_000 }: NodeLif
     for: Nodes,
     watches: [
       watch(Leases, ({ metadata }) => (metadata.namespace === LEASES ? [{ name: metadata.name! }] : [])),
-      watch(Pods, ({ spec }) => (spec?.nodeName ? [{ name: spec.nodeName }] : [])),
+      watch(Pods, troubled),
     ],
     observe: observeExistence,
     machine: nodeMachine({ startedAt, graceMs }),
   });
+
+/** A pod's change says something of its node only where that is gone, silent, or no place for every pod. */
+function troubled({ spec }: Pod, reader: Reader): readonly ObjectKey[] {
+  if (!spec?.nodeName) return [];
+  const key = { name: spec.nodeName };
+  const node = reader.get(Nodes, key);
+  const well =
+    node !== undefined &&
+    conditionOf(node.status?.conditions, 'Ready')?.status !== 'Unknown' &&
+    !node.spec?.taints?.some(({ effect }) => effect === 'NoExecute');
+  return well ? [] : [key];
+}

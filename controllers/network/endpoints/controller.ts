@@ -1,6 +1,6 @@
 import { type ControllerDefinition, controller, watch } from '@trimtab/framework';
-import { EndpointsResource, Pods, Services } from '@trimtab/machinery';
-import { looksTheSame, servicesOf } from '../service-pods.js';
+import { EndpointsResource, Services } from '@trimtab/machinery';
+import { podsByLabel, podsThatShow } from '../service-pods.js';
 import { endpointsMachine } from './machine.js';
 
 /** Publishes the pods behind each Service as the legacy Endpoints, too (kubernetes: pkg/controller/endpoint). */
@@ -8,8 +8,9 @@ export const endpointsController: ControllerDefinition = controller({
   name: 'endpoint-controller',
   for: Services,
   watches: [
-    watch(Pods, servicesOf, { ignores: looksTheSame }),
+    podsThatShow,
     watch(EndpointsResource, ({ metadata }) => [{ namespace: metadata.namespace, name: metadata.name! }]),
   ],
+  indexes: [podsByLabel],
   machine: endpointsMachine,
 });

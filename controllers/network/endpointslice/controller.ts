@@ -1,6 +1,6 @@
 import { type ControllerDefinition, controller, type Reader, watch } from '@trimtab/framework';
 import { EndpointSlices, type Node, Nodes, type ObjectKey, Pods, Services } from '@trimtab/machinery';
-import { looksTheSame, servicesOf } from '../service-pods.js';
+import { podsByLabel, podsThatShow, servicesOf } from '../service-pods.js';
 import { endpointSliceMachine } from './machine.js';
 
 /** Publishes the pods behind each Service as EndpointSlices (kubernetes: pkg/controller/endpointslice). */
@@ -8,10 +8,8 @@ export const endpointSliceController: ControllerDefinition = controller({
   name: 'endpointslice-controller',
   for: Services,
   owns: [EndpointSlices],
-  watches: [
-    watch(Pods, servicesOf, { ignores: looksTheSame }),
-    watch(Nodes, servicesOnNode, { on: ['added', 'deleted'] }),
-  ],
+  watches: [podsThatShow, watch(Nodes, servicesOnNode, { on: ['added', 'deleted'] })],
+  indexes: [podsByLabel],
   machine: endpointSliceMachine,
 });
 

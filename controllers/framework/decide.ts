@@ -4,7 +4,7 @@ import { change } from './change.js';
 import type { ControllerDefinition } from './controller.js';
 import { type Effect, requeueAfter } from './effects.js';
 import { withFinalizer } from './finalizer.js';
-import { MachineEvaluator, type TimerChange } from './machine.js';
+import { MachineEvaluator, type Place, placeOf, type TimerChange } from './machine.js';
 import { published, tagsOf } from './publish.js';
 import type { View } from './view.js';
 
@@ -28,11 +28,11 @@ function plainDecide(definition: ControllerDefinition): Decide {
   const tags = tagsOf(machine!);
   if (definition.durable) return (view, observed) => decideDurably({ evaluator, definition, tags }, { view, observed });
   return (view, observed) => {
-    const { snapshot, effects, timers } = evaluator.enter({ view, observed });
+    const { place, effects, timers } = evaluator.place({ view, observed });
     if (timers.length > 0) throw new Error(`machine of ${name} uses delays; only durable machines can keep them`);
     return {
-      effects: published(definition, tags, view.object, snapshot, effects, view.now),
-      state: stateName(snapshot),
+      effects: published(definition, tags, view.object, place, effects, view.now),
+      state: stateName(place),
     };
   };
 }
@@ -94,7 +94,7 @@ function decideDurably({ evaluator, definition, tags }: Durable, input: Input): 
   return {
     state: stateName(snapshot!),
     effects: [
-      ...published(definition, tags, object, snapshot!, effects, now),
+      ...published(definition, tags, object, placeOf(snapshot!), effects, now),
       ...change<KubeObject>(
         type,
         object,
@@ -138,5 +138,5 @@ function withTimers(due: readonly DueEvent[], changes: readonly TimerChange[], n
 const earliest = (due: readonly DueEvent[]): DueEvent | undefined =>
   due.reduce<DueEvent | undefined>((first, d) => (!first || d.at < first.at ? d : first), undefined);
 
-const stateName = (snapshot: AnyMachineSnapshot): string =>
-  typeof snapshot.value === 'string' ? snapshot.value : JSON.stringify(snapshot.value);
+const stateName = ({ value }: Pick<Place, 'value'>): string =>
+  typeof value === 'string' ? value : JSON.stringify(value);

@@ -3,9 +3,12 @@ import {
   type AnyEventObject,
   type AnyMachineSnapshot,
   type AnyStateMachine,
+  type AnyStateNode,
   createActor,
 } from 'xstate';
 import type { Effect } from './effects.js';
+import { enter, type Wish } from './statechart/evaluate.js';
+import { Steps } from './statechart/steps.js';
 
 /** What one pure step of a machine gives. */
 export interface MachineStep {
@@ -14,6 +17,18 @@ export interface MachineStep {
   /** Timers to arm and to cancel, in order. */
   readonly timers: readonly TimerChange[];
 }
+
+/** Where a machine stands, as far as it is shown. */
+export interface Place {
+  readonly value: unknown;
+  /** The active states, outer ones first. */
+  readonly nodes: readonly AnyStateNode[];
+}
+
+export const placeOf = (snapshot: AnyMachineSnapshot): Place => ({
+  value: snapshot.value,
+  nodes: (snapshot as unknown as { readonly _nodes: readonly AnyStateNode[] })._nodes,
+});
 
 export type TimerChange =
   | { readonly type: 'arm'; readonly id: string; readonly ms: number; readonly event: AnyEventObject }
@@ -33,10 +48,12 @@ interface RecordedAction {
 export class MachineEvaluator {
   readonly #machine: AnyStateMachine;
   readonly #scope: AnyActorScope;
+  readonly #steps: Steps | undefined;
   #actions: RecordedAction[] = [];
 
   constructor(machine: AnyStateMachine) {
     this.#machine = machine;
+    this.#steps = Steps.of(machine);
     const self = createActor(machine, { input: {} });
     this.#scope = {
       self,
@@ -53,6 +70,24 @@ export class MachineEvaluator {
 
   enter(input: unknown): MachineStep {
     return this.#collect(() => this.#machine.getInitialSnapshot(this.#scope, input));
+  }
+
+  /** What {@link enter} gives, for those who go on from nowhere: without a snapshot where the machine allows it. */
+  place(input: unknown): Omit<MachineStep, 'snapshot'> & { readonly place: Place } {
+    if (!this.#steps) {
+      const { snapshot, ...rest } = this.enter(input);
+      return { ...rest, place: placeOf(snapshot) };
+    }
+    const wishes: Wish[] = [];
+    const { value, nodes } = enter(this.#steps, input, wishes).configuration;
+    const effects: Effect[] = [];
+    const timers: TimerChange[] = [];
+    for (const wish of wishes) {
+      if (wish.type === 'arm') timers.push(wish);
+      else if (wish.type === 'disarm') timers.push({ type: 'cancel', id: wish.id });
+      else if (wish.type === 'run') collect(effects, wish.run?.());
+    }
+    return { effects, timers, place: { value, nodes } };
   }
 
   step(snapshot: AnyMachineSnapshot, event: AnyEventObject): MachineStep {

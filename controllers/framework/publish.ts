@@ -1,10 +1,11 @@
 import type { KubeObject, ResourceType } from '@trimtab/machinery';
 import fastJsonPatch from 'fast-json-patch';
-import type { AnyMachineSnapshot, AnyStateMachine, AnyStateNode } from 'xstate';
+import type { AnyStateMachine, AnyStateNode } from 'xstate';
 import { changeTo } from './change.js';
 import { type Condition, withCondition } from './conditions.js';
 import type { ControllerDefinition } from './controller.js';
 import { type Effect, event, type PatchEffect } from './effects.js';
+import type { Place } from './machine.js';
 import { isDeleting } from './owners.js';
 
 type Statused = KubeObject & { readonly status?: { readonly conditions?: readonly Condition[] } };
@@ -32,7 +33,7 @@ export function published(
   definition: ControllerDefinition,
   tags: readonly string[],
   object: KubeObject | undefined,
-  snapshot: AnyMachineSnapshot,
+  place: Place,
   effects: readonly Effect[],
   now: number,
 ): readonly Effect[] {
@@ -40,26 +41,28 @@ export function published(
   const own = effects.find((effect) => isStatusPatch(effect, definition, object)) as PatchEffect | undefined;
   const base = object as Statused;
   const wanted = (own ? patchedBy(base, own) : base) as Statused;
-  const reason = reasonOf(snapshot.value);
+  const reason = reasonOf(place.value);
   const { generation } = object.metadata;
   let conditions: readonly Condition[] = wanted.status?.conditions ?? [];
   for (const type of tags) {
-    const status = snapshot.hasTag(type) ? 'True' : 'False';
+    const status = carries(place, type) ? 'True' : 'False';
     const observed = generation === undefined ? {} : { observedGeneration: generation };
-    conditions = withCondition(conditions, { type, status, reason, message: messageOf(snapshot), ...observed }, now);
+    conditions = withCondition(conditions, { type, status, reason, message: messageOf(place), ...observed }, now);
   }
   if (conditions === wanted.status?.conditions) return effects;
   const next: Statused = { ...wanted, status: { ...wanted.status, conditions } };
   const patch = changeTo(definition.for as ResourceType<Statused>, base, next, { subresource: 'status' });
   const before = base.status?.conditions?.find((condition) => tags.includes(condition.type))?.reason;
-  const trouble = tags.some((tag) => TROUBLE.has(tag) && snapshot.hasTag(tag));
+  const trouble = tags.some((tag) => TROUBLE.has(tag) && carries(place, tag));
   const told =
     before === reason
       ? []
-      : [event(object, trouble ? 'Warning' : 'Normal', reason, messageOf(snapshot) || `Now ${reason}`)];
+      : [event(object, trouble ? 'Warning' : 'Normal', reason, messageOf(place) || `Now ${reason}`)];
   const replaced = own ? effects.flatMap((effect): readonly Effect[] => (effect === own ? patch : [effect])) : effects;
   return [...replaced, ...(own ? [] : patch), ...told];
 }
+
+const carries = ({ nodes }: Place, tag: string): boolean => nodes.some(({ tags }) => tags.includes(tag));
 
 const isStatusPatch = (effect: Effect, { for: type }: ControllerDefinition, { metadata }: KubeObject): boolean =>
   effect.type === 'patch' &&
@@ -81,7 +84,6 @@ function reasonOf(value: unknown): string {
 }
 
 /** What the innermost active state says of itself. */
-function messageOf(snapshot: AnyMachineSnapshot): string {
-  const nodes = (snapshot as unknown as { readonly _nodes: readonly AnyStateNode[] })._nodes;
+function messageOf({ nodes }: Place): string {
   return nodes.filter((node) => node.description).at(-1)?.description ?? '';
 }

@@ -120,8 +120,8 @@ export class GarbageCollector {
   }
 
   async #collect(node: GraphNode): Promise<void> {
-    const { snapshot, effects } = this.#evaluator.enter(await this.#observer.observe(node));
-    this.#publish(node.uid, snapshot.value as string);
+    const { place, effects } = this.#evaluator.place(await this.#observer.observe(node));
+    this.#publish(node.uid, place.value as string);
     await this.#executor.run(node.uid, effects);
   }
 

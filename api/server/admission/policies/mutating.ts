@@ -13,7 +13,8 @@ import {
   type Schema,
   StatusError,
 } from '@trimtab/machinery';
-import { keepManagedFields } from '../dynamic/managed-fields.js';
+import { asSent } from '../dynamic/as-sent.js';
+import { Rounds } from '../dynamic/rounds.js';
 import { convert, type FullAttributes } from '../dynamic/view.js';
 import { atomicPaths } from './atomic-paths.js';
 import { type CompiledMutatingPolicy, type CompiledMutation, compileMutating } from './compiled-policy.js';
@@ -28,12 +29,6 @@ type Binding = MutatingAdmissionPolicyBinding;
 const pluginName = 'MutatingAdmissionPolicy';
 const compiled = new WeakMap<Policy, CompiledMutatingPolicy>();
 
-interface Memory {
-  output: KubeObject | undefined;
-  readonly invoked: Set<string>;
-  readonly again: Set<string>;
-}
-
 /**
  * Lets every policy that is bound and for the request change the object, one after another. Once the object has changed since
  * a policy with `reinvocationPolicy: IfNeeded` saw it, it is asked again in the second round.
@@ -43,18 +38,12 @@ export async function mutateByPolicies(
   attributes: FullAttributes,
   parts: PolicyParts,
 ): Promise<KubeObject | undefined> {
-  const { reinvocation } = attributes.request;
-  const memory = memoryOf(attributes);
-  const requireAgain = () => {
-    for (const name of memory.invoked) memory.again.add(name);
-    memory.invoked.clear();
-  };
-  if (reinvocation.again && !equalJson(memory.output, attributes.object)) requireAgain();
+  const rounds = new Rounds(pluginName, attributes);
   let current = attributes;
   for (const each of bound) {
     const { policy } = each;
     const name = policy.metadata.name ?? '';
-    if (reinvocation.again && !memory.again.has(name)) continue;
+    if (!rounds.includes(name)) continue;
     let program = compiled.get(policy);
     if (!program) {
       program = compileMutating(policy);
@@ -80,27 +69,14 @@ export async function mutateByPolicies(
       });
       if (!changed || equalJson(changed, current.object)) continue;
       current = { ...current, object: changed };
-      requireAgain();
-      reinvocation.wanted = true;
+      rounds.changed();
     }
-    if (evaluations.length > 0 && policy.spec?.reinvocationPolicy === 'IfNeeded') memory.invoked.add(name);
+    if (evaluations.length > 0) rounds.asked(name, policy.spec?.reinvocationPolicy);
   }
-  memory.output = current.object;
-  return current.object;
+  return rounds.over(current.object);
 }
 
 class MutationError extends Error {}
-
-function memoryOf({ request }: FullAttributes): Memory {
-  const { memory } = request.reinvocation;
-  const kept = (memory.get(pluginName) as Memory | undefined) ?? {
-    output: undefined,
-    invoked: new Set(),
-    again: new Set(),
-  };
-  memory.set(pluginName, kept);
-  return kept;
-}
 
 /** The object after all mutations of one evaluation, each of which sees what those before it have made. */
 async function mutateOnce(
@@ -126,10 +102,7 @@ async function mutateOnce(
     view = { ...view, object: applied(mutation, outcome.value, view.object!, kind.schema) };
   }
   if (!view.whole) return view.apply(view.object!);
-  const decoded = kind.decode(view.object);
-  if (decoded.errors.length > 0) throw new MutationError(decoded.errors[0]!.message);
-  const filled = kind.strategy.default?.(decoded.value) ?? decoded.value;
-  return convert(keepManagedFields(filled, before, attributes), kind, attributes.request.kind);
+  return asSent(view.object, before, kind, attributes, (why) => new MutationError(why));
 }
 
 function applied({ type }: CompiledMutation, value: CelValue, object: KubeObject, schema: Schema): KubeObject {

@@ -7,21 +7,14 @@ import {
   StatusError,
 } from '@trimtab/machinery';
 import type { ServedKind } from '../../registry/served-kind.js';
+import { asSent } from '../dynamic/as-sent.js';
 import type { ConditionMatcher } from '../dynamic/conditions.js';
-import { keepManagedFields } from '../dynamic/managed-fields.js';
-import { convert, type FullAttributes, viewOf } from '../dynamic/view.js';
+import { Rounds } from '../dynamic/rounds.js';
+import { type FullAttributes, viewOf } from '../dynamic/view.js';
 import { ask, type DispatchParts, denial, failure, type Invocation, invocationOf, Versions } from './dispatch.js';
 import type { Hook } from './hook-index.js';
 
 const pluginName = 'MutatingAdmissionWebhook';
-
-/** What the first round leaves for the second. */
-interface Memory {
-  output: KubeObject | undefined;
-  /** Webhooks that want to see the object again when others have changed it after them. */
-  readonly invoked: Set<string>;
-  readonly again: Set<string>;
-}
 
 /**
  * Asks every mutating webhook that is for the request, one after another, each with what those before it have made of the
@@ -33,13 +26,7 @@ export async function callMutating(
   parts: DispatchParts,
   conditions: ConditionMatcher,
 ): Promise<KubeObject | undefined> {
-  const { reinvocation } = attributes.request;
-  const memory = memoryOf(attributes);
-  const requireAgain = () => {
-    for (const uid of memory.invoked) memory.again.add(uid);
-    memory.invoked.clear();
-  };
-  if (reinvocation.again && !equalJson(memory.output, attributes.object)) requireAgain();
+  const rounds = new Rounds(pluginName, attributes);
   let current = attributes;
   let versions = new Versions(current, viewOf(current));
   let index = -1;
@@ -47,8 +34,8 @@ export async function callMutating(
     const invocation = await invocationOf(hook, versions, parts, conditions);
     if (!invocation) continue;
     index++;
-    if (reinvocation.again && !memory.again.has(hook.uid)) continue;
-    const round = `mutation.webhook.admission.k8s.io/round_${reinvocation.again ? 1 : 0}_index_${index}`;
+    if (!rounds.includes(hook.uid)) continue;
+    const round = `mutation.webhook.admission.k8s.io/round_${rounds.number}_index_${index}`;
     try {
       const changed = await callOne(invocation, versions, parts);
       attributes.request.annotate(
@@ -62,29 +49,16 @@ export async function callMutating(
       if (changed) {
         current = { ...current, object: changed };
         versions = new Versions(current, viewOf(current));
-        requireAgain();
-        reinvocation.wanted = true;
+        rounds.changed();
       }
     } catch (error) {
       const real = failure(error, invocation, attributes, round);
       if (real !== undefined) throw real;
     } finally {
-      if (hook.webhook.reinvocationPolicy === 'IfNeeded') memory.invoked.add(hook.uid);
+      rounds.asked(hook.uid, hook.webhook.reinvocationPolicy);
     }
   }
-  memory.output = current.object;
-  return current.object;
-}
-
-function memoryOf({ request }: FullAttributes): Memory {
-  const { memory } = request.reinvocation;
-  const kept = (memory.get(pluginName) as Memory | undefined) ?? {
-    output: undefined,
-    invoked: new Set(),
-    again: new Set(),
-  };
-  memory.set(pluginName, kept);
-  return kept;
+  return rounds.over(current.object);
 }
 
 /** The object after the webhook, or undefined where it changes nothing. */
@@ -129,10 +103,5 @@ async function accept(
   before: KubeObject,
 ): Promise<KubeObject> {
   if (!view.whole) return view.apply(patched);
-  const decoded = kind.decode(patched);
-  if (decoded.errors.length > 0) throw internalError(decoded.errors[0]!.message);
-  const filled = kind.strategy.default?.(decoded.value) ?? decoded.value;
-  const own = attributes.request.kind;
-  const object = await convert(keepManagedFields(filled, before, attributes), kind, own);
-  return view.apply(object);
+  return view.apply(await asSent(patched, before, kind, attributes, internalError));
 }

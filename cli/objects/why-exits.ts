@@ -4,21 +4,45 @@ import { humanDuration } from '@trimtab/machinery';
 const SHOWN_LINES = 10;
 const SHOWN_EXITS = 6;
 
-/** The ends of a pod's containers in words; of the newest of each container also the last it wrote. Pure. */
+/** Ends of one container one after another that were alike. */
+interface Series {
+  readonly first: ExitRecord;
+  readonly last: ExitRecord;
+  readonly count: number;
+}
+
+/** The ends of a pod's containers in words, those alike as one; of the newest of each container also the last it wrote. Pure. */
 export function exitLines(exits: readonly ExitRecord[]): readonly string[] {
   if (exits.length === 0) return [];
   const newest = new Map(exits.map((exit) => [exit.container, exit]));
-  const shown = exits.slice(-SHOWN_EXITS);
-  const hidden = exits.length - shown.length;
+  const all = seriesOf(exits);
+  const shown = all.slice(-SHOWN_EXITS);
+  const hidden = all.slice(0, -SHOWN_EXITS).reduce((sum, { count }) => sum + count, 0);
   return [
     'What the node remembers:',
     ...(hidden > 0 ? [`  (${hidden} earlier end${hidden === 1 ? '' : 's'} not shown)`] : []),
-    ...shown.flatMap((exit) => [
-      `  ${exit.finishedAt}  ${exit.container} (start ${exit.attempt + 1}, ran ${ranFor(exit)}): ${endText(exit)}`,
-      ...factLines(exit).map((line) => `      ${line}`),
-      ...(newest.get(exit.container) === exit ? logLines(exit) : []),
+    ...shown.flatMap(({ first, last, count }) => [
+      `  ${last.finishedAt}  ${last.container} (start ${last.attempt + 1}, ran ${ranFor(last)}): ${endText(last)}`,
+      ...(count > 1
+        ? [`      likewise ${count - 1} time${count === 2 ? '' : 's'} before, first at ${first.finishedAt}`]
+        : []),
+      ...factLines(last).map((line) => `      ${line}`),
+      ...(newest.get(last.container) === last ? logLines(last) : []),
     ]),
   ];
+}
+
+/** In the order of their last ends. */
+function seriesOf(exits: readonly ExitRecord[]): readonly Series[] {
+  const found: Series[] = [];
+  for (const exit of exits) {
+    const at = found.findLastIndex(({ last }) => last.container === exit.container);
+    const before = found[at];
+    const same = before && endText(before.last) === endText(exit) && before.last.killedFor === exit.killedFor;
+    if (same) found.splice(at, 1);
+    found.push(same ? { ...before, last: exit, count: before.count + 1 } : { first: exit, last: exit, count: 1 });
+  }
+  return found;
 }
 
 /** How a container ended, in a few words. */
@@ -32,7 +56,8 @@ export function endText({ reason, exitCode, signal, oomKills = [] }: ExitRecord)
   return `exited with code ${exitCode}`;
 }
 
-function factLines({ memoryPeak, memoryLimit, oomKills = [], killedFor, probes }: ExitRecord): readonly string[] {
+function factLines(exit: ExitRecord): readonly string[] {
+  const { memoryPeak, memoryLimit, oomKills = [], killedFor, probes } = exit;
   return [
     ...oomKills.map(({ pid, command, bytes }) => {
       const held = bytes === undefined ? '' : `, which held ${bytesText(bytes)}`;
@@ -44,6 +69,9 @@ function factLines({ memoryPeak, memoryLimit, oomKills = [], killedFor, probes }
           `memory: at most ${bytesText(memoryPeak)}${memoryLimit === undefined ? ', no limit' : ` of ${bytesText(memoryLimit)}`}`,
         ]),
     ...(killedFor ? [`the kubelet ended it: ${killedFor}`] : []),
+    ...(killedFor && exit.signal === 'SIGKILL' && exit.reason !== 'OOMKilled'
+      ? ['it did not end by itself in its time of grace: it does not heed its stop signal']
+      : []),
     ...probes.map(
       ({ kind, result, output, at }) =>
         `${kind.toLowerCase()} probe answered last at ${at}: ${result}${output ? ` (${oneLine(output)})` : ''}`,

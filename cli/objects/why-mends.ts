@@ -30,14 +30,24 @@ function podMends({ pod, events }: Findings): readonly string[] {
   if (status?.reason === 'Evicted') return [evictedMend(status.message ?? '')];
   if (status?.reason === 'DeadlineExceeded')
     return [`it may run ${pod.spec?.activeDeadlineSeconds ?? 'only so many'} s: raise spec.activeDeadlineSeconds`];
-  const mount = events.findLast(({ reason }) => reason === 'FailedMount');
+  const refused = /^Pod was rejected: (.*)/s.exec(status?.message ?? '')?.[1];
+  if (refused)
+    return [`the node refused it: ${oneLine(refused)}; it will not be tried again: delete it, and make another`];
+  if (status?.reason === 'Terminated' || status?.reason === 'NodeShutdown')
+    return [
+      'its node was shut down: what has a controller is made anew elsewhere, delete the others and make them again',
+    ];
   const creating = status?.containerStatuses?.some(({ state }) => state?.waiting?.reason === 'ContainerCreating');
-  return mount && (creating ?? status?.phase === 'Pending') ? [mountMend(oneLine(mount.message ?? ''))] : [];
+  if (!(creating ?? status?.phase === 'Pending')) return [];
+  const last = events.findLast(({ reason }) => reason === 'FailedMount' || reason === 'FailedCreatePodSandBox');
+  const message = oneLine(last?.message ?? '');
+  if (!last) return [];
+  return [last.reason === 'FailedMount' ? mountMend(message) : `its network or namespaces cannot be made: ${message}`];
 }
 
 function evictedMend(message: string): string {
   const resource = /resource: ([\w-]+)|local ([\w-]+) usage|volume "([^"]+)"/.exec(message);
-  if (message.includes('emptyDir volume')) return 'raise the sizeLimit of that emptyDir, or write less into it';
+  if (/emptydir volume/i.test(message)) return 'raise the sizeLimit of that emptyDir, or write less into it';
   if (resource?.[1] === 'memory')
     return 'give it a memory request that covers what it uses: pods within their requests are evicted last';
   if (message.includes('limit')) return "raise its containers' resources.limits.ephemeral-storage, or write less";
@@ -74,8 +84,8 @@ function containerMends(findings: Findings, status: ContainerStatus, last: ExitR
   );
   if (neverRan && !state?.running) return say(startMend(neverRan.message ?? ''));
   const ended = last ?? endOf(status);
-  if (!ended) return [];
-  return say(exitMend(ended, container, pod));
+  const why = ended && exitMend(ended, container, pod);
+  return why ? say(why) : [];
 }
 
 const IMAGE_REASONS: ReadonlySet<string> = new Set([
@@ -92,6 +102,8 @@ function imageMend(image: string, message: string): string {
     return `"${image}" is no image name: correct it`;
   if (/manifest unknown|not found|404/i.test(message))
     return `the registry has no ${image}: see whether name and tag are right`;
+  if (/ENOTFOUND|EAI_AGAIN|no such host/.test(message))
+    return `the registry's name cannot be resolved: see whether ${image} is right and the node has DNS, or load it (trimtab image load <archive>)`;
   if (/pull policy of Never/i.test(message))
     return `load ${image} on the node (trimtab image load <archive>), or let imagePullPolicy be IfNotPresent`;
   return `load ${image} on the node (trimtab image load <archive>; trimtab image ls shows what is there), or see whether its registry can be reached`;
@@ -131,7 +143,8 @@ function readinessMend(
   ];
 }
 
-function exitMend(exit: ExitRecord, container: Container | undefined, pod: Pod): string {
+/** Undefined where nothing is wrong with the container: it was ended because its pod was. */
+function exitMend(exit: ExitRecord, container: Container | undefined, pod: Pod): string | undefined {
   if (exit.reason === 'OOMKilled') return oomMend(exit);
   const probe = /failed (liveness|startup) probe/.exec(exit.killedFor ?? '')?.[1] as 'liveness' | 'startup' | undefined;
   if (probe) {
@@ -140,7 +153,11 @@ function exitMend(exit: ExitRecord, container: Container | undefined, pod: Pod):
   }
   if (/pod's own process died/.test(exit.killedFor ?? ''))
     return 'the process that holds the pod together was killed, and the pod was made anew: see who on the node (kill -9, or dmesg for want of memory)';
-  if (exit.exitCode === 127) return 'the command was not found in the image: correct command and args';
+  if (/postStart/i.test(exit.killedFor ?? ''))
+    return 'its postStart hook failed, and it was killed for it: run the hook by hand in the container, or correct it';
+  if (exit.killedFor && pod.status?.reason) return undefined;
+  if (exit.exitCode === 127)
+    return `the command was not found in the image${lastSaid(exit, ' (', ')')}: correct command and args, or the script they run`;
   if (exit.exitCode === 126)
     return 'the command is there and cannot be executed: see its mode, or its interpreter line';
   if (exit.signal === 'SIGSEGV' || exit.exitCode === 139)
@@ -151,11 +168,18 @@ function exitMend(exit: ExitRecord, container: Container | undefined, pod: Pod):
     return (pod.spec?.restartPolicy ?? 'Always') === 'Always'
       ? 'it ended by itself, and is started again because restartPolicy is Always: what has an end belongs in a Job, what has none must stay in the foreground'
       : 'it has done its work';
-  if (exit.signal === 'SIGKILL')
+  if (exit.signal === 'SIGKILL' && !exit.killedFor)
     return 'somebody killed it (kill -9), neither the kubelet nor for want of memory: see who on the node';
+  const how = exit.signal ? `was ended by ${exit.signal}` : `itself gave up with code ${exit.exitCode}`;
   return exit.log.length > 0
-    ? `the program itself gave up with code ${exit.exitCode}; it said last: ${oneLine(exit.log.findLast((line) => line.trim() !== '') ?? '')}`
-    : `the program itself gave up with code ${exit.exitCode} and wrote nothing: run its command by hand, such as with kubectl debug`;
+    ? `the program ${how}${lastSaid(exit, '; it said last: ')}`
+    : `the program ${how} and wrote nothing: run its command by hand, such as with kubectl debug`;
+}
+
+/** The last line it wrote, if any. */
+function lastSaid({ log }: ExitRecord, before: string, after = ''): string {
+  const line = oneLine(log.findLast((text) => text.trim() !== '') ?? '');
+  return line === '' ? '' : `${before}${line}${after}`;
 }
 
 function oomMend({ memoryLimit, oomKills = [], memoryPeak }: ExitRecord): string {

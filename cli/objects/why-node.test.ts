@@ -6,7 +6,7 @@ import { Nodes, Pods } from '@trimtab/machinery';
 import { showGoneLogs } from './gone-logs.js';
 import { type TestCluster, testCluster } from './testing.js';
 import { explainPod } from './why.js';
-import { bytesText } from './why-exits.js';
+import { bytesText, exitLines } from './why-exits.js';
 import { mendsOf } from './why-mends.js';
 
 const exit = (more: Partial<ExitRecord> = {}): ExitRecord => ({
@@ -187,12 +187,75 @@ describe('the likely mend', () => {
       [],
       /limits.ephemeral-storage/,
     ],
+    [
+      'evicted for an emptyDir',
+      podWith(
+        { state: { terminated: { exitCode: 137, reason: 'Error' } } },
+        { status: { reason: 'Evicted', message: 'Usage of EmptyDir volume "e" exceeds the limit "1Mi". ' } },
+      ),
+      { exitCode: 137, signal: 'SIGKILL', killedFor: 'Stopping container main' },
+      [],
+      /sizeLimit of that emptyDir/,
+    ],
+    [
+      'refused at the door',
+      podWith(
+        {},
+        {
+          status: {
+            phase: 'Failed',
+            reason: 'OutOfcpu',
+            message: "Pod was rejected: Node didn't have enough resource: cpu",
+          },
+        },
+      ),
+      undefined,
+      [],
+      /the node refused it: Node didn't have enough resource: cpu; .*delete it/,
+    ],
+    [
+      'a hook that fails',
+      podWith(crash),
+      { exitCode: 137, signal: 'SIGKILL', killedFor: 'FailedPostStartHook' },
+      [],
+      /its postStart hook failed/,
+    ],
+    [
+      'no network',
+      podWith({ ...waiting('ContainerCreating'), restartCount: 0 }, { status: { phase: 'Pending' } }),
+      undefined,
+      [event('FailedCreatePodSandBox', 'Failed to create pod sandbox: no addresses are left')],
+      /no addresses are left/,
+    ],
     ['nothing is wrong', podWith({ ready: true, restartCount: 0, state: { running: {} } }), undefined, [], undefined],
   ];
   test.each(cases)('of %s', (_, pod, last, events, wanted) => {
     const [first] = mendsOf({ pod, exits: last ? [exit(last)] : [], events });
     if (wanted) expect(first).toMatch(wanted);
     else expect(first).toBeUndefined();
+  });
+
+  test('of a pod that was ended there is none for its containers', () => {
+    const status = { reason: 'Evicted', message: 'The node was low on resource: memory.' };
+    const killed = exit({ exitCode: 137, signal: 'SIGKILL', killedFor: 'Stopping container main' });
+    expect(mendsOf({ pod: podWith({}, { status }), exits: [killed], events: [] })).toHaveLength(1);
+  });
+
+  test('ends that are alike are told as one', () => {
+    const at = (attempt: number, more: Partial<ExitRecord> = {}) =>
+      exit({ attempt, finishedAt: `2026-01-01T00:00:0${attempt}Z`, startedAt: '2026-01-01T00:00:00Z', ...more });
+    const side = at(3, { container: 'side', exitCode: 0, reason: 'Completed' });
+    const lines = exitLines([at(0, { exitCode: 2 }), at(1), at(2), side, at(4), at(5, { log: ['oh'] })]);
+    expect(lines.map((line) => line.trim())).toEqual([
+      'What the node remembers:',
+      '2026-01-01T00:00:00Z  main (start 1, ran 0s): exited with code 2',
+      '2026-01-01T00:00:03Z  side (start 4, ran 3s): exited with code 0',
+      'it wrote nothing',
+      '2026-01-01T00:00:05Z  main (start 6, ran 5s): exited with code 1',
+      'likewise 3 times before, first at 2026-01-01T00:00:01Z',
+      'its last lines:',
+      '| oh',
+    ]);
   });
 
   test('amounts are told as people read them', () => {

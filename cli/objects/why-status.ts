@@ -3,7 +3,10 @@ import type { ContainerState, ContainerStatus, Pod } from '@trimtab/machinery';
 /** What the status of a pod that has a node says of how it came to be what it is. */
 export function memoryOf(pod: Pod): readonly string[] {
   const { metadata, spec, status } = pod;
-  const unmet = (status?.conditions ?? []).filter(({ status: value }) => value !== 'True');
+  const all = (status?.conditions ?? []).filter(({ status: value }) => value !== 'True');
+  const ready = all.find(({ type }) => type === 'Ready');
+  // What keeps the pod from being ready is mostly what keeps its containers from it.
+  const unmet = all.filter(({ type, message }) => type !== 'ContainersReady' || message !== ready?.message);
   return [
     `pod/${metadata.name} is ${status?.phase ?? 'Unknown'} on node ${spec?.nodeName}.`,
     ...(status?.reason ? [`  ${status.reason}${status.message ? `: ${status.message}` : ''}`] : []),
@@ -29,7 +32,7 @@ function stateText(state: ContainerState | undefined): string {
   const { exitCode, signal, reason, message, finishedAt } = state.terminated;
   const how =
     reason === 'OOMKilled'
-      ? 'was killed because it used more memory than its limit; raise resources.limits.memory or find the leak'
+      ? 'was killed because it used more memory than its limit'
       : signal
         ? `was killed by signal ${signal}`
         : `exited with code ${exitCode}${meaning(exitCode)}`;

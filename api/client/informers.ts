@@ -3,7 +3,7 @@ import { apiVersionOf } from '@trimtab/machinery';
 import type { IndexFunction } from './cache.js';
 import type { Client } from './client.js';
 import { Informer, type InformerOptions } from './informer.js';
-import type { ServerTraits } from './reflector.js';
+import type { ServerTraits, WatchSeconds } from './reflector.js';
 import type { Scope } from './reflector-machine.js';
 
 export interface InformersOptions {
@@ -13,6 +13,8 @@ export interface InformersOptions {
   readonly logger: Logger;
   /** False: never ask for watch lists. Default: ask, until the server shows that it has none. */
   readonly watchList?: boolean;
+  /** How long a watch is asked to last, drawn from this range; default 5 to 10 minutes. */
+  readonly watchSeconds?: WatchSeconds;
 }
 
 export type InformerRequest<T extends KubeObject> = Pick<
@@ -45,8 +47,8 @@ export class Informers {
         if (!known.hasIndex(name)) known.addIndex(name, fn as IndexFunction<T>);
       return known;
     }
-    const { client, clock, random, logger } = this.#options;
-    const informer = new Informer<T>({ ...request, client, clock, random, logger, type, traits: this.#traits });
+    const { watchList: _, ...around } = this.#options;
+    const informer = new Informer<T>({ ...request, ...around, type, traits: this.#traits });
     this.#informers.set(id, informer as unknown as Informer<KubeObject>);
     if (this.#running) informer.start();
     return informer;

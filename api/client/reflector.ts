@@ -34,6 +34,13 @@ export interface ReflectorOptions<T extends KubeObject> {
   readonly random: Random;
   readonly logger: Logger;
   readonly traits?: ServerTraits;
+  /** How long a watch is asked to last, drawn from this range; default 5 to 10 minutes. */
+  readonly watchSeconds?: WatchSeconds;
+}
+
+export interface WatchSeconds {
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface ReflectorStats {
@@ -45,7 +52,7 @@ export interface ReflectorStats {
   readonly lastError?: StatusError;
 }
 
-const WATCH_TIMEOUT_SECONDS = { from: 300, to: 600 } as const;
+const WATCH_TIMEOUT_SECONDS: WatchSeconds = { from: 300, to: 600 };
 const WATCH_GRACE_MS = 5_000;
 
 /**
@@ -180,8 +187,7 @@ export class Reflector<T extends KubeObject> {
   #watch(options: WatchOptions): void {
     this.#close();
     this.#stats.watches++;
-    const { client, type, random } = this.#options;
-    const { from, to } = WATCH_TIMEOUT_SECONDS;
+    const { client, type, random, watchSeconds: { from, to } = WATCH_TIMEOUT_SECONDS } = this.#options;
     const timeoutSeconds = Math.floor(from + random.next() * (to - from));
     const operation = this.#operation;
     this.#deadline = this.#options.clock.now() + timeoutSeconds * 1000 + WATCH_GRACE_MS;

@@ -13,6 +13,9 @@ import {
 import { joinKey, type KubeObject, keyOf, type ResourceType, StatusError } from '@trimtab/machinery';
 import { Observable } from 'rxjs';
 
+/** A watch in the same process need not be renewed every few minutes, which for a day of every kind is most of its cost. */
+export const WATCH_SECONDS = { from: 3_600, to: 7_200 } as const;
+
 /** A watch event on its way to a process. */
 export interface LinkEvent {
   readonly type: ResourceType;

@@ -10,7 +10,7 @@ import {
   seededRandom,
 } from '@trimtab/machinery';
 import { causeOf, causes } from './ledger.js';
-import { callText, eventKey, Link, reasonOf, resourceOf } from './link.js';
+import { callText, eventKey, Link, reasonOf, resourceOf, WATCH_SECONDS } from './link.js';
 import type { Trace } from './trace.js';
 
 /** What a process's controllers are made with. */
@@ -133,7 +133,7 @@ export class Process {
     this.#link = link;
     const clock = this.#clockOf(link);
     const random = seededRandom(seed * 7_919 + this.#lives);
-    const informers = new Informers({ client: link, clock, random, logger });
+    const informers = new Informers({ client: link, clock, random, logger, watchSeconds: WATCH_SECONDS });
     const parts: Parts = { client: link, informers, clock, random, logger: this.#loggerOf(link) };
     const definitions = controllers.flatMap((source) =>
       isLoop(source) ? [] : [this.#watched(typeof source === 'function' ? source(parts) : source, link)],

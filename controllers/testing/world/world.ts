@@ -1,6 +1,7 @@
 import { type ApiCall, type Client, Informers, interpose, type Patch, type PatchOptions } from '@trimtab/client';
 import type { Admission } from '@trimtab/framework';
 import {
+  type Clock,
   isReason,
   type KubeObject,
   type Logger,
@@ -24,9 +25,11 @@ import type { Operation, Store } from '@trimtab/store';
 import { ScriptedKubelet } from '../kubelet/kubelet.js';
 import type { KubeletScript } from '../kubelet/script.js';
 import { admissionPlugin } from './admit.js';
+import { coarseClock } from './coarse-clock.js';
 import { type Duration, milliseconds } from './duration.js';
 import { bareKinds, definitionOf, kubernetesKinds } from './kinds.js';
 import { openLedger } from './ledger.js';
+import { WATCH_SECONDS } from './link.js';
 import { type ControllerSource, type Parts, Process } from './process.js';
 import { letHappen, untilQuiet } from './settle.js';
 import { Trace, traceLine } from './trace.js';
@@ -137,7 +140,7 @@ export async function world(options: WorldOptions = {}): Promise<World> {
   const trace = new Trace(clock.now(), keep);
   const ledger = await openLedger(clock, trace);
   const { store } = ledger;
-  const registry = registryOf(options, { clock, random, logger, store });
+  const registry = registryOf(options, { clock, random, logger, store }, coarseClock(clock));
   if (parts.length > 0) await define(store, options.kinds ?? []);
   let underWay = 0;
   const counted = async (call: ApiCall, next: (call: ApiCall) => Promise<unknown>) => {
@@ -154,11 +157,11 @@ export async function world(options: WorldOptions = {}): Promise<World> {
   };
   const client = clientOf('test');
   const around = { clock, random, logger };
-  const informers = new Informers({ client, ...around });
+  const informers = new Informers({ client, ...around, watchSeconds: WATCH_SECONDS });
   informers.start();
   const partsOf = (name: string): Parts => {
     const own = clientOf(name);
-    const its = new Informers({ client: own, ...around });
+    const its = new Informers({ client: own, ...around, watchSeconds: WATCH_SECONDS });
     its.start();
     return { client: own, informers: its, ...around };
   };
@@ -265,7 +268,7 @@ function absent(what: string, how: string): never {
   throw new Error(`this world has no ${what}; ${how} starts some`);
 }
 
-function registryOf(options: WorldOptions, around: Around): Registry {
+function registryOf(options: WorldOptions, around: Around, clock: Clock): Registry {
   const { kinds: given = [], admission = () => [], admissions = [] } = options;
   const named = given.filter((kind): kind is ResourceType => 'resource' in kind);
   const kinds: KindSource[] = [
@@ -275,6 +278,7 @@ function registryOf(options: WorldOptions, around: Around): Registry {
   ];
   return createRegistry({
     ...around,
+    clock,
     kinds,
     admission: [namespaceLifecycle(namespacesOf(around.store)), ...admission(around), admissionPlugin(admissions)],
   });

@@ -2,7 +2,7 @@
  * A thousand nodes and a hundred thousand pods in one process: `trimtab up --no-node --simulated-nodes`, filled through
  * Deployments over HTTPS, then kept busy.
  *
- *   node bench/scale.mjs [--nodes 1000] [--pods 1000,10000,30000,100000] [--per-deployment 100] [--seconds 30] [--rate 200]
+ *   node bench/scale.mjs [--nodes 1000] [--pods 1000,10000,30000,100000] [--per-deployment 100] [--seconds 30] [--warm 10] [--rate 200]
  *                        [--watchers 1000] [--failures 5] [--patience 180] [--history-commits 20000] [--plot FILE.svg]
  *                        [--profile DIR] [--snapshot DIR] [--heap MiB] [--json FILE]
  */
@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { plot } from './lib/plot.mjs';
 import { cpu, used } from './lib/processes.mjs';
 import { Report } from './lib/report.mjs';
-import { churn } from './lib/scale-churn.mjs';
+import { Churn } from './lib/scale-churn.mjs';
 import { ScaleCluster } from './lib/scale-cluster.mjs';
 import { countRunning, makeLoad, Readiness } from './lib/scale-load.mjs';
 import { onStage } from './lib/stage.mjs';
@@ -26,6 +26,7 @@ const { values: options } = parseArgs({
     pods: { type: 'string', default: '100000' },
     'per-deployment': { type: 'string', default: '100' },
     seconds: { type: 'string', default: '30' },
+    warm: { type: 'string', default: '10' },
     rate: { type: 'string', default: '200' },
     watchers: { type: 'string', default: '1000' },
     failures: { type: 'string', default: '5' },
@@ -143,21 +144,27 @@ const threadNote = (threads, count) =>
 
 async function busy(cluster, filled) {
   if (SECONDS === 0) return;
+  report.say(`${options.watchers} watchers begin`);
+  const began = performance.now();
+  const churn = await Churn.start(cluster, {
+    ...filled,
+    nodes: NODES,
+    rate: Number(options.rate),
+    watchers: Number(options.watchers),
+    failures: Number(options.failures),
+  });
+  const start = (performance.now() - began) / 1000;
+  report.say(`they have what there is after ${start.toFixed(1)} s; ${options.warm} s of churn to warm up`);
+  await churn.failNodes();
+  await churn.run(Number(options.warm));
   report.say(`${SECONDS} s of churn`);
-  const run = await measured(cluster, `churn-${filled.pods}`, () =>
-    churn(cluster, {
-      ...filled,
-      nodes: NODES,
-      seconds: SECONDS,
-      rate: Number(options.rate),
-      watchers: Number(options.watchers),
-      failures: Number(options.failures),
-    }),
-  );
+  const run = await measured(cluster, `churn-${filled.pods}`, () => churn.run(SECONDS));
+  await churn.stop();
   const { latencies, watch, counts, failed } = run.value;
   const owed = { text: '<= 150', most: 150, at: 'p99' };
   const total = Object.values(run.threads).reduce((sum, ms) => sum + ms, 0);
   report.section(`${SECONDS} s of churn at ${filled.pods} pods: ${counts}`, [
+    { what: 'all watchers begin (before)', unit: 's', values: [start] },
     ...Object.entries(latencies).map(([what, values]) => ({
       what,
       unit: 'ms',

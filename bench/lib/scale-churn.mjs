@@ -8,55 +8,114 @@ const ROLLOUT_EVERY_MS = 3_000;
 const FULL_LIST_EVERY_MS = 15_000;
 const READS_PER_SECOND = 50;
 
-/** What happens in a cluster all day long; gives the latencies of each kind of request, and of events to watchers. */
-export async function churn(cluster, { deployments, shape, nodes, seconds, rate, watchers, failures }) {
-  const sessions = Array.from({ length: 4 }, () => connect(cluster.where));
-  for (const session of sessions) session.on('error', () => {});
-  const pods = await somePods(cluster.session, deployments, shape);
-  const child = await Child.start('scale-watchers.mjs', [
-    JSON.stringify({ where: cluster.where, paths: watchPaths(watchers, nodes, shape), connections: 10 }),
-  ]);
-  const latencies = {};
-  const failed = [];
-  const took = (what, ms) => {
-    latencies[what] ??= [];
-    latencies[what].push(ms);
-  };
-  const send = async (what, request) => {
-    try {
-      const { ms } = await ask(sessions[Math.floor(Math.random() * sessions.length)], request);
-      took(what, ms);
-    } catch (error) {
-      failed.push(error.message.slice(0, 200));
+/** What happens in a cluster all day long: watchers that stay, and as many requests a second as one is asked to make. */
+export class Churn {
+  #options;
+  #cluster;
+  #sessions = [];
+  #pods = [];
+  #watchers;
+  #latencies = {};
+  #failed = [];
+  #writes = 0;
+  #reads = 0;
+  #rollouts = 0;
+
+  constructor(cluster, options) {
+    this.#cluster = cluster;
+    this.#options = options;
+  }
+
+  /** Resolves when every watcher has what there is, which costs more than what follows and is no part of it. */
+  static async start(cluster, options) {
+    const { deployments, shape, nodes, watchers } = options;
+    const churn = new Churn(cluster, options);
+    churn.#sessions = Array.from({ length: 4 }, () => connect(cluster.where));
+    for (const session of churn.#sessions) session.on('error', () => {});
+    churn.#pods = await somePods(cluster.session, deployments, shape);
+    churn.#watchers = await Child.start('scale-watchers.mjs', [
+      JSON.stringify({ where: cluster.where, paths: watchPaths(watchers, nodes, shape), connections: 10 }),
+    ]);
+    await churn.#quiet();
+    return churn;
+  }
+
+  /** Until the event loop is on time again: what was begun before is over. */
+  async #quiet() {
+    for (let i = 0; i < 60; i++) {
+      await this.#cluster.ask('take');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const { delay } = await this.#cluster.ask('take');
+      if (delay[99] < 20) return;
     }
-  };
-  await child.ask('take');
-  let rollouts = 0;
-  const roll = () => {
-    const { namespace, name } = nameOf(rollouts % deployments, shape);
-    const image = `registry.example.com/team/${name}:v${2 + Math.floor(rollouts++ / deployments)}`;
+  }
+
+  /** Keeps it up for so many seconds; gives the latencies of each kind of request, and of events to watchers. */
+  async run(seconds) {
+    const { rate, watchers, failures } = this.#options;
+    this.#latencies = {};
+    this.#failed = [];
+    await this.#watchers.ask('take');
+    const before = this.#rollouts;
+    const timers = [
+      setInterval(() => this.#roll(), ROLLOUT_EVERY_MS),
+      setInterval(() => this.#send('list of all pods', { path: '/api/v1/pods' }), FULL_LIST_EVERY_MS),
+    ];
+    await Promise.all([
+      atRate(rate, seconds, () => this.#write()),
+      atRate(READS_PER_SECOND, seconds, () => this.#read()),
+    ]);
+    for (const timer of timers) clearInterval(timer);
+    const watch = await this.#watchers.ask('take');
+    const rolled = this.#rollouts - before;
+    const counts = `${rate} writes/s, ${READS_PER_SECOND} reads/s, ${watchers} watchers, ${rolled} rolling updates, ${failures} nodes failed`;
+    return { latencies: this.#latencies, watch, counts, failed: this.#failed };
+  }
+
+  async failNodes() {
+    const body = JSON.stringify({ metadata: { annotations: { 'simulated.trimtab.dev/heartbeats': 'false' } } });
+    for (let i = 0; i < this.#options.failures; i++)
+      await this.#send('patch node', { method: 'PATCH', type: MERGE, path: `/api/v1/nodes/simulated-${i}`, body });
+  }
+
+  async stop() {
+    await this.#watchers.stop();
+    for (const session of this.#sessions) session.destroy();
+  }
+
+  async #send(what, request) {
+    try {
+      const { ms } = await ask(this.#sessions[Math.floor(Math.random() * this.#sessions.length)], request);
+      this.#latencies[what] ??= [];
+      this.#latencies[what].push(ms);
+    } catch (error) {
+      this.#failed.push(error.message.slice(0, 200));
+    }
+  }
+
+  #roll() {
+    const { deployments, shape } = this.#options;
+    const { namespace, name } = nameOf(this.#rollouts % deployments, shape);
+    const image = `registry.example.com/team/${name}:v${2 + Math.floor(this.#rollouts++ / deployments)}`;
     const body = JSON.stringify({ spec: { template: { spec: { containers: [{ name: 'server', image }] } } } });
     const path = `/apis/apps/v1/namespaces/${namespace}/deployments/${name}`;
-    return send('patch deployment', { method: 'PATCH', type: STRATEGIC, path, body });
-  };
-  const timers = [
-    setInterval(roll, ROLLOUT_EVERY_MS),
-    setInterval(() => send('list of all pods', { path: '/api/v1/pods' }), FULL_LIST_EVERY_MS),
-  ];
-  const body = JSON.stringify({ metadata: { annotations: { 'simulated.trimtab.dev/heartbeats': 'false' } } });
-  for (let i = 0; i < failures; i++)
-    await send('patch node', { method: 'PATCH', type: MERGE, path: `/api/v1/nodes/simulated-${i}`, body });
-  const pick = (i) => pods[(i * 7919) % pods.length];
-  await Promise.all([
-    atRate(rate, seconds, (i) => send(...write(i, pick(i), shape))),
-    atRate(READS_PER_SECOND, seconds, (i) => send(...read(i, pick(i), deployments, shape))),
-  ]);
-  for (const timer of timers) clearInterval(timer);
-  const watch = await child.ask('take');
-  await child.stop();
-  for (const session of sessions) session.destroy();
-  const counts = `${rate} writes/s, ${READS_PER_SECOND} reads/s, ${watchers} watchers, ${rollouts} rolling updates, ${failures} nodes failed`;
-  return { latencies, watch, counts, failed };
+    return this.#send('patch deployment', { method: 'PATCH', type: STRATEGIC, path, body });
+  }
+
+  #write() {
+    const i = this.#writes++;
+    return this.#send(...write(i, this.#pick(i)));
+  }
+
+  #read() {
+    const { deployments, shape } = this.#options;
+    const i = this.#reads++;
+    return this.#send(...read(i, this.#pick(i), deployments, shape));
+  }
+
+  #pick(i) {
+    return this.#pods[(i * 7919) % this.#pods.length];
+  }
 }
 
 /** Of every ten writes six are patches of pods, the rest makes, replaces and deletes ConfigMaps. */

@@ -11,6 +11,7 @@ import { backOffWords } from './back-off-words.js';
 import { ContainerConfigError } from './container-files.js';
 import { joinedPid, probeTarget } from './container-target.js';
 import { attemptOf, startedContainer, terminatedState } from './exit.js';
+import { hookFailedWords } from './hook-words.js';
 import { ensureImage, imageIdOf, type Say } from './image-puller.js';
 import { containerMachine } from './machine.js';
 import type {
@@ -342,10 +343,8 @@ export class ContainerWorker {
     const { result, output } = await this.#deps.prober.hook(handler, target, budgetMs);
     if (epoch !== this.#epoch) return;
     if (result === 'success') return this.#send({ type: 'hook.done' });
-    const name = which === 'postStart' ? 'PostStartHook' : 'PreStopHook';
-    // What the hook said may hold secrets: it is for the status, which fewer can read.
-    this.#say('Warning', `Failed${name}`, `${name} failed`);
-    this.#send({ type: 'hook.failed', message: output });
+    for (const words of hookFailedWords(which)) this.#say(...words);
+    this.#send({ type: 'hook.failed', message: output, graceMs: this.#home.graceMs() });
   }
 
   async #signal(signal: string): Promise<void> {

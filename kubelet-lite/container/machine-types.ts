@@ -47,7 +47,8 @@ export type ContainerEvent = { readonly at: number } & (
   | { readonly type: 'start.failed'; readonly message: string; readonly id: string }
   | { readonly type: 'retry' }
   | { readonly type: 'hook.done' }
-  | { readonly type: 'hook.failed'; readonly message: string }
+  /** `graceMs`: how long the container has to end for it. */
+  | { readonly type: 'hook.failed'; readonly message: string; readonly graceMs: number }
   | { readonly type: 'exited'; readonly id: string; readonly terminated: TerminatedState; readonly ranMs: number }
   | { readonly type: 'startup.passed' }
   | { readonly type: 'readiness'; readonly ready: boolean }

@@ -270,7 +270,7 @@ export const containerMachine = machine.createMachine({
                 assign({
                   state: ({ event }) => waiting('PostStartHookError', event.message),
                   stop: ({ context, event }) => ({
-                    deadline: event.at + MINIMUM_GRACE_MS,
+                    deadline: event.at + event.graceMs,
                     final: context.stop?.final ?? false,
                     hold: false,
                   }),

@@ -13,7 +13,7 @@ class StubbornNode {
   node!: NodeUnderTest;
   #start = 0;
 
-  static async start(hook?: (name: string) => Promise<void>): Promise<StubbornNode> {
+  static async start(hook?: (name: string) => Promise<unknown>): Promise<StubbornNode> {
     const self = new StubbornNode();
     const clockOwner = new NodeUnderTest();
     const note = (text: string) => self.seen.push(`${(clockOwner.clock.now() - self.#start) / 1000}s ${text}`);
@@ -27,8 +27,8 @@ class StubbornNode {
     class Prober extends SimulatedProber {
       override async hook(_handler: LifecycleHandler, target: ProbeTarget) {
         note(`hook ${target.container.name}`);
-        await hook?.(target.container.name);
-        return { result: 'success', output: '' } as const;
+        const result = (await hook?.(target.container.name)) === 'failure' ? 'failure' : 'success';
+        return { result, output: '' } as const;
       }
     }
     const runtime = new Runtime(clockOwner.clock);
@@ -72,6 +72,30 @@ describe('termination', () => {
     await t.deleteNow('web');
     await t.node.clock.advance(10_000);
     expect(t.seen).toEqual(['0s hook main', '5s SIGTERM main', '7s SIGKILL main']);
+  });
+
+  test('a container whose postStart hook fails is killed for it, with its preStop hook and the grace of its pod', async () => {
+    let first = true;
+    const t = await StubbornNode.start(async () => {
+      const failed = first;
+      first = false;
+      return failed ? 'failure' : undefined;
+    });
+    const lifecycle = { postStart: { exec: { command: ['warm-up'] } }, ...preStop };
+    const containers = [{ name: 'main', image: 'web:1', lifecycle }];
+    await t.node.run({ name: 'web', terminationGracePeriodSeconds: 9, containers });
+    await t.node.clock.advance(9_500);
+    expect(t.seen.map((text) => text.replace(/^\S+ /, ''))).toEqual([
+      'hook main',
+      'hook main',
+      'SIGTERM main',
+      'SIGKILL main',
+      'hook main',
+    ]);
+    expect(Number.parseFloat(t.seen[3]!) - Number.parseFloat(t.seen[2]!)).toBe(9);
+    expect(await t.node.events('web')).toEqual(
+      expect.arrayContaining(['FailedPostStartHook: PostStartHook failed', 'Killing: FailedPostStartHook']),
+    );
   });
 
   test('a shorter grace given later is taken over', async () => {

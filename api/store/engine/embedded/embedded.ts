@@ -46,6 +46,9 @@ export const engineOn = (disk: Disk, options: EmbeddedOptions = {}): Engine =>
 const LEAP = 65_536;
 /** Frames written at once; what is more waits for the next sync. */
 const FLUSH = 4 * 1024 * 1024;
+/** What is told of in one turn of the event loop: whoever hears of it goes on at once, and all others wait for that. */
+const TOLD_AT_ONCE = 32;
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const SEGMENT = { least: 1024 * 1024, most: 32 * 1024 * 1024 };
 const SHARE = 8;
 
@@ -250,7 +253,8 @@ class EmbeddedEngine implements Engine {
         break;
       }
       this.#failure = undefined;
-      for (const { batch, resolve } of taken) {
+      for (const [place, { batch, resolve }] of taken.entries()) {
+        if (place > 0 && place % TOLD_AT_ONCE === 0) await turn();
         this.#durable = batch.revision;
         this.#follower!.next(batch);
         resolve(batch.revision);

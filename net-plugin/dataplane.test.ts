@@ -148,6 +148,52 @@ describeInKernel.each(['routed', 'bridge'] as const)('pods attached %s, on a mac
     expect(await node.ask(a, '10.96.0.21', 80)).toMatch(/^a /);
   });
 
+  /** Slices that nobody's controller made, of a Service that selects nothing, each with a name of its own. */
+  const byHand = async (name: string, ip: string, ports: readonly object[], ...slices: [string, object][]) => {
+    running.client.put(Services, service(name, ip, { ports: ports as [] }));
+    for (const [i, [address, port]] of slices.entries()) {
+      const made = slice(name, [address], [port]);
+      running.client.put(EndpointSlices, { ...made, metadata: { ...made.metadata, name: `${name}-custom-${i}` } });
+    }
+    await running.dataplane.proxy.whenIdle();
+  };
+
+  test('[sig-network] EndpointSlice should support a Service with multiple ports specified in multiple EndpointSlices [Conformance]', async () => {
+    const ports = [
+      { name: 'portname1', port: 80, protocol: 'TCP' },
+      { name: 'portname2', port: 81, protocol: 'TCP' },
+    ];
+    await byHand(
+      'ports',
+      '10.96.0.41',
+      ports,
+      [ipA, { name: 'portname1', port: 8080 }],
+      [ipB, { name: 'portname2', port: 8080 }],
+    );
+    for (let i = 0; i < 8; i++)
+      expect([await node.ask(b, '10.96.0.41', 80), await node.ask(a, '10.96.0.41', 81)]).toEqual([
+        `a ${ipB}`,
+        `b ${ipA}`,
+      ]);
+  });
+
+  test('[sig-network] EndpointSlice should support a Service with multiple endpoint IPs specified in multiple EndpointSlices [Conformance]', async () => {
+    const port = { name: 'portname1', port: 8080 };
+    await byHand(
+      'addresses',
+      '10.96.0.42',
+      [{ name: 'portname1', port: 80, protocol: 'TCP' }],
+      [ipA, port],
+      [ipB, port],
+    );
+    const counts = await tally(40, () => node.ask(node.name, '10.96.0.42', 80));
+    expect(
+      Object.keys(counts)
+        .map((answer) => answer[0])
+        .sort(),
+    ).toEqual(['a', 'b']);
+  });
+
   test('the API server: a service whose endpoint is the node itself', async () => {
     await put(
       'kubernetes',

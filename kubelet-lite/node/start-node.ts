@@ -110,9 +110,10 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
     pullBackOff: options.pullBackOff ?? KUBERNETES_BACK_OFF,
   };
   let pressures: readonly Pressure[] = [];
+  const allocatable = nodeAllocatable(facts);
   const pods = new PodManager(deps, parts.pods, () => ({
     name: nodeName,
-    allocatable: nodeAllocatable(facts),
+    allocatable,
     labels,
     pressures,
     shuttingDown: parts.notReady?.() !== undefined,

@@ -1,17 +1,10 @@
-import {
-  type Container,
-  matchesNodeAffinity,
-  type PodSpec,
-  parseQuantity,
-  quantityMilliValue,
-  quantityValue,
-} from '@trimtab/machinery';
+import { type Container, matchesNodeAffinity, type PodSpec } from '@trimtab/machinery';
 import { closedTo } from '../eviction/admit.js';
 import type { Pressure } from '../eviction/decide.js';
 import type { Pod } from './api.js';
 import type { Verdict } from './machine.js';
 import { containersOf } from './plan.js';
-import { podRequest } from './qos.js';
+import { amountOf, podRequest } from './qos.js';
 
 /** What the node has to give and what it is. Amounts as Kubernetes quantities. */
 export interface NodeCapacity {
@@ -22,6 +15,13 @@ export interface NodeCapacity {
   readonly pressures?: readonly Pressure[];
   /** The machine is about to go. */
   readonly shuttingDown?: boolean;
+}
+
+/** Another pod of the node, as it is allocated. */
+export interface Neighbour {
+  readonly pod: Pod;
+  /** What it asks of a resource, as `podRequest` counts. */
+  request(resource: string): number;
 }
 
 /** Sysctls that are namespaced and cannot harm other pods (Kubernetes' safe set). */
@@ -41,7 +41,7 @@ export const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
 ]);
 
 /** Why this node will not run the pod, or undefined. Pure. Reasons are the kubelet's where it has one. */
-export function admit(pod: Pod, node: NodeCapacity, others: readonly Pod[]): Verdict | undefined {
+export function admit(pod: Pod, node: NodeCapacity, others: readonly Neighbour[]): Verdict | undefined {
   const refused =
     closedTo(pod, node) ?? unsupported(pod.spec) ?? selectorMismatch(pod, node) ?? portConflict(pod, others);
   const verdict = refused ?? shortage(pod.spec, node, others);
@@ -113,10 +113,10 @@ function hostPorts(spec: PodSpec): readonly string[] {
   );
 }
 
-function portConflict(pod: Pod, others: readonly Pod[]): Verdict | undefined {
+function portConflict(pod: Pod, others: readonly Neighbour[]): Verdict | undefined {
   const wanted = hostPorts(pod.spec);
   if (wanted.length === 0) return undefined;
-  const taken = others.flatMap((other) => hostPorts(other.spec));
+  const taken = others.flatMap((other) => hostPorts(other.pod.spec));
   const clash = (a: string, b: string): boolean => {
     const [protocolA, portA, ipA] = a.split('/');
     const [protocolB, portB, ipB] = b.split('/');
@@ -130,7 +130,7 @@ function portConflict(pod: Pod, others: readonly Pod[]): Verdict | undefined {
     : undefined;
 }
 
-function shortage(spec: PodSpec, node: NodeCapacity, others: readonly Pod[]): Verdict | undefined {
+function shortage(spec: PodSpec, node: NodeCapacity, others: readonly Neighbour[]): Verdict | undefined {
   const pods = Number(node.allocatable.pods ?? Number.POSITIVE_INFINITY);
   if (others.length + 1 > pods) return short('pods', 1, others.length, pods);
   return shortOf(spec, node, others);
@@ -140,18 +140,17 @@ function shortage(spec: PodSpec, node: NodeCapacity, others: readonly Pod[]): Ve
 export function capacityOf(node: NodeCapacity, resource: string): number | undefined {
   const text = node.allocatable[resource];
   if (text === undefined) return undefined;
-  const parsed = parseQuantity(text);
-  return resource === 'cpu' ? quantityMilliValue(parsed) : quantityValue(parsed);
+  return amountOf(text, resource);
 }
 
 /** CPU, memory, storage or huge pages that the pod asks for and the others have left too little of. */
-export function shortOf(spec: PodSpec, node: NodeCapacity, others: readonly Pod[]): Verdict | undefined {
+export function shortOf(spec: PodSpec, node: NodeCapacity, others: readonly Neighbour[]): Verdict | undefined {
   const counted = Object.keys(node.allocatable).filter((name) => COUNTED.test(name));
   for (const resource of ['cpu', 'memory', ...counted]) {
     const capacity = capacityOf(node, resource);
     const requested = podRequest(spec, resource);
     if (capacity === undefined || requested === 0) continue;
-    const used = others.reduce((sum, other) => sum + podRequest(other.spec, resource), 0);
+    const used = others.reduce((sum, other) => sum + other.request(resource), 0);
     if (used + requested > capacity) return short(resource, requested, used, capacity);
   }
   return undefined;

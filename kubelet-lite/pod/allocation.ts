@@ -1,6 +1,6 @@
 import type { Container, PodSpec, ResourceRequirements } from '@trimtab/machinery';
 import { equalJson } from '@trimtab/machinery';
-import { capacityOf, type NodeCapacity, shortOf } from './admission.js';
+import { capacityOf, type Neighbour, type NodeCapacity, shortOf } from './admission.js';
 import type { Pod } from './api.js';
 import { containersOf } from './plan.js';
 import { podRequest } from './qos.js';
@@ -81,7 +81,7 @@ export function wantsRestart(
 }
 
 /** Whether the node has room for the pod as it now wants to be. `others` as they are allocated. */
-export function resizeRefusal(pod: Pod, node: NodeCapacity, others: readonly Pod[]): ResizeRefusal | undefined {
+export function resizeRefusal(pod: Pod, node: NodeCapacity, others: readonly Neighbour[]): ResizeRefusal | undefined {
   for (const resource of ['memory', 'cpu'] as const) {
     const capacity = capacityOf(node, resource);
     const requested = podRequest(pod.spec, resource);

@@ -2,7 +2,7 @@ import type { Subscription } from 'rxjs';
 import { ANNOTATION } from '../container/container-files.js';
 import type { PodSource } from '../node/pod-source.js';
 import type { RuntimeEvent, SandboxStatus } from '../runtime/runtime.js';
-import { admit, type NodeCapacity } from './admission.js';
+import { admit, type Neighbour, type NodeCapacity } from './admission.js';
 import { growsRequests, resizeRefusal, type SavedAllocation } from './allocation.js';
 import { isTerminal, type Pod, uidOf } from './api.js';
 import type { Verdict } from './machine.js';
@@ -125,8 +125,10 @@ export class PodManager {
     return admit(pod, this.#capacity(), this.#allocatedBeside(uidOf(pod)));
   }
 
-  #allocatedBeside(uid: string): readonly Pod[] {
-    return this.workers().flatMap((worker) => (worker.active && worker.uid !== uid ? [worker.resize.pod] : []));
+  #allocatedBeside(uid: string): readonly Neighbour[] {
+    const others: Neighbour[] = [];
+    for (const worker of this.#workers.values()) if (worker.uid !== uid && worker.active) others.push(worker.resize);
+    return others;
   }
 
   /** Those that only give come first, then by priority, Guaranteed before others, and who waits longest. */

@@ -11,6 +11,7 @@ import { Deadline } from './deadline.js';
 import { type PodEffect, type PodEvent, podMachine, type Verdict } from './machine.js';
 import { type ContainerFacts, containersOf, type FactsByName, planOf } from './plan.js';
 import { type PodContextDeps, type PodNeighbourhood, podSubject } from './pod-context.js';
+import { PodLogger } from './pod-logger.js';
 import { PodResize, type ResizingPod } from './resize.js';
 import { finalDelete, PodSandbox } from './sandbox.js';
 import type { PodView } from './status.js';
@@ -46,7 +47,7 @@ export class PodWorker {
 
   /** `refused`: why nothing of the pod is started. */
   constructor(deps: PodContextDeps, pod: Pod, found: FoundPod, refused: Verdict | undefined, node: PodNeighbourhood) {
-    const logger = deps.logger.child({ pod: `${pod.metadata.namespace}/${pod.metadata.name}` });
+    const logger = new PodLogger(deps.logger, `${pod.metadata.namespace}/${pod.metadata.name}`);
     this.uid = uidOf(pod);
     this.#deps = { ...deps, logger };
     this.#work = new Work(logger);

@@ -12,7 +12,11 @@ const read = { milli: new Map<string | number, number>(), whole: new Map<string 
 
 const amount = (list: Readonly<Record<string, string | number>> | undefined, resource: string): number => {
   const value = list?.[resource];
-  if (value === undefined) return 0;
+  return value === undefined ? 0 : amountOf(value, resource);
+};
+
+/** A quantity of CPU in millicores, of anything else in units. */
+export function amountOf(value: string | number, resource: string): number {
   const known = resource === 'cpu' ? read.milli : read.whole;
   const before = known.get(value);
   if (before !== undefined) return before;
@@ -21,7 +25,7 @@ const amount = (list: Readonly<Record<string, string | number>> | undefined, res
   if (known.size >= MOST_READ) known.clear();
   known.set(value, found);
   return found;
-};
+}
 
 /** CPU in millicores, everything else in units; a missing request is the limit (API defaulting does the same). */
 export function requestOf(c: Pick<Container, 'resources'>, resource: string): number {

@@ -1,4 +1,4 @@
-import type { ResourceRequirements } from '@trimtab/machinery';
+import type { PodSpec, ResourceRequirements } from '@trimtab/machinery';
 import { changedResources, type Limits, podLimits } from '../container/cgroup.js';
 import {
   type Allocation,
@@ -12,6 +12,7 @@ import {
 } from './allocation.js';
 import type { Pod } from './api.js';
 import { type PodContextDeps, podSubject } from './pod-context.js';
+import { podRequest } from './qos.js';
 import { nextResizeStep, type ResizeStep } from './resize-step.js';
 
 /** What a resize needs of the pod it belongs to. */
@@ -59,6 +60,7 @@ export class PodResize {
   #saved: Promise<void> = Promise.resolve();
   #again = false;
   #cancelTimer: (() => void) | undefined;
+  #requests: { readonly spec: PodSpec; readonly of: Record<string, number> } | undefined;
   /** The last pod made for {@link pod}, which is asked for often. */
   #cached: { readonly desired: Pod; readonly allocated: Allocation; readonly pod: Pod } | undefined;
 
@@ -84,6 +86,14 @@ export class PodResize {
     if (this.#cached?.desired !== desired || this.#cached.allocated !== allocated)
       this.#cached = { desired, allocated, pod: withAllocation(desired, allocated) };
     return this.#cached.pod;
+  }
+
+  /** What the pod as it is allocated asks of a resource; read once, since every pod that comes is weighed against all others. */
+  request(resource: string): number {
+    const { spec } = this.pod;
+    if (this.#requests?.spec !== spec) this.#requests = { spec, of: {} };
+    this.#requests.of[resource] ??= podRequest(spec, resource);
+    return this.#requests.of[resource];
   }
 
   get deferredSince(): number | undefined {

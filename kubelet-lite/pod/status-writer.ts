@@ -119,14 +119,14 @@ export class StatusWriter {
     } catch (error) {
       if (isReason(error, 'NotFound', 'Conflict', 'Invalid', 'Forbidden')) {
         if (!isReason(error, 'NotFound', 'Conflict')) {
-          this.#logger.error({ pod: metadata.name, error: String(error) }, 'pod status refused by the API server');
+          this.#logger.error({ error: String(error) }, 'pod status refused by the API server');
         }
         this.stop();
         return true;
       }
       const level = this.#failures === 0 ? 'warn' : 'debug';
       const delay = RETRY_MS[Math.min(this.#failures++, RETRY_MS.length - 1)]!;
-      this.#logger[level]({ pod: metadata.name, error: String(error), retryMs: delay }, 'pod status not written');
+      this.#logger[level]({ error: String(error), retryMs: delay }, 'pod status not written');
       this.#cancelTimer = this.#clock.after(delay, () => {
         this.#cancelTimer = undefined;
         this.#writing = false;

@@ -21,7 +21,7 @@ export function projectFiles({ name, kind, group, packages }: Names): Readonly<R
         type: 'module',
         scripts: {
           build:
-            'tsc && esbuild src/main.ts --bundle --platform=node --target=node20 --format=cjs --outfile=dist/main.cjs',
+            'tsc && esbuild src/main.ts --bundle --platform=node --target=node20 --format=cjs --log-override:empty-import-meta=silent --outfile=dist/main.cjs',
           test: 'tsc && node --test dist/',
           dev: 'trimtab dev src/operator.ts',
           plan: 'trimtab plan src/operator.ts',

@@ -62,7 +62,7 @@ function resizeConditions({ phase, resize: { pending, inProgress } }: ConditionI
 }
 
 /** The verdicts by which the node takes a pod's place away. */
-const DISRUPTIONS = ['Evicted', 'Terminated'];
+const DISRUPTIONS = ['Evicted', 'Terminated', 'Preempting'];
 
 const disruption = ({ verdict }: ConditionInput): readonly Finding[] =>
   verdict && DISRUPTIONS.includes(verdict.reason)

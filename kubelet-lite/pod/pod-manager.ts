@@ -8,7 +8,11 @@ import { isTerminal, type Pod, uidOf } from './api.js';
 import type { Verdict } from './machine.js';
 import type { PodContextDeps } from './pod-context.js';
 import { PodWorker } from './pod-worker.js';
+import { PREEMPTED, preemptedFor } from './preemption.js';
 import { qosClass } from './qos.js';
+
+/** How long what could not be removed waits before it is tried again. */
+const ORPHAN_RETRY_MS = 5_000;
 
 /** All pods of this node: one worker each, found again at start by what the runtime still holds. */
 export class PodManager {
@@ -22,6 +26,9 @@ export class PodManager {
   #events: Subscription | undefined;
   #stopListening: (() => void) | undefined;
   #onAllocated: (() => void) | undefined;
+  /** Critical pods that are let in once others have gone for them. */
+  readonly #waiting = new Map<string, { readonly pod: Pod; readonly goes: readonly PodWorker[] }>();
+  #stopped = false;
 
   constructor(deps: PodContextDeps, source: PodSource, capacity: () => NodeCapacity) {
     this.#deps = deps;
@@ -79,7 +86,10 @@ export class PodManager {
     await network.gc([...this.#found.keys()]).catch(left);
     this.#stopListening = this.#source.listen({
       seen: (pod) => this.#seen(pod),
-      removed: (pod) => this.#workers.get(uidOf(pod))?.removed(),
+      removed: (pod) => {
+        this.#waiting.delete(uidOf(pod));
+        this.#workers.get(uidOf(pod))?.removed();
+      },
     });
     const early = this.#early ?? [];
     this.#early = undefined;
@@ -93,6 +103,7 @@ export class PodManager {
 
   /** Leaves every pod running for the next kubelet. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#stopListening?.();
     this.#events?.unsubscribe();
     await Promise.all(this.workers().map((worker) => worker.abandon()));
@@ -107,11 +118,16 @@ export class PodManager {
       return;
     }
     const found = { sandbox: this.#found.get(uid), allocation: this.#allocations.get(uid) };
-    const worker = new PodWorker(this.#deps, pod, found, this.#refusal(pod, found.sandbox), {
+    const refused = this.#refusal(pod, found.sandbox);
+    if (refused && this.#makesRoom(pod, refused)) return;
+    this.#waiting.delete(uid);
+    const worker = new PodWorker(this.#deps, pod, found, refused, {
       gone: (gone) => this.#workers.delete(gone),
       freed: () => {
         this.#onAllocated?.();
         this.#reconsiderResizes();
+        for (const { pod: critical, goes } of [...this.#waiting.values()])
+          if (!goes.some((going) => going.active)) this.#seen(critical);
       },
       refusal: (desired) => resizeRefusal(desired, this.#capacity(), this.#allocatedBeside(uid)),
     });
@@ -123,6 +139,23 @@ export class PodManager {
   #refusal(pod: Pod, found: SandboxStatus | undefined): Verdict | undefined {
     if (found || isTerminal(pod.status?.phase) || pod.metadata.deletionTimestamp) return undefined;
     return admit(pod, this.#capacity(), this.#allocatedBeside(uidOf(pod)));
+  }
+
+  /** True where others go for a critical pod: it is seen again when they have. */
+  #makesRoom(pod: Pod, refused: Verdict): boolean {
+    const uid = uidOf(pod);
+    const goes = this.#waiting.get(uid)?.goes.filter((worker) => worker.active) ?? [];
+    if (goes.length === 0 && refused.reason.startsWith('OutOf')) {
+      const beside = this.#allocatedBeside(uid).map((neighbour) => neighbour.pod);
+      for (const other of preemptedFor(pod, this.#capacity(), beside) ?? []) {
+        const worker = this.#workers.get(uidOf(other));
+        if (worker) goes.push(worker);
+      }
+    }
+    if (goes.length === 0) return false;
+    this.#waiting.set(uid, { pod, goes });
+    for (const worker of goes) worker.fail('Warning', PREEMPTED);
+    return true;
   }
 
   #allocatedBeside(uid: string): readonly Neighbour[] {
@@ -152,7 +185,7 @@ export class PodManager {
   }
 
   async #removeOrphan(sandbox: SandboxStatus): Promise<void> {
-    const { network, runtime, files, volumes, logger } = this.#deps;
+    const { network, runtime, files, volumes, logger, clock } = this.#deps;
     const name = sandbox.annotations[ANNOTATION.podName] ?? '';
     const namespace = sandbox.annotations[ANNOTATION.podNamespace] ?? '';
     logger.info({ pod: `${namespace}/${name}`, uid: sandbox.id }, 'removing a pod that is no longer in the API');
@@ -163,7 +196,10 @@ export class PodManager {
       await volumes.tearDown(uid);
       await files.removePod(uid);
     } catch (error) {
-      logger.error({ uid: sandbox.id, error: String(error) }, 'orphaned pod not removed');
+      logger.error({ uid: sandbox.id, error: String(error) }, 'orphaned pod not removed, will be tried again');
+      clock.after(ORPHAN_RETRY_MS, () => {
+        if (!this.#stopped && !this.#workers.has(sandbox.id)) void this.#removeOrphan(sandbox);
+      });
     }
   }
 }

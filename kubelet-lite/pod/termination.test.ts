@@ -334,6 +334,20 @@ describe('kubelet restarts', () => {
     expect(await node.runtime.list()).toEqual([]);
   });
 
+  test('what cannot be removed of a pod that is gone is tried again', async () => {
+    const node = await NodeUnderTest.start();
+    await node.run({ name: 'orphan', containers: [{ name: 'main', image: 'web:1' }] });
+    await node.stop();
+    await node.client.delete(PODS, { namespace: 'default', name: 'orphan' }, { gracePeriodSeconds: 0 });
+    const remove = node.runtime.removeSandbox.bind(node.runtime);
+    let failures = 2;
+    node.runtime.removeSandbox = (id) => (failures-- > 0 ? Promise.reject(new Error('ECONNRESET')) : remove(id));
+    await node.boot();
+    expect(await node.runtime.list()).toHaveLength(1);
+    await node.clock.advance(11_000);
+    expect(await node.runtime.list()).toEqual([]);
+  });
+
   test('a dead sandbox is made again in place and counts as a restart', async () => {
     const node = await NodeUnderTest.start();
     const pod = await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1' }] });

@@ -81,7 +81,8 @@ function whatText(write: Change, asked: boolean): string | undefined {
   );
   if (changes.length === 0) return undefined;
   const words = changes.slice(0, FIELDS).map(fieldWords).join('; ');
-  return `changed ${place}: ${words}${changes.length > FIELDS ? `; and ${changes.length - FIELDS} fields more` : ''}`;
+  const more = changes.length - FIELDS;
+  return `changed ${place}: ${words}${more > 0 ? `; and ${more} more ${more === 1 ? 'field' : 'fields'}` : ''}`;
 }
 
 const NOISE =

@@ -92,13 +92,14 @@ export const ${camel(name)} = controller<${upper}>({
 
 export const app = operator({ name: '${name}', controllers: [${camel(name)}], definitions: [${upper}s.definition] });
 `,
-    'src/main.ts': `import { HttpClient, inClusterConnection, loadKubeconfig } from '@trimtab/client';
+    'src/main.ts': `import { hostname } from 'node:os';
+import { HttpClient, inClusterConnection, loadKubeconfig } from '@trimtab/client';
 import { runOperator } from '@trimtab/framework';
 import { systemClock, systemRandom } from '@trimtab/machinery';
 import { app } from './operator.js';
 
 async function main() {
-  const { KUBECONFIG, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port, HOSTNAME } = process.env;
+  const { KUBECONFIG, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
   const connection = KUBECONFIG
     ? await loadKubeconfig(KUBECONFIG.split(':'), { environment: process.env })
     : await inClusterConnection({ host, port });
@@ -110,7 +111,7 @@ async function main() {
     random: systemRandom,
     logger,
     install: KUBECONFIG !== undefined,
-    leaderElection: { namespace: connection.namespace ?? 'default', identity: \`\${HOSTNAME}-\${process.pid}\` },
+    leaderElection: { namespace: connection.namespace ?? 'default', identity: \`\${hostname()}-\${process.pid}\` },
     http: { host: '0.0.0.0', port: 8080 },
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const)

@@ -39,9 +39,11 @@ export function leaseMove(
     if (now < free) return { type: 'wait', holder };
   } else if (lease && holder && holder !== identity) return { type: 'wait', holder };
   const transitions = (lease?.spec?.leaseTransitions ?? 0) + (lease && holder !== identity ? 1 : 0);
+  const { holderIdentity: _, ...kept } = lease?.spec ?? {};
   const spec = {
-    ...lease?.spec,
-    holderIdentity: release ? '' : identity,
+    ...kept,
+    // Nobody is no name: an empty one is refused (kubernetes: ValidateLeaseSpec).
+    ...(release ? {} : { holderIdentity: identity }),
     leaseDurationSeconds: release ? 1 : Math.ceil(times.durationMs / 1000),
     acquireTime: holder === identity && lease?.spec?.acquireTime ? lease.spec.acquireTime : time,
     renewTime: time,

@@ -1,4 +1,12 @@
-import { admission, changeStatus, controller, controllerReference, create, requeueAfter } from '@trimtab/framework';
+import {
+  admission,
+  changeStatus,
+  controller,
+  controllerReference,
+  create,
+  LeaderElection,
+  requeueAfter,
+} from '@trimtab/framework';
 import { ConfigMaps, type KubeObject, Namespaces, type Pod, Pods, type ResourceType } from '@trimtab/machinery';
 import { crash, hang, succeed, type WorldOptions, world } from '../index.js';
 
@@ -201,5 +209,33 @@ test('row 31: rules beside a controller are asked as a server would have them as
     'admission of configmaps denied the request: data.kept: cannot be changed',
   );
   await expect(w.client.delete(ConfigMaps, key)).rejects.toThrow(/may not$/);
+  await w.close();
+});
+
+test('a leader that stops gives its lease back to the server, and the next one leads at once', async () => {
+  const w = await world();
+  const log: string[] = [];
+  const stand = (identity: string) => {
+    const election = new LeaderElection({
+      client: w.clientOf(identity),
+      lease: { namespace: 'default', name: 'l' },
+      identity,
+      clock: w.clock,
+      random: w.random,
+      logger: { ...w.logger, warn: (_, message) => void log.push(message) },
+      onElected: () => void log.push(`${identity} leads`),
+      onLost: () => void log.push(`${identity} lost`),
+    });
+    election.start();
+    return election;
+  };
+  const a = stand('a');
+  await w.pass('5s');
+  stand('b');
+  await w.pass('5s');
+  const stopped = a.stop();
+  await w.pass('5s');
+  await stopped;
+  expect(log).toEqual(['a leads', 'no longer leading', 'a lost', 'b leads']);
   await w.close();
 });

@@ -73,8 +73,12 @@ export function* changesBetween(from: Snapshot, to: Snapshot): Generator<Differe
       yield { key: (is ?? was)!.key, ...(was ? { before: was } : {}), ...(is ? { after: is } : {}) };
 }
 
-/** A state as readers see it. */
+const snapshots = new WeakMap<State, Snapshot>();
+
+/** A state as readers see it: one snapshot, however often it is asked for. */
 export function snapshotOf(state: State): Snapshot {
+  const known = snapshots.get(state);
+  if (known) return known;
   const snapshot: Snapshot = {
     revision: state.revision,
     get: (key) => find(state, key),
@@ -97,5 +101,6 @@ export function snapshotOf(state: State): Snapshot {
     },
   };
   states.set(snapshot, state);
+  snapshots.set(state, snapshot);
   return snapshot;
 }

@@ -4,14 +4,27 @@ import type { ObjectReader } from '../contracts.js';
 
 /** The store's newest durable state as an {@link ObjectReader}; a call sees everything acknowledged before it. */
 export function storeReader(store: Pick<Store, 'snapshot'>): ObjectReader {
+  const lists = new Map<string, { readonly identity: object; readonly objects: readonly KubeObject[] }>();
   return {
     get: (resource, namespace, name) => store.snapshot().get({ resource, namespace, name })?.object,
-    *list(resource, namespace) {
+    list(resource, namespace) {
+      const snapshot = store.snapshot();
+      const identity = snapshot.identity?.(resource);
+      const key = namespace === undefined ? resource : `${resource}\0${namespace}`;
+      const known = lists.get(key);
+      if (known !== undefined && known.identity === identity) return known.objects;
       const scope = namespace === undefined ? { resource } : { resource, namespace };
-      for (const entry of store.snapshot().range(scope)) yield entry.object;
+      const objects = Array.from(snapshot.range(scope), (entry) => entry.object);
+      if (lists.size >= MOST_LISTS) lists.clear();
+      if (identity !== undefined && snapshot.count({ resource }) <= FEW) lists.set(key, { identity, objects });
+      return objects;
     },
   };
 }
+
+/** Of resources with few objects (quotas, limits, priorities) every write asks for the same list again. */
+const FEW = 256;
+const MOST_LISTS = 1024;
 
 /** One object's new state; `object` is absent once it is gone. `key` is `namespace/name`, or `/name`. */
 export interface ObjectChange {

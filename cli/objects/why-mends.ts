@@ -76,6 +76,10 @@ function containerMends(findings: Findings, status: ContainerStatus, last: ExitR
   if (IMAGE_REASONS.has(waiting))
     return say(imageMend(container?.image ?? status.image, state?.waiting?.message ?? ''));
   if (waiting.startsWith('CreateContainer')) return say(configMend(state?.waiting?.message ?? ''));
+  if (waiting === 'PostStartHookError')
+    return say(
+      `its postStart hook failed, and it is killed for it each time: ${oneLine(state?.waiting?.message ?? '')}`,
+    );
   if (waiting === 'RunContainerError' || waiting === 'ContainerCannotRun')
     return say(startMend(state?.waiting?.message ?? ''));
   if (state?.running && restartCount === 0) return status.ready ? [] : readinessMend(findings, status, container);

@@ -27,7 +27,7 @@ function containerLines({ name, state, lastState, restartCount }: ContainerStatu
 function stateText(state: ContainerState | undefined): string {
   if (state?.running) return `runs since ${state.running.startedAt}`;
   if (state?.waiting)
-    return `waits: ${state.waiting.reason}${state.waiting.message ? ` (${state.waiting.message})` : ''}`;
+    return `waits: ${state.waiting.reason}${state.waiting.message ? ` (${state.waiting.message.trim()})` : ''}`;
   if (!state?.terminated) return 'has not been started';
   const { exitCode, signal, reason, message, finishedAt } = state.terminated;
   const how =

@@ -11,7 +11,7 @@ import { backOffWords } from './back-off-words.js';
 import { ContainerConfigError } from './container-files.js';
 import { joinedPid, probeTarget } from './container-target.js';
 import { attemptOf, startedContainer, terminatedState } from './exit.js';
-import { hookFailedWords } from './hook-words.js';
+import { hookFailedMessage, hookFailedWords } from './hook-words.js';
 import { ensureImage, imageIdOf, type Say } from './image-puller.js';
 import { containerMachine } from './machine.js';
 import type {
@@ -344,7 +344,8 @@ export class ContainerWorker {
     if (epoch !== this.#epoch) return;
     if (result === 'success') return this.#send({ type: 'hook.done' });
     for (const words of hookFailedWords(which)) this.#say(...words);
-    this.#send({ type: 'hook.failed', message: output, graceMs: this.#home.graceMs() });
+    const message = hookFailedMessage(handler, this.name, this.#home.pod(), output);
+    this.#send({ type: 'hook.failed', message, graceMs: this.#home.graceMs() });
   }
 
   async #signal(signal: string): Promise<void> {

@@ -1,3 +1,5 @@
+import type { LifecycleHandler } from '@trimtab/machinery';
+import { formatPod, type Pod } from '../pod/api.js';
 import type { Say } from './image-puller.js';
 
 /**
@@ -10,4 +12,13 @@ export function hookFailedWords(which: 'postStart' | 'preStop'): readonly Parame
     ['Warning', 'FailedPostStartHook', 'PostStartHook failed'],
     ['Normal', 'Killing', 'FailedPostStartHook'],
   ];
+}
+
+/** What the status says of it, in the kubelet's words. */
+export function hookFailedMessage(handler: LifecycleHandler, container: string, pod: Pod, output: string): string {
+  const whose = `for Container "${container}" in Pod "${formatPod(pod)}" failed`;
+  const { exec, httpGet, sleep } = handler;
+  if (exec) return `Exec lifecycle hook ([${exec.command?.join(' ')}]) ${whose} - message: ${JSON.stringify(output)}`;
+  if (httpGet) return `HTTP lifecycle hook (${httpGet.path ?? '/'}) ${whose} - error: ${output}`;
+  return `Sleep lifecycle hook (${sleep?.seconds ?? 0}) ${whose} - error: ${output}`;
 }

@@ -25,7 +25,7 @@ test('Burstable pods together weigh what they request, BestEffort ones next to n
     '/c/kubepods/burstable/cpu.weight=30',
     '/c/kubepods/besteffort/cpu.weight=1',
   ]);
-  expect(qosWeights([], v1)[0]?.value).toBe('2');
+  expect(qosWeights([], v1).map(text)).toEqual(['/c/cpu/kubepods/besteffort/cpu.shares=2']);
   expect(
     qosWeights(
       pods,

@@ -21,7 +21,8 @@ export function qosWeights(pods: readonly Pod[], { cpu }: Pick<CgroupTree, 'cpu'
       ? { file: 'cpu.shares', value: String(share) }
       : { file: 'cpu.weight', value: String(weightOf(share)) }),
   });
-  return [set('burstable', shares(requested)), set('besteffort', shares(0))];
+  // Of a class without pods the weight does not matter here, and another node of this machine may have some of it.
+  return [...(burstable.length > 0 ? [set('burstable', shares(requested))] : []), set('besteffort', shares(0))];
 }
 
 /** Pods come and go in crowds: one look is enough for all that do so within this time. */

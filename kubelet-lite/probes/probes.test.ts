@@ -183,6 +183,13 @@ describe('probes of a running container', () => {
     await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1', lifecycle }] });
     expect((await node.status('web')).phase).toBe('Pending');
     answer({ result: 'failure', output: 'cold' });
+    await Promise.resolve();
+    const uid = (await node.pod('web')).metadata.uid ?? '';
+    const state = node.node?.pods.worker(uid)?.container('main')?.context.state;
+    expect(state?.waiting).toEqual({
+      reason: 'PostStartHookError',
+      message: `Exec lifecycle hook ([warm-up]) for Container "main" in Pod "web_default(${uid})" failed - message: "cold"`,
+    });
     await node.clock.advance(30);
     expect((await node.status('web')).containerStatuses?.[0]).toMatchObject({ restartCount: 1 });
     answer({ result: 'success', output: '' });

@@ -2,7 +2,7 @@ import type { KubeObject } from '../object.js';
 import { equalJson } from '../patch/structure.js';
 import { badRequest, invalid } from '../status.js';
 import { applyConflict } from './conflict.js';
-import { type FieldSet, isEmptySet, withoutPrefixes } from './field-set.js';
+import { differenceSets, type FieldSet, isEmptySet, withoutPrefixes } from './field-set.js';
 import { applyFaults, fieldsOf } from './fields-of.js';
 import { allowedByLastApplied, migratingManager, refreshLastApplied } from './last-applied.js';
 import {
@@ -96,7 +96,9 @@ function apply(
   const withSelf = new Map(managers).set(key, { ...identity, set: ownable(set) });
 
   const merged = mergeApplied(live, config, context.schema) as KubeObject;
-  const pruned = prune(merged, last, new Map(withSelf).set(key, { ...identity, set }), context);
+  // Who gives nothing up has nothing to prune, which is so for nearly every apply.
+  const givesUp = last && (last.apiVersion !== context.apiVersion || !isEmptySet(differenceSets(last.set, set)));
+  const pruned = givesUp ? prune(merged, last, new Map(withSelf).set(key, { ...identity, set }), context) : merged;
   // Once more, for containers the configuration names as empty and pruning has just emptied.
   const next = pruned === merged ? merged : (mergeApplied(pruned, config, context.schema) as KubeObject);
   const outcome = disownChanged(live, next, withSelf, key, context);

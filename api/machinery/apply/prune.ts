@@ -18,13 +18,8 @@ interface View {
  * whose named fields are all gone go with them. `managers` hold what the manager applies this time
  * (structured-merge-diff: prune).
  */
-export function prune(
-  merged: KubeObject,
-  last: Manager | undefined,
-  managers: Managers,
-  context: WriteContext,
-): KubeObject {
-  if (!last || isEmptySet(last.set)) return merged;
+export function prune(merged: KubeObject, last: Manager, managers: Managers, context: WriteContext): KubeObject {
+  if (isEmptySet(last.set)) return merged;
   const whole = viewAt(merged, last.apiVersion, context.apiVersion, context);
   if (!whole) return merged;
   const lastFields = withContainers(last.set, whole.schema);

@@ -195,6 +195,7 @@ real('real pods', () => {
     const missing = await ended('missing');
     expect(missing).toMatchObject({ exitCode: 128, reason: 'StartError' });
     expect(missing?.message).toContain('/no/such');
+    expect(missing?.containerID).toMatch(/^trimtab:\/\/.*-main-0$/);
     for (const name of ['message', 'fallback', 'missing']) await node.delete(name);
   }, 20_000);
 

@@ -2,6 +2,7 @@ import type { ContainerStateTerminated, ContainerUser } from '@trimtab/machinery
 import { timestamp } from '@trimtab/machinery';
 import type { ContainerStatus } from '../runtime/runtime.js';
 import { ANNOTATION } from './container-files.js';
+import { containerIdOf } from './container-id.js';
 import type { StartedContainer } from './machine-types.js';
 
 /** Which start of its container a runtime container is, counted from 0. */
@@ -18,7 +19,7 @@ export function terminatedState(status: ContainerStatus, message: string): Conta
     ...(message ? { message } : {}),
     startedAt: timestamp(status.startedAt),
     finishedAt: timestamp(status.finishedAt ?? status.startedAt),
-    containerID: `trimtab://${status.id}`,
+    containerID: containerIdOf(status.id),
   };
 }
 

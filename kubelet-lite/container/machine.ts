@@ -1,6 +1,7 @@
 import type { ContainerState, ContainerStateTerminated as TerminatedState } from '@trimtab/machinery';
 import { timestamp } from '@trimtab/machinery';
 import { assign, emit, setup } from 'xstate';
+import { containerIdOf, runtimeIdOf } from './container-id.js';
 import type { ContainerContext, ContainerEffect, ContainerEvent, ContainerInput } from './machine-types.js';
 import { goDuration, nextDelay, shouldRestart } from './restart.js';
 
@@ -54,7 +55,7 @@ const machine = setup({
         message: event.message,
         startedAt: '1970-01-01T00:00:00Z',
         finishedAt: at,
-        containerID: event.id,
+        containerID: containerIdOf(event.id),
       };
       const again =
         !context.stop?.final && shouldRestart(context.kind, context.podPolicy, context.container, terminated.exitCode);
@@ -129,7 +130,7 @@ function lostWithSandbox(c: ContainerContext): { last?: TerminatedState } {
       reason: 'Error',
       startedAt: timestamp(c.running.startedAt),
       finishedAt: timestamp(c.now),
-      containerID: c.running.id,
+      containerID: containerIdOf(c.running.id),
     },
   };
 }
@@ -157,7 +158,7 @@ export const containerMachine = machine.createMachine({
           state: { running: { startedAt: timestamp(input.found.running.startedAt) } },
         }
       : {}),
-    ...(input.found?.terminated?.containerID ? { containerID: input.found.terminated.containerID } : {}),
+    ...(input.found?.terminated?.containerID ? { containerID: runtimeIdOf(input.found.terminated.containerID) } : {}),
     ...(input.found?.terminated ? { exitCode: input.found.terminated.exitCode } : {}),
     started: input.found?.started ?? false,
     ready: input.found?.ready ?? false,

@@ -1,4 +1,5 @@
 import * as fs from 'node:fs/promises';
+import { hostname as nodeHostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { ConfigMap, Container, Secret, Service } from '@trimtab/machinery';
 import type { SavedAllocation } from '../pod/allocation.js';
@@ -69,11 +70,11 @@ export class NodeFiles implements ContainerFiles {
   }
 
   async sandbox(pod: Pod): Promise<SandboxConfig> {
-    const { layout, clusterDomain } = this.#options;
+    const { layout } = this.#options;
     const { spec, metadata } = pod;
     const uid = uidOf(pod);
     const directory = join(layout.pod(uid), 'sandbox');
-    const hostname = hostnameOf(pod, clusterDomain);
+    const hostname = this.#hostname(pod);
     if (hostname.length > MAX_LINUX_HOSTNAME)
       throw new Error(
         `Failed to construct FQDN from Pod hostname and cluster domain, FQDN ${hostname} is too long (${MAX_LINUX_HOSTNAME} characters is the max, ${hostname.length} characters requested)`,
@@ -105,6 +106,11 @@ export class NodeFiles implements ContainerFiles {
         [ANNOTATION.podUid]: uid,
       },
     };
+  }
+
+  /** On the node's network a pod bears the node's name. */
+  #hostname(pod: Pod): string {
+    return pod.spec.hostNetwork ? nodeHostname() : hostnameOf(pod, this.#options.clusterDomain);
   }
 
   async #handler(runtimeClassName: string): Promise<string> {
@@ -152,7 +158,7 @@ export class NodeFiles implements ContainerFiles {
         user,
         mounts,
         ...(idMaps ? { idMaps } : {}),
-        hostname: hostnameOf(pod, this.#options.clusterDomain),
+        hostname: this.#hostname(pod),
         cgroupsPath: containerCgroupPath(pod.spec, uid, container.name, attempt),
         nodeMemoryBytes: this.#options.nodeMemoryBytes,
       });
@@ -293,7 +299,7 @@ export class NodeFiles implements ContainerFiles {
       hosts: pod.spec.hostNetwork
         ? hostNetworkHostsFile(pod, await fs.readFile('/etc/hosts', 'utf8').catch(() => ''))
         : hostsFile(pod, podIPs, clusterDomain),
-      hostname: `${hostnameOf(pod, clusterDomain)}\n`,
+      hostname: `${this.#hostname(pod)}\n`,
       'resolv.conf': resolverFile(pod, await this.#dns()).text,
     };
     await fs.mkdir(layout.small(uid), { recursive: true, mode: 0o755 });

@@ -1,4 +1,5 @@
 import type { ContainerStatus, PodStatus } from '@trimtab/machinery';
+import { containerIdOf } from '../container/container-id.js';
 import type { ContainerContext } from '../container/machine-types.js';
 import { isTerminal, type Pod, type PodPhase } from './api.js';
 import { dated, podConditions } from './conditions.js';
@@ -157,9 +158,4 @@ function lost(c: ContainerContext) {
       message: 'The container could not be located when the pod was terminated',
     }
   );
-}
-
-/** Container ids carry the runtime's scheme in the API. */
-export function containerIdOf(id: string): string {
-  return id.includes('://') ? id : `trimtab://${id}`;
 }

@@ -279,6 +279,8 @@ describe('kubelet restarts', () => {
       lastState: { terminated: { exitCode: 7 } },
       state: { running: {} },
     });
+    // What is left of the one that ended goes when the next has started.
+    expect((await node.runtime.list()).map(({ containers }) => containers.length)).toEqual([1, 1]);
   });
 
   test('a container whose start nobody was told of is ready where no probe says otherwise', async () => {

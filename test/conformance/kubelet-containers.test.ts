@@ -1,4 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Container, ContainerStatus, Pod, PodSpec } from '@trimtab/machinery';
 import { Pods, RuntimeClasses } from '@trimtab/machinery';
@@ -315,6 +316,11 @@ describeReal('real containers', () => {
       expect(status(p)).toMatchObject({ user: { linux: { uid: 0, gid: 0 } }, stopSignal: 'SIGUSR1' });
       expect(status(p, 'other').stopSignal).toBe('SIGTERM');
       await c.gone(Pods, 'p', 5);
+    });
+
+    test("a pod on the node's network bears the node's name", async () => {
+      await c.pod('p', 'hostname; cat /etc/hostname; echo $HOSTNAME', {}, { hostNetwork: true });
+      expect(await c.output('p')).toBe(`${hostname()}\n`.repeat(3));
     });
 
     test('an exit code of a rule begins the whole pod anew, in its sandbox', async () => {

@@ -1,3 +1,4 @@
+export { auditCache, type Drift } from './audit.js';
 export { builtinIndexes, type Indexes, type IndexFunction } from './cache.js';
 export {
   type ApiCall,

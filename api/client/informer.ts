@@ -121,6 +121,11 @@ export class Informer<T extends KubeObject> {
     return this.#options.clock.now() - this.#reflector.lastContactAt;
   }
 
+  /** What of the collection is cached. */
+  get scope(): Scope {
+    return this.#options.scope ?? {};
+  }
+
   get stats(): ReflectorStats & { readonly objects: number; readonly dropped: number } {
     return { ...this.#reflector.stats, objects: this.#cache.size, dropped: this.#dropped };
   }

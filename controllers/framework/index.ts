@@ -21,6 +21,8 @@ export {
   type OtherVersion,
   otherVersion,
 } from './conversion.js';
+export { countedClient } from './counted-client.js';
+export { MOST_UNSCOPED } from './crowded-caches.js';
 export {
   type CustomKind,
   type CustomObject,

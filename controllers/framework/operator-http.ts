@@ -29,7 +29,7 @@ export function observability(of: Observed): http.RequestListener {
     if (url === '/metrics')
       return void response
         .writeHead(200, { 'content-type': 'text/plain; version=0.0.4' })
-        .end(of.metrics.text(of.informers));
+        .end(of.metrics.text(of.informers, of.runners()));
     if (url === '/traces') return void json(of.traces.all());
     if (url === '/machines')
       return void json(

@@ -52,6 +52,7 @@ test('row 29: an operator installs its kinds, works, and says over HTTP how it i
   expect((await get('/metrics'))[1]).toContain(
     'controller_runtime_reconcile_total{controller="note",result="success"}',
   );
+  expect((await get('/metrics'))[1]).toMatch(/^rest_client_requests_total\{code="200",method="PATCH"\} \d/m);
   expect((await get('/traces'))[1]).toContain('"verb":"apply"');
   expect((await get('/nothing'))[0]).toBe(404);
   expect(client.writes[0]).toBe('patch customresourcedefinitions notes.example.com');

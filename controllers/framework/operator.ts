@@ -3,8 +3,11 @@ import https from 'node:https';
 import { type Client, Informers } from '@trimtab/client';
 import { type Clock, isReason, type KubeObject, type Logger, type Random, type ResourceType } from '@trimtab/machinery';
 import type { Admission } from './admission.js';
+import { audits } from './audits.js';
 import type { ControllerDefinition } from './controller.js';
 import type { Convertible } from './conversion.js';
+import { countedClient } from './counted-client.js';
+import { warnOfCrowds } from './crowded-caches.js';
 import type { Handlers } from './handlers.js';
 import { type Health, healthOf } from './health.js';
 import { LeaderElection } from './leader-election.js';
@@ -47,6 +50,8 @@ export interface OperatorOptions {
   readonly webhooks?: { readonly host?: string; readonly port: number; readonly cert: string; readonly key: string };
   /** Caches to go on with, of a process that reloads its code; default: its own. */
   readonly informers?: Informers;
+  /** How often the caches are held against the server (a list each); what is wrong is logged and counted. Default never. */
+  readonly auditMs?: number;
 }
 
 export interface RunningOperator {
@@ -71,10 +76,11 @@ const CRDS: ResourceType = {
 
 /** Runs an operator against whatever cluster the client speaks to. */
 export async function runOperator(definition: OperatorDefinition, options: OperatorOptions): Promise<RunningOperator> {
-  const { client, clock, random, logger, install = true, leaderElection } = options;
+  const { clock, random, logger, install = true, leaderElection } = options;
   const { name, controllers, handlers, definitions = [], admissions = [], conversions = [] } = definition;
-  if (install) for (const each of definitions) await installed(client, each, name);
   const metrics = new PrometheusMetrics();
+  const client = countedClient(options.client, clock, metrics);
+  if (install) for (const each of definitions) await installed(client, each, name);
   const traces = new TraceLog();
   const informers = options.informers ?? new Informers({ client, clock, random, logger });
   let running: Running | undefined;
@@ -107,6 +113,9 @@ export async function runOperator(definition: OperatorDefinition, options: Opera
   informers.start();
   if (election) election.start();
   else begin(client);
+  void warnOfCrowds(informers, logger);
+  const stopAudits =
+    options.auditMs === undefined ? () => {} : audits(options.auditMs, { client, clock, logger, informers, metrics });
   const health = () => healthOf(informers, running?.runners ?? []);
   const servers: http.Server[] = [];
   const port =
@@ -134,6 +143,7 @@ export async function runOperator(definition: OperatorDefinition, options: Opera
     webhookPort,
     health,
     async stop() {
+      stopAudits();
       end();
       const left = await ending;
       await election?.stop();

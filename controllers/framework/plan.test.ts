@@ -4,6 +4,7 @@ import {
   call,
   changeStatus,
   controller,
+  countedClient,
   event,
   PrometheusMetrics,
   plan,
@@ -80,4 +81,45 @@ test('row 30: metrics carry controller-runtime’s names, and say how fresh the 
     '# TYPE workqueue_adds_total counter',
   ])
     expect(text.split('\n')).toContain(line);
+});
+
+test('row 30: failures, retries, requests and what is under way have their names too', async () => {
+  const metrics = new PrometheusMetrics();
+  let failure: Error | undefined = new TypeError('a bug');
+  let release = () => {};
+  const handlers = { hang: () => new Promise<void>((resolve) => (release = resolve)) };
+  const failing = controller<Site>({
+    name: 'c',
+    for: Sites,
+    retries: 1,
+    reconcile: () => {
+      if (failure) throw failure;
+      return [call('hang')];
+    },
+  });
+  const t = await runInMemory([failing], { metrics, handlers });
+  await t.client.create(Sites, site(1));
+  await t.pass(1_000);
+  failure = undefined;
+  await t.client.patch(Sites, key, { type: 'merge', body: { spec: { pods: 2 } } });
+  await t.pass(7_000);
+  const counted = countedClient(t.client, t.clock, metrics);
+  await counted.get(Sites, key);
+  await expect(counted.get(Sites, { namespace: 'ns', name: 'none' })).rejects.toThrow('not found');
+  metrics.leading('c', true);
+  const lines = metrics.text(t.informers, t.running.runners).split('\n');
+  for (const line of [
+    'controller_runtime_reconcile_errors_total{controller="c"} 2',
+    'controller_runtime_reconcile_panics_total{controller="c"} 2',
+    'controller_runtime_terminal_reconcile_errors_total{controller="c"} 1',
+    'workqueue_retries_total{name="c",controller="c"} 1',
+    'workqueue_unfinished_work_seconds{name="c",controller="c"} 7',
+    'workqueue_longest_running_processor_seconds{name="c",controller="c"} 7',
+    'rest_client_requests_total{code="200",method="GET"} 1',
+    'rest_client_requests_total{code="404",method="GET"} 1',
+    'leader_election_master_status{name="c"} 1',
+  ])
+    expect(lines).toContain(line);
+  release();
+  await t.pass();
 });

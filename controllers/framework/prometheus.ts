@@ -1,5 +1,6 @@
 import type { Informers } from '@trimtab/client';
 import type { ControllerMetrics, ReconcileResult } from './metrics.js';
+import type { ControllerRunner } from './runner.js';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const QUEUE_SECONDS = [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10, 100, 1000];
@@ -98,8 +99,19 @@ export class PrometheusMetrics implements ControllerMetrics {
     this.#observe('rest_client_request_duration_seconds', 'How long requests took.', SECONDS, { verb }, seconds);
   }
 
-  /** Everything so far, and how fresh the caches are now. */
-  text(informers?: Informers): string {
+  /** For `runOperator`'s audits: objects a cache and the server disagree about. */
+  audited(resource: string, objects: number): void {
+    this.#set('trimtab_cache_drift_objects', 'Objects wrong in the cache at the last audit.', { resource }, objects);
+  }
+
+  /** Everything so far, and how fresh the caches are and what is under way now. */
+  text(informers?: Informers, runners: readonly Pick<ControllerRunner, 'definition' | 'unfinished'>[] = []): string {
+    for (const { definition, unfinished } of runners) {
+      const { totalMs, longestMs } = unfinished;
+      const labels = queueOf(definition.name);
+      this.#set('workqueue_unfinished_work_seconds', 'Work under way, summed up.', labels, totalMs / 1000);
+      this.#set('workqueue_longest_running_processor_seconds', 'The longest of it.', labels, longestMs / 1000);
+    }
     for (const informer of informers?.all() ?? []) {
       const { resource } = informer.type;
       const { objects, lists, watches, failures } = informer.stats;

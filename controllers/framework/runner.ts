@@ -44,6 +44,8 @@ export class ControllerRunner {
   readonly #failures = new Map<string, Failure>();
   readonly #states = new Map<string, string>();
   readonly #causes = new Map<string, Cause[]>();
+  /** By key, when what is under way began. */
+  readonly #begun = new Map<string, number>();
   readonly #stops: (() => void)[] = [];
   #running = false;
   #pumping = false;
@@ -167,6 +169,13 @@ export class ControllerRunner {
     return this.#queue;
   }
 
+  /** How long what is under way has taken so far: together, and the longest of it. */
+  get unfinished(): { readonly totalMs: number; readonly longestMs: number } {
+    const now = this.#options.clock.now();
+    const times = [...this.#begun.values()].map((at) => now - at);
+    return { totalMs: times.reduce((sum, ms) => sum + ms, 0), longestMs: Math.max(0, ...times) };
+  }
+
   #activeEnded(): Promise<void> {
     return new Promise((resolve) => {
       const cancel = this.#options.clock.after(GRACEFUL_STOP_MS, () => {
@@ -243,6 +252,7 @@ export class ControllerRunner {
     const { clock, metrics, tracer } = this.#options;
     const { name, resyncMs } = this.definition;
     const evaluation = this.#begin(key, clock.now());
+    this.#begun.set(key, evaluation.at);
     const seconds = () => (clock.now() - evaluation.at) / 1000;
     let error: Error | undefined;
     try {
@@ -260,6 +270,7 @@ export class ControllerRunner {
       this.#failed(key, error);
       metrics?.reconciled?.(name, 'error', seconds());
     } finally {
+      this.#begun.delete(key);
       metrics?.worked?.(name, seconds());
       tracer?.({
         id: evaluation.id,

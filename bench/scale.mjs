@@ -4,7 +4,7 @@
  *
  *   node bench/scale.mjs [--nodes 1000] [--pods 1000,10000,30000,100000] [--per-deployment 100] [--seconds 30] [--warm 10] [--rate 200]
  *                        [--watchers 1000] [--failures 5] [--patience 180] [--history-commits 20000] [--plot FILE.svg]
- *                        [--profile DIR] [--snapshot DIR] [--heap MiB] [--json FILE]
+ *                        [--profile DIR] [--snapshot DIR] [--heap MiB] [--young MiB] [--json FILE]
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -36,6 +36,7 @@ const { values: options } = parseArgs({
     profile: { type: 'string' },
     snapshot: { type: 'string' },
     heap: { type: 'string', default: '8192' },
+    young: { type: 'string', default: '64' },
     json: { type: 'string' },
   },
 });
@@ -189,7 +190,7 @@ async function main(room) {
     report.say(`${NODES} nodes, ${pods} pods`);
     const cluster = await ScaleCluster.start(join(room.directory, `scale-${pods}`), {
       nodes: NODES,
-      nodeArgs: ['--expose-gc', `--max-old-space-size=${options.heap}`],
+      nodeArgs: ['--expose-gc', `--max-old-space-size=${options.heap}`, `--max-semi-space-size=${options.young}`],
       args: options['history-commits'] ? ['--history-commits', options['history-commits']] : [],
     });
     const { api, ready } = cluster.milestones;

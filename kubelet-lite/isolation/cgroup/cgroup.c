@@ -251,24 +251,37 @@ int cgroup_create_v2(const char *path, struct error *error)
     return h ? create_in(h, path, error) : 0;
 }
 
-int cgroup_open(const char *path, struct cgroup_door *door, struct error *error)
+bool cgroup_has_v1(void)
+{
+    for (int i = 0; i < count; i++)
+        if (!all[i].v2)
+            return true;
+    return false;
+}
+
+int cgroup_open_v1(const char *path, struct cgroup_door *door, struct error *error)
 {
     char name[PATH_MAX];
     door->count = 0;
     for (int i = 0; i < count; i++) {
-        cgroup_file(name, sizeof name, &all[i], path, all[i].v2 ? "" : "tasks");
-        int fd = openat(AT_FDCWD, name, all[i].v2 ? O_RDONLY | O_DIRECTORY | O_CLOEXEC : O_WRONLY | O_CLOEXEC);
+        if (all[i].v2)
+            continue;
+        int fd = openat(AT_FDCWD, cgroup_file(name, sizeof name, &all[i], path, "tasks"), O_WRONLY | O_CLOEXEC);
         if (fd < 0) {
             int saved = errno;
             cgroup_close(door);
             return fail(error, "cgroup", saved, "%s", name);
         }
-        if (all[i].v2)
-            door->v2 = fd;
-        else
-            door->v1[door->count++] = fd;
+        door->v1[door->count++] = fd;
     }
     return 0;
+}
+
+int cgroup_open(const char *path, struct cgroup_door *door, struct error *error)
+{
+    if (cgroup_v2() && (door->v2 = cgroup_open_v2(path)) < 0)
+        return fail(error, "cgroup", errno, "%s", path);
+    return cgroup_open_v1(path, door, error);
 }
 
 /*

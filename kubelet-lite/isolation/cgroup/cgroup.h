@@ -53,6 +53,9 @@ struct cgroup_door {
     int v2; /* directory, for CLONE_INTO_CGROUP; -1 without v2 */
 };
 int cgroup_open(const char *path, struct cgroup_door *door, struct error *error);
+/* The same for v1 alone. */
+int cgroup_open_v1(const char *path, struct cgroup_door *door, struct error *error);
+bool cgroup_has_v1(void);
 /* Moves the calling process, which has one thread, into the v1 groups. */
 int cgroup_enter(const struct cgroup_door *door, struct error *error);
 void cgroup_close(struct cgroup_door *door);

@@ -24,6 +24,8 @@ struct child {
     int channel;
     int stdio[3]; /* -1: /dev/null, or the terminal when the plan has one */
     const struct cgroup_door *door; /* to its v1 groups; clone3 has put it into the v2 group */
+    bool groups_follow;             /* there is none yet: child_send_groups() */
+    struct cgroup_door followed;
     bool keep_stdio; /* of the caller (command line) */
     const struct birth *birth;    /* its own */
     const struct id_maps *maps;   /* of its user namespace; NULL: the host's ids */
@@ -91,6 +93,10 @@ struct program program_pack(const struct plan_process *plan, char *room);
 /* Needs nothing but what it is given; the errno value of its failure. */
 int program_run(const struct program *program);
 int program_fail(struct error *error, const struct program *program, int err);
+
+/* groups.c: sent once, after the birth; child_groups() waits for it, and comes before whatever has to do with groups. */
+int child_send_groups(int channel, const struct cgroup_door *door, struct error *error);
+int child_groups(struct child *child, struct error *error);
 
 /* child.c: steps of both. `tell` answers false when nobody is there to hear it. */
 void child_begin(struct child *child);

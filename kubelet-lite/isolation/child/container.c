@@ -69,13 +69,20 @@ static int run_hooks(struct child *child, struct error *error)
     return hooks_run(child->hooks, HOOK_CREATE_CONTAINER, "creating", child->outer_pid, NULL, error);
 }
 
+static int await_groups(void *child, struct error *error)
+{
+    return child_groups(child, error);
+}
+
 static int prepare(struct child *child, struct plan *plan, struct rootfs *fs, struct error *error)
 {
     /* With v2 alone we are in the group since birth, and its file system shows what the namespace's root is. */
-    bool born_inside = child->door->count == 0;
+    bool born_inside = !cgroup_has_v1();
     uint64_t groups = plan->new_namespaces & CLONE_NEWCGROUP;
     int pts, slave;
     fs->terminal = -1;
+    fs->groups = await_groups;
+    fs->groups_context = child;
     if (label_open(&plan->process, &child->label, error) < 0)
         return -1;
     if (setsid() < 0)
@@ -98,7 +105,7 @@ static int prepare(struct child *child, struct plan *plan, struct rootfs *fs, st
     if (rootfs_populate(fs, plan, error) < 0 || run_hooks(child, error) < 0 || rootfs_finish(fs, plan, error) < 0)
         return -1;
     /* Only now: what it took to get here is not held up by the container's share of the processor, nor charged to it. */
-    if (cgroup_enter(child->door, error) < 0)
+    if (child_groups(child, error) < 0 || cgroup_enter(child->door, error) < 0)
         return -1;
     if (!born_inside && groups && unshare(CLONE_NEWCGROUP) < 0)
         return fail(error, "namespace", errno, "cgroup");

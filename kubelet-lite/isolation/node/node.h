@@ -16,6 +16,9 @@ extern struct node node;
 /* Finds the pods that an earlier core started and watches over them. */
 int node_adopt_pods(struct error *error);
 
+/* spare.c: a new network namespace with its loopback up, if there is one ready, else -1. */
+int node_take_network(void);
+
 /* node_state.c: the files that pod processes keep in the run directory. */
 bool pod_valid_id(const char *id);
 /* Path of a pod's file with this suffix; `out` holds PATH_MAX. */

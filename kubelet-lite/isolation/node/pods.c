@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -179,13 +178,12 @@ static int pod_list(struct request *request, const struct json *params, struct j
 }
 NODE_OP(pod_list, "pod.list");
 
-/* The pod process gets what pod.run got, and where its own files are. */
-static int write_config(const struct json *params, const char *id)
+/* The pod process gets what pod.run got, and where its own files are, when its groups are there. */
+static int send_config(const struct json *params, const char *id, int to)
 {
     char path[PATH_MAX];
     struct buffer text = {0};
     struct json_writer w = {.out = &text};
-    int fd = memfd_create("pod", MFD_CLOEXEC);
     json_open(&w, NULL, '{');
     json_each(member, params)
         if (strcmp(member->key, "socket") != 0 && strcmp(member->key, "statePath") != 0)
@@ -193,22 +191,27 @@ static int write_config(const struct json *params, const char *id)
     json_string(&w, "socket", pod_file(path, id, ".sock"));
     json_string(&w, "statePath", pod_file(path, id, ".json"));
     json_close(&w, '}');
-    bool written = fd >= 0 && !text.failed && write(fd, text.data, text.length) == (ssize_t)text.length;
+    bool written = !text.failed && write(to, text.data, text.length) == (ssize_t)text.length;
     buffer_free(&text);
-    if (written && lseek(fd, 0, SEEK_SET) == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    return written ? 0 : -1;
 }
 
-static void become_pod(int config, int ready) __attribute__((noreturn));
-static void become_pod(int config, int ready)
+/* While the pod process starts. */
+static int make_groups(const struct json *params, const char *group, struct error *error)
+{
+    if (cgroup_create(group, true, error) < 0 || cgroup_limit(group, json_get(params, "resources"), error) < 0)
+        return -1;
+    cgroup_hand_on(group);
+    return 0;
+}
+
+static void become_pod(int config, int ready, int network) __attribute__((noreturn));
+static void become_pod(int config, int ready, int network)
 {
     static char *const arguments[] = {"trimtab-core", "pod", NULL}, *const environment[] = {NULL};
     /* High copies first: the wanted numbers may be the ones in hand. */
-    int high[4] = {fcntl(config, F_DUPFD, 64), fcntl(ready, F_DUPFD, 64), fcntl(node.self, F_DUPFD, 64),
-                   fcntl(node.filter, F_DUPFD, 64)};
+    int high[5] = {fcntl(config, F_DUPFD, 64), fcntl(ready, F_DUPFD, 64), fcntl(node.self, F_DUPFD, 64),
+                   fcntl(node.filter, F_DUPFD, 64), network < 0 ? -1 : fcntl(network, F_DUPFD, 64)};
     int null = open("/dev/null", O_RDWR);
     setsid();
     if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(high[0], POD_CONFIG_FD) < 0 || dup2(high[1], POD_READY_FD) < 0 ||
@@ -216,6 +219,8 @@ static void become_pod(int config, int ready)
         _exit(126);
     if (high[3] >= 0)
         dup2(high[3], POD_FILTER_FD);
+    if (high[4] >= 0)
+        dup2(high[4], POD_NETWORK_FD);
     if (chdir("/") < 0)
         _exit(126);
     syscall(SYS_execveat, high[2], "", arguments, environment, AT_EMPTY_PATH);
@@ -240,7 +245,7 @@ static int pod_run(struct request *request, const struct json *params, struct js
     (void)ok;
     const char *id = json_get_string(params, "id", ""), *group = json_get_string(params, "cgroupPath", "");
     char sandbox[PATH_MAX];
-    int ready[2], born = -1, config;
+    int ready[2], config[2], born = -1;
     if (!pod_valid_id(id))
         return fail(error, "config", EINVAL, "id '%s'", id);
     if (entry_find(id)) {
@@ -262,12 +267,15 @@ static int pod_run(struct request *request, const struct json *params, struct js
     snprintf(sandbox, sizeof sandbox, "%s/sandbox", group);
     if (cgroup_create_v2(group, error) < 0 || cgroup_create_v2(sandbox, error) < 0)
         return -1;
-    if ((config = write_config(params, id)) < 0)
-        return fail(error, "sandbox", errno, "configuration");
+    if (pipe2(config, O_CLOEXEC) < 0)
+        return fail(error, "sandbox", errno, "pipe");
     if (pipe2(ready, O_CLOEXEC) < 0) {
-        close(config);
+        close(config[0]);
+        close(config[1]);
         return fail(error, "sandbox", errno, "pipe");
     }
+    bool shared = json_get_bool(params, "hostNetwork", false) || json_is(json_get(params, "userNamespace"), JSON_OBJECT);
+    int network = shared ? -1 : node_take_network();
     int v2 = cgroup_open_v2(sandbox);
     struct clone_args args = {.flags = CLONE_PIDFD | (v2 >= 0 ? CLONE_INTO_CGROUP : 0),
                               .pidfd = (uintptr_t)&born,
@@ -275,16 +283,29 @@ static int pod_run(struct request *request, const struct json *params, struct js
                               .cgroup = v2 >= 0 ? (uint64_t)v2 : 0};
     pid_t pid = sys_clone3(&args);
     if (pid == 0)
-        become_pod(config, ready[1]);
+        become_pod(config[0], ready[1], network);
     int saved = errno;
     if (v2 >= 0)
         close(v2);
-    close(config);
+    if (network >= 0)
+        close(network);
+    close(config[0]);
     close(ready[1]);
     struct pod_entry *e = pid < 0 ? NULL : entry_new(id, group, pid, born);
     if (!e) {
+        close(config[1]);
         close(ready[0]);
         return fail(error, "sandbox", pid < 0 ? saved : ENOMEM, "clone3");
+    }
+    int made = make_groups(params, group, error);
+    if (made == 0 && send_config(params, id, config[1]) < 0)
+        made = fail(error, "sandbox", errno, "configuration");
+    close(config[1]);
+    if (made < 0) {
+        close(ready[0]);
+        e->failed = true;
+        sys_pidfd_send_signal(born, SIGKILL);
+        return -1;
     }
     e->request = request;
     e->ready.fd = ready[0];

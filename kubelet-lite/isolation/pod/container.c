@@ -220,6 +220,31 @@ static struct container *container_new(const struct json *params)
     return c;
 }
 
+/* What it is born into; by it the others of its name are ours, or somebody else's. */
+static int claim_groups(struct container *c, struct error *error)
+{
+    int created = cgroup_v2() ? cgroup_create_v2(c->cgroup, error) : 0;
+    /* A busy group is somebody else's: leave it alone. */
+    c->own_groups = created == 0 || error->err != EBUSY;
+    c->door.v2 = created == 0 ? cgroup_open_v2(c->cgroup) : -1;
+    return created;
+}
+
+/* All others, while the child mounts what it needs. It is told, or its end tells what has failed. */
+static void make_groups(struct container *c, const struct plan *plan)
+{
+    struct error *error = &c->process.failure;
+    int created = cgroup_create(c->cgroup, true, error);
+    if (created < 0 && error->err == EBUSY)
+        c->own_groups = false;
+    if (created == 0 && cgroup_limit(c->cgroup, plan->resources, error) == 0 &&
+        cgroup_devices(c->cgroup, plan->resources, error) == 0 && cgroup_open_v1(c->cgroup, &c->door, error) == 0 &&
+        child_send_groups(c->process.channel.fd, &c->door, error) == 0)
+        return;
+    c->process.failed = true;
+    process_signal(&c->process, SIGKILL, false);
+}
+
 /* The plan is made here, where the filter of an earlier start is still known, and carried out in the child. */
 static int container_launch(struct container *c, const struct json *params, struct arena *arena, struct error *error)
 {
@@ -234,11 +259,7 @@ static int container_launch(struct container *c, const struct json *params, stru
         return -1;
     if (*c->log_path && log_open(&c->log, error) < 0)
         return -1;
-    int created = cgroup_create(c->cgroup, false, error);
-    /* A busy group is somebody else's: leave it alone. */
-    c->own_groups = created == 0 || error->err != EBUSY;
-    if (created < 0 || cgroup_limit(c->cgroup, plan.resources, error) < 0 ||
-        cgroup_devices(c->cgroup, plan.resources, error) < 0 || cgroup_open(c->cgroup, &c->door, error) < 0)
+    if (claim_groups(c, error) < 0)
         return -1;
     if (choose_pid_namespace(c, spec, &where, error) < 0 || rootfs_id_namespaces(&fs, &plan, arena, error) < 0 ||
         open_pipes(c, params, ends, error) < 0)
@@ -248,10 +269,12 @@ static int container_launch(struct container *c, const struct json *params, stru
                     (pod.user_namespace >= 0 ? CLONE_NEWUSER : 0);
     where.flags |= plan.new_namespaces & CLONE_NEWTIME;
     where.v2_group = c->door.v2;
-    struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .door = &c->door, .maps = &pod.maps, .exec_gate = -1};
+    struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .groups_follow = true, .maps = &pod.maps, .exec_gate = -1};
     pid_t pid = process_clone(&c->process, &where, &child, error);
     if (pid == 0)
         child_container(&child, &plan, &fs, arena);
+    if (pid > 0)
+        make_groups(c, &plan);
     rootfs_close_id_namespaces(&fs, &plan);
     for (int i = 0; i < 3; i++)
         if (ends[i] >= 0)

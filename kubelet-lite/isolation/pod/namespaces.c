@@ -1,27 +1,12 @@
 #include <errno.h>
-#include <net/if.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/sys.h"
+#include "net/net_namespace.h"
 #include "pod/pod.h"
-
-/* The loopback interface of a new network namespace is down. */
-static int loopback_up(struct error *error)
-{
-    struct ifreq request = {.ifr_flags = IFF_UP | IFF_RUNNING};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    strcpy(request.ifr_name, "lo");
-    int result = fd < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &request);
-    int saved = errno;
-    if (fd >= 0)
-        close(fd);
-    return result < 0 ? fail(error, "network", saved, "lo") : 0;
-}
 
 static int write_sysctls(const struct json *sysctls, int proc, uint64_t private, struct error *error)
 {
@@ -182,15 +167,21 @@ int pod_enter_namespaces(const struct json *config, struct error *error)
 {
     const char *hostname = json_get_string(config, "hostname", "");
     uint64_t flags = (pod.host_network ? 0 : CLONE_NEWNET) | (pod.host_ipc ? 0 : CLONE_NEWIPC) | CLONE_NEWUTS;
+    bool ready = false;
     if (json_is(json_get(config, "userNamespace"), JSON_OBJECT)) {
         if (namespaces_of_user(config, flags, error) < 0)
             return -1;
-    } else if (unshare((int)flags) < 0) {
-        return fail(error, "namespace", errno, "unshare");
+    } else {
+        /* The node core may have had one ready, with its loopback up. */
+        ready = pod.network >= 0 && setns(pod.network, CLONE_NEWNET) == 0;
+        if (unshare((int)(flags & ~(ready ? (uint64_t)CLONE_NEWNET : 0))) < 0)
+            return fail(error, "namespace", errno, "unshare");
     }
     if (*hostname && sethostname(hostname, strlen(hostname)) < 0)
         return fail(error, "hostname", errno, "%s", hostname);
-    if (!pod.host_network && loopback_up(error) < 0)
+    if (pod.network >= 0)
+        close(pod.network);
+    if (!pod.host_network && !ready && loopback_up(error) < 0)
         return -1;
     if (apply_sysctls(json_get(config, "sysctls"), flags, error) < 0)
         return -1;

@@ -44,11 +44,7 @@ static int pod_configure(const struct json *config, struct error *error)
     pod.created = wall_now();
     if (*pod.directory && make_directories(pod.directory, 0700) < 0)
         return fail(error, "sandbox", errno, "%s", pod.directory);
-    if (cgroup_detect(error) < 0 || cgroup_create(pod.cgroup, true, error) < 0 ||
-        cgroup_limit(pod.cgroup, json_get(config, "resources"), error) < 0)
-        return -1;
-    cgroup_hand_on(pod.cgroup);
-    return pod_enter_namespaces(config, error);
+    return cgroup_detect(error) < 0 ? -1 : pod_enter_namespaces(config, error);
 }
 
 static int pod_serve(struct error *error)
@@ -101,12 +97,14 @@ int pod_main(void)
     prctl(PR_SET_NAME, "trimtab-pod");
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    fcntl(POD_READY_FD, F_SETFD, FD_CLOEXEC);
+    /* Before anything else is opened, which would have this number. */
+    pod.network = fcntl(POD_NETWORK_FD, F_SETFD, FD_CLOEXEC) == 0 ? POD_NETWORK_FD : -1;
     while ((room = buffer_room(&text, 65536)) && (n = read(POD_CONFIG_FD, room, 65536)) > 0)
         text.length += (size_t)n;
     close(POD_CONFIG_FD);
     seccomp_take_over(POD_FILTER_FD);
     close(POD_FILTER_FD);
-    fcntl(POD_READY_FD, F_SETFD, FD_CLOEXEC);
     pod.own_pid_namespace = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
     const struct json *config = json_parse(&arena, text.data, text.length, &fault, &why);
     if (!config)

@@ -21,6 +21,7 @@ struct pod {
     pid_t init;  /* first process of a shared PID namespace */
     int init_fd; /* its pidfd */
     int own_pid_namespace;
+    int network; /* a new network namespace to be in, until it is entered; -1 */
     int user_namespace; /* of all its containers, -1: the node's */
     struct id_maps maps;
 };

@@ -121,7 +121,7 @@ int mount_cgroup(struct rootfs *fs, const struct plan *plan, const struct plan_m
     bool private = plan->new_namespaces & CLONE_NEWCGROUP, only_v2 = count == 1 && all[0].v2;
     struct mount_attr attr = {.attr_set = m->set | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
                               .propagation = MS_PRIVATE};
-    if (target < 0)
+    if (target < 0 || fs->groups(fs->groups_context, error) < 0)
         return -1;
     if (!only_v2)
         tree = mount_new("tmpfs", small, 0, error);

@@ -12,6 +12,8 @@ struct rootfs {
     const char *directory;      /* for the overlay: holds upper, work */
     const char *const *layers;  /* NULL-terminated, topmost first; empty: plan->root is the root itself */
     const char *cgroup_path;
+    int (*groups)(void *context, struct error *error); /* before they are looked at: waits until they are there */
+    void *groups_context;
     int user_namespace;         /* the container's, -1: the host's */
     const struct id_maps *maps; /* of it */
     int pid_namespace;          /* whose processes /proc shows, -1: those of the caller's own */

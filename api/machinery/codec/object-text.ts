@@ -1,6 +1,7 @@
 import type { FieldsV1 } from '../apply/field-set.js';
-import { fieldsText } from '../apply/fields-text.js';
+import { fieldsText, hasSharedText } from '../apply/fields-text.js';
 import type { KubeObject, ManagedFieldsEntry, ObjectMeta } from '../object.js';
+import { isRecord } from '../patch/structure.js';
 
 /** The JSON of an object, character for character what `JSON.stringify` gives; faster where fields are managed. */
 export function objectText(object: KubeObject): string {
@@ -19,7 +20,7 @@ function textOf(object: KubeObject, untyped: boolean): string {
     if (untyped && (name === 'apiVersion' || name === 'kind')) continue;
     const value = fields[name];
     const written =
-      name === 'metadata' && hasManagedFields(value)
+      name === 'metadata' && hasSharedFields(value)
         ? metadataText(value)
         : (JSON.stringify(value) as string | undefined);
     if (written !== undefined) text += `${text.length > 1 ? ',' : ''}${quoted(name)}:${written}`;
@@ -40,8 +41,10 @@ function quoted(name: string): string {
 const names = new Map<string, string>();
 const MOST_NAMES = 256;
 
-function hasManagedFields(value: unknown): value is ObjectMeta {
-  return Array.isArray((value as ObjectMeta | undefined)?.managedFields);
+/** What is managed and said of no other object is written faster with all the rest. */
+function hasSharedFields(value: unknown): value is ObjectMeta {
+  const entries = (value as ObjectMeta | undefined)?.managedFields;
+  return Array.isArray(entries) && entries.some((entry) => isRecord(entry?.fieldsV1) && hasSharedText(entry.fieldsV1));
 }
 
 function metadataText(metadata: ObjectMeta): string {

@@ -25,6 +25,13 @@ export function mendsOf(findings: Findings): readonly string[] {
   return [...new Set(found)];
 }
 
+/** What the scheduler's rules say would place a pod, as people say it. */
+export function changeText(change: string): string {
+  const claim = /^persistentvolumeclaim "([^"]+)" not found$/.exec(change)?.[1];
+  if (claim) return `create the PersistentVolumeClaim "${claim}"`;
+  return change.replace(/\b(\d+)Ki\b/, (_, kibibytes: string) => bytesText(Number(kibibytes) * 1024));
+}
+
 function podMends({ pod, events }: Findings): readonly string[] {
   const { status } = pod;
   if (status?.reason === 'Evicted') return [evictedMend(status.message ?? '')];

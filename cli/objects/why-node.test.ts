@@ -7,7 +7,7 @@ import { showGoneLogs } from './gone-logs.js';
 import { type TestCluster, testCluster } from './testing.js';
 import { explainPod } from './why.js';
 import { bytesText, exitLines } from './why-exits.js';
-import { mendsOf } from './why-mends.js';
+import { changeText, mendsOf } from './why-mends.js';
 
 const exit = (more: Partial<ExitRecord> = {}): ExitRecord => ({
   namespace: 'default',
@@ -239,6 +239,14 @@ describe('the likely mend', () => {
     const status = { reason: 'Evicted', message: 'The node was low on resource: memory.' };
     const killed = exit({ exitCode: 137, signal: 'SIGKILL', killedFor: 'Stopping container main' });
     expect(mendsOf({ pod: podWith({}, { status }), exits: [killed], events: [] })).toHaveLength(1);
+  });
+
+  test('what would place a pod is said as people say it', () => {
+    expect(changeText('persistentvolumeclaim "data" not found')).toBe('create the PersistentVolumeClaim "data"');
+    expect(changeText("lower the pod's memory request by 919153088Ki")).toBe(
+      "lower the pod's memory request by 877 GiB",
+    );
+    expect(changeText('kubectl label node n disk=ssd')).toBe('kubectl label node n disk=ssd');
   });
 
   test('ends that are alike are told as one', () => {

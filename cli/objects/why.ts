@@ -20,7 +20,7 @@ import { nameText } from './object-text.js';
 import type { Session } from './session.js';
 import { resourceFor } from './targets.js';
 import { exitLines } from './why-exits.js';
-import { mendsOf } from './why-mends.js';
+import { changeText, mendsOf } from './why-mends.js';
 import { readNodeMemory } from './why-node.js';
 import { memoryOf } from './why-status.js';
 
@@ -86,7 +86,7 @@ async function placementOf(session: Session, pod: Pod): Promise<readonly string[
     ...shown.map(({ node, refusals }) => `  ${node}: ${refusals.flatMap(({ reasons }) => reasons).join('; ')}`),
     ...(nodes.length > shown.length ? [`  and ${nodes.length - shown.length} nodes more`] : []),
     `The smallest change that would place it (on node ${smallestChange.node}):`,
-    ...smallestChange.changes.map((change) => `  ${change}`),
+    ...smallestChange.changes.map((change) => `  ${changeText(change)}`),
   ];
 }
 

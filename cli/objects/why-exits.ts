@@ -23,10 +23,10 @@ export function exitLines(exits: readonly ExitRecord[]): readonly string[] {
     ...(hidden > 0 ? [`  (${hidden} earlier end${hidden === 1 ? '' : 's'} not shown)`] : []),
     ...shown.flatMap(({ first, last, count }) => [
       `  ${last.finishedAt}  ${last.container} (start ${last.attempt + 1}, ran ${ranFor(last)}): ${endText(last)}`,
+      ...factLines(last).map((line) => `      ${line}`),
       ...(count > 1
         ? [`      likewise ${count - 1} time${count === 2 ? '' : 's'} before, first at ${first.finishedAt}`]
         : []),
-      ...factLines(last).map((line) => `      ${line}`),
       ...(newest.get(last.container) === last ? logLines(last) : []),
     ]),
   ];

@@ -121,6 +121,7 @@ export async function startCluster(
         ...ambient,
         client: plane.client(componentUsers.apiServer),
         count: options.simulatedNodes,
+        informers,
         ...(lifecycles ? { lifecycles } : {}),
       });
     const expected = [...(options.node ? [options.nodeName] : []), ...(simulated?.names ?? [])];

@@ -1,3 +1,4 @@
+import { Informers } from '@trimtab/client';
 import { Nodes, PersistentVolumes, seededRandom, silentLogger, VirtualClock } from '@trimtab/machinery';
 import { PODS } from '../pod/api.js';
 import { MemoryClient } from '../testing/memory-client.js';
@@ -31,6 +32,35 @@ test('many nodes in one process run the pods bound to them, over one watch of po
     streams.logs({ namespace: 'default', name: 'p0', uid: '' }, { container: 'main' }, new AbortController().signal),
   ).rejects.toThrow('node "simulated-0" is simulated');
   await nodes.stop();
+});
+
+test('nodes that are lent informers open no watches, and leave them running', async () => {
+  const clock = new VirtualClock();
+  const client = new MemoryClient(clock);
+  const ambient = { client, clock, random: seededRandom(1), logger: silentLogger };
+  const informers = new Informers(ambient);
+  const pods = informers.get(PODS);
+  informers.get(Nodes);
+  informers.get(PersistentVolumes);
+  informers.start();
+  const starting = startSimulatedNodes({ ...ambient, count: 2, informers });
+  await clock.advance(1);
+  const nodes = await starting;
+  const make = (name: string) =>
+    client.create(PODS, {
+      metadata: { namespace: 'default', name },
+      spec: { nodeName: 'simulated-1', containers: [{ name: 'main', image: 'web:1' }] },
+      status: { phase: 'Pending' },
+    });
+  await make('a');
+  await clock.advance(50);
+  expect((await client.get(PODS, { namespace: 'default', name: 'a' })).status?.phase).toBe('Running');
+  expect(client.watches).toBe(3);
+  await nodes.stop();
+  await make('b');
+  await clock.advance(50);
+  expect(pods.get('default/b')?.status?.phase).toBe('Pending');
+  informers.stop();
 });
 
 test('what is meant to end does: init containers at once, those of a Job after a while; sidecars and the rest run on', async () => {

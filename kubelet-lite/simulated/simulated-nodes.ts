@@ -34,6 +34,8 @@ export interface SimulatedNodesOptions
   readonly maxPods?: number;
   readonly cpus?: number;
   readonly memoryBytes?: number;
+  /** What others of this process know already: one cache of all pods is enough. Default: own ones, which end with the nodes. */
+  readonly informers?: Informers;
   /** What pods and nodes are scripted to do beside what their annotations say. */
   readonly lifecycles?: Lifecycles;
 }
@@ -58,9 +60,10 @@ const LEASE_TICK_MS = 100;
  */
 export async function startSimulatedNodes(options: SimulatedNodesOptions): Promise<SimulatedNodes> {
   const { client, clock, random, logger, prefix = 'simulated' } = options;
-  const informers = new Informers({ client, clock, random, logger });
+  const own = options.informers ? undefined : new Informers({ client, clock, random, logger });
+  const informers = options.informers ?? own!;
   const shared = new SharedPodSource(informers.get(PODS), options.settled);
-  informers.start();
+  own?.start();
   const machine: MachineInfo = {
     cpus: options.cpus ?? 32,
     memoryBytes: options.memoryBytes ?? 256 * 2 ** 30,
@@ -128,7 +131,7 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
       remover.stop();
       failures.stop();
       await Promise.all(nodes.map((node) => node.stop()));
-      informers.stop();
+      own?.stop();
     },
   };
 }

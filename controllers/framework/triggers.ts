@@ -35,7 +35,7 @@ export function triggersOf(definition: ControllerDefinition, caches: Caches, enq
     ...owns.map((owned) => ({
       informer: caches.informer(owned),
       handler: (change: Change<KubeObject>) =>
-        eachState(change, (object) => {
+        eachOwnership(change, (object) => {
           const key = ownerKey(type, object);
           if (key !== undefined) enqueue(key, causeOf(owned, change), priorityOf(change));
         }),
@@ -62,6 +62,13 @@ function ownerKey(type: ResourceType, object: KubeObject): string | undefined {
   const reference = controllerOf(object);
   if (!reference || !refersTo(reference, type)) return undefined;
   return joinKey({ name: reference.name, ...(type.namespaced ? { namespace: object.metadata.namespace } : {}) });
+}
+
+/** Hardly ever does an object change hands: the same list of owners says the same. */
+function eachOwnership(change: Change<KubeObject>, visit: (object: KubeObject) => void): void {
+  visit(change.object);
+  if (change.type !== 'updated') return;
+  if (change.previous.metadata.ownerReferences !== change.object.metadata.ownerReferences) visit(change.previous);
 }
 
 function eachState(change: Change<KubeObject>, visit: (object: KubeObject) => void): void {

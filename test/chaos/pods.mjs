@@ -44,22 +44,54 @@ const KINDS = {
   task: { restartPolicy: 'OnFailure', script: 'sleep 0.2', ends: ['Succeeded'] },
   once: { restartPolicy: 'Never', script: 'sleep 0.2', ends: ['Succeeded'], hurt: ['Succeeded', 'Failed'] },
   failing: { restartPolicy: 'Never', script: 'sleep 0.1; exit 3', ends: ['Failed'] },
+  accompanied: {
+    restartPolicy: 'OnFailure',
+    script: 'sleep 0.3',
+    ends: ['Succeeded'],
+    spec: { initContainers: [{ name: 'side', restartPolicy: 'Always', command: sh('sleep 100000') }] },
+  },
+  probed: {
+    restartPolicy: 'Always',
+    script: 'touch /memory/up; sleep 100000',
+    ends: ['Running'],
+    container: {
+      readinessProbe: { exec: { command: sh('test -e /memory/up') }, periodSeconds: 1 },
+      livenessProbe: { exec: { command: sh('true') }, periodSeconds: 1 },
+      lifecycle: { postStart: { exec: { command: sh('true') } }, preStop: { exec: { command: sh('sleep 0.1') } } },
+    },
+  },
+  mapped: { restartPolicy: 'Always', script: 'sleep 100000', ends: ['Running'], spec: { hostUsers: false } },
+  host: { restartPolicy: 'Always', script: 'sleep 100000', ends: ['Running'], spec: { hostNetwork: true } },
+  sharing: {
+    restartPolicy: 'Always',
+    script: 'sleep 100000',
+    ends: ['Running'],
+    spec: { shareProcessNamespace: true },
+    others: [{ name: 'other', command: sh('sleep 100000') }],
+  },
 };
 
 function podOf(name, kind) {
-  const { restartPolicy, script } = KINDS[kind];
-  const main = { name: 'main', image: REDIS, imagePullPolicy: 'Never', command: sh(script) };
+  const { restartPolicy, script, spec = {}, container = {}, others = [] } = KINDS[kind];
+  const from = { image: REDIS, imagePullPolicy: 'Never' };
   const volumeMounts = [{ name: 'memory', mountPath: '/memory' }];
+  const initContainers = [
+    ...(name.endsWith('0') ? [{ name: 'init', command: sh('true') }] : []),
+    ...(spec.initContainers ?? []),
+  ];
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace: 'default', labels: { kind } },
     spec: {
+      ...spec,
       restartPolicy,
       terminationGracePeriodSeconds: 1,
-      containers: [{ ...main, volumeMounts }],
+      containers: [{ name: 'main', ...from, command: sh(script), ...container, volumeMounts }].concat(
+        others.map((other) => ({ ...from, ...other })),
+      ),
       volumes: [{ name: 'memory', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }],
-      ...(name.endsWith('0') ? { initContainers: [{ ...main, name: 'init', command: sh('true') }] } : {}),
+      ...(initContainers.length > 0 ? { initContainers: initContainers.map((c) => ({ ...from, ...c })) } : {}),
     },
   };
 }
@@ -152,7 +184,9 @@ class Chaos {
     const right = () => (this.hurt.has(name) ? (hurt ?? ends) : ends);
     const settled = (pod) =>
       ['Running', 'Succeeded', 'Failed'].includes(pod?.status?.phase) &&
-      (ends[0] === 'Running' ? pod.status.containerStatuses?.[0]?.ready === true : pod.status.phase !== 'Running');
+      (ends[0] === 'Running'
+        ? pod.status.containerStatuses?.every(({ ready }) => ready) === true
+        : pod.status.phase !== 'Running');
     const pod = await this.until(name, `at its end (${kind})`, settled);
     if (!right().includes(pod.status.phase)) {
       // What was killed is known a moment later than its end is seen.

@@ -42,11 +42,11 @@ export class Churn {
 
   /** Until the event loop is on time again: what was begun before is over. */
   async #quiet() {
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < 20; i++) {
       await this.#cluster.ask('take');
       await new Promise((resolve) => setTimeout(resolve, 500));
       const { delay } = await this.#cluster.ask('take');
-      if (delay[99] < 20) return;
+      if (delay[99] < 30) return;
     }
   }
 

@@ -8,7 +8,7 @@ import {
   type MachineContext,
   raise,
 } from 'xstate';
-import { type Configuration, candidatesOf, type Step, type Steps } from './steps.js';
+import type { Configuration, Step, Steps } from './steps.js';
 
 /** Where a machine stands. */
 export interface Standing {
@@ -144,7 +144,7 @@ class Run {
   }
 
   #first(node: AnyStateNode, type: string, event: AnyEventObject): readonly AnyTransitionDefinition[] {
-    const found = candidatesOf(node, type).find(({ guard }) => this.#passes(guard as Guard | undefined, event));
+    const found = this.#steps.own(node, type).find(({ guard }) => this.#passes(guard as Guard | undefined, event));
     return found ? [found] : [];
   }
 

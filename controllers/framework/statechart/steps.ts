@@ -33,6 +33,7 @@ export class Steps {
   readonly machine: AnyStateMachine;
   readonly #configurations = new Map<string, Configuration>();
   readonly #candidates = new Map<Configuration, Map<string, readonly AnyTransitionDefinition[]>>();
+  readonly #own = new Map<AnyStateNode, Map<string, readonly AnyTransitionDefinition[]>>();
   readonly #alone = new Map<Configuration, Map<AnyTransitionDefinition, Step>>();
   #start: Step | undefined;
 
@@ -68,6 +69,21 @@ export class Steps {
     let found = known.get(eventType);
     if (!found) {
       found = from.leaves.flatMap((leaf) => ancestry(leaf).flatMap((node) => candidatesOf(node, eventType)));
+      known.set(eventType, found);
+    }
+    return found;
+  }
+
+  /** Transitions of one state alone on an event. */
+  own(node: AnyStateNode, eventType: string): readonly AnyTransitionDefinition[] {
+    let known = this.#own.get(node);
+    if (!known) {
+      known = new Map();
+      this.#own.set(node, known);
+    }
+    let found = known.get(eventType);
+    if (!found) {
+      found = candidatesOf(node, eventType);
       known.set(eventType, found);
     }
     return found;
@@ -174,7 +190,7 @@ const isBelow = (node: AnyStateNode, above: AnyStateNode | undefined): boolean =
   above === undefined || ancestry(node).slice(1).includes(above);
 
 /** `''` stands for no event at all. Descriptors with wildcards come after the exact one, longer ones first. */
-export function candidatesOf(node: AnyStateNode, eventType: string): readonly AnyTransitionDefinition[] {
+function candidatesOf(node: AnyStateNode, eventType: string): readonly AnyTransitionDefinition[] {
   if (eventType === '') return (node.always ?? []) as readonly AnyTransitionDefinition[];
   const wild = [...node.transitions.keys()]
     .filter((descriptor) => descriptor !== eventType && isMeant(descriptor, eventType))

@@ -185,7 +185,11 @@ int child_receive(int channel, int flags, struct child_message *message, int *fd
     memset(message, 0, sizeof *message);
     *fd = -1;
     *sender = 0;
-    ssize_t n = recvmsg(channel, &header, flags | MSG_CMSG_CLOEXEC);
+    ssize_t n;
+    /* That the other end closed with something unread is told once, before what it has said itself. */
+    do
+        n = recvmsg(channel, &header, flags | MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == ECONNRESET);
     if (n <= 0)
         return n < 0 ? -1 : 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c)) {

@@ -200,13 +200,10 @@ static size_t make_ranges(const struct seccomp_rules *set, const struct seccomp_
 static int assemble_set(struct assembler *a, const struct seccomp_rules *set, struct error *error)
 {
     size_t count = set->count;
-    struct range *ranges = calloc(2 * count + 4, sizeof *ranges);
-    const struct seccomp_rule **order = malloc((2 * count + 1) * sizeof *order);
-    if (!ranges || !order) {
-        free(ranges);
-        free(order);
+    struct range *ranges = calloc(1, (2 * count + 4) * sizeof *ranges + (2 * count + 1) * sizeof(struct seccomp_rule *));
+    if (!ranges)
         return fail(error, "seccomp", ENOMEM, "%s", "filter");
-    }
+    const struct seccomp_rule **order = (const struct seccomp_rule **)(void *)(ranges + 2 * count + 4);
     for (size_t i = 0; i < count; i++)
         order[i] = &set->rules[i];
     sort_rules(order, order + count, count);
@@ -214,7 +211,6 @@ static int assemble_set(struct assembler *a, const struct seccomp_rules *set, st
     a->default_action = set->default_action;
     assemble_ranges(a, ranges, make_ranges(set, order, ranges));
     free(ranges);
-    free(order);
     return 0;
 }
 
@@ -234,6 +230,11 @@ static void land(struct assembler *a, size_t jump)
 int seccomp_assemble(const struct seccomp_rules *const *sets, struct buffer *out, struct error *error)
 {
     struct assembler assembler = {.out = out}, *a = &assembler;
+    size_t rules = 0;
+    for (size_t i = 0; i < MACHINES; i++)
+        rules += sets[i] ? sets[i]->count : 0;
+    /* About as much as it takes, so that it does not grow step by step. */
+    buffer_room(out, (2 * rules + 64) * sizeof(struct sock_filter));
     LOAD(offsetof(struct seccomp_data, arch));
     put(a, BPF_JMP | BPF_JEQ | BPF_K, NATIVE, 1, 0);
     size_t foreign = put_jump(a);
@@ -266,5 +267,5 @@ int seccomp_assemble(const struct seccomp_rules *const *sets, struct buffer *out
 #endif
     if (out->failed || position(a) > BPF_MAXINSNS)
         return fail(error, "seccomp", E2BIG, "%zu instructions", position(a));
-    return 0;
+    return seccomp_shorten(out, error);
 }

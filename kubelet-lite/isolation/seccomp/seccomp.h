@@ -63,6 +63,8 @@ void seccomp_take_over(int fd);
  * of one without a set (NULL; the machine's own must be there) answer ENOSYS.
  */
 struct sock_filter;
+/* shorten.c: the same program in fewer instructions, in place. */
+int seccomp_shorten(struct buffer *program, struct error *error);
 int seccomp_assemble(const struct seccomp_rules *const *sets, struct buffer *out, struct error *error);
 
 #endif

@@ -121,8 +121,12 @@ class Runtime implements NativeRuntime {
   }
 
   async runSandbox(config: SandboxConfig): Promise<SandboxStatus> {
-    const { socket } = await this.core.request<NativeSandbox>('pod.run', config);
-    return publicStatus(await this.#adopt(config.id, socket));
+    const sandbox = await this.core.request<NativeSandbox>('pod.run', config);
+    if (sandbox.containers.length > 0) return publicStatus(await this.#adopt(config.id, sandbox.socket));
+    // A new one has nothing more to say. Asked all the same, ahead of whatever comes next, because that subscribes to its events.
+    const pod = await this.#connect(config.id, sandbox.socket);
+    this.#ask(pod, 'pod.status', {}).catch(() => {});
+    return publicStatus(sandbox);
   }
 
   async removeSandbox(sandboxId: string): Promise<void> {
@@ -227,28 +231,32 @@ class Runtime implements NativeRuntime {
     return pod.connection.request<T>(op, params);
   }
 
-  /** Connects to a pod process unless that is done, and learns what it holds. */
-  async #adopt(id: string, socket: string): Promise<NativeSandbox> {
-    let pod = this.#pods.get(id);
-    if (!pod?.connection || pod.connection.closed) {
-      const fresh: Pod = { id, socket, connection: undefined, dead: false };
-      const connection = await Connection.open(
-        socket,
-        (event) => this.#podEvent(fresh, event),
-        () => {
-          fresh.connection = undefined;
-        },
-      );
-      // Another caller may have connected meanwhile; one connection is enough.
-      pod = this.#pods.get(id);
-      if (pod?.connection) {
-        connection.close();
-      } else {
-        fresh.connection = connection;
-        pod = fresh;
-        this.#pods.set(id, pod);
-      }
+  /** Connects to a pod process unless that is done. */
+  async #connect(id: string, socket: string): Promise<Pod> {
+    const known = this.#pods.get(id);
+    if (known?.connection && !known.connection.closed) return known;
+    const fresh: Pod = { id, socket, connection: undefined, dead: false };
+    const connection = await Connection.open(
+      socket,
+      (event) => this.#podEvent(fresh, event),
+      () => {
+        fresh.connection = undefined;
+      },
+    );
+    // Another caller may have connected meanwhile; one connection is enough.
+    const pod = this.#pods.get(id);
+    if (pod?.connection) {
+      connection.close();
+      return pod;
     }
+    fresh.connection = connection;
+    this.#pods.set(id, fresh);
+    return fresh;
+  }
+
+  /** Connects, and learns what it holds. */
+  async #adopt(id: string, socket: string): Promise<NativeSandbox> {
+    const pod = await this.#connect(id, socket);
     const status = await this.#ask<NativeSandbox>(pod, 'pod.status', {});
     for (const container of status.containers) {
       this.#containers.set(container.id, { pod, streams: container });

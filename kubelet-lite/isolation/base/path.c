@@ -35,14 +35,47 @@ int path_in_root_strict(int root, const char *path, int flags)
 static int reopen(int dir, const char *name, enum path_kind kind)
 {
     struct stat st;
-    int fd = open_inside(dir, name, O_NOFOLLOW | (kind == PATH_DIRECTORY ? O_DIRECTORY : 0),
-                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    /* As a directory no link is opened. */
+    if (kind == PATH_DIRECTORY)
+        return open_inside(dir, name, O_NOFOLLOW | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    int fd = open_inside(dir, name, O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (fd >= 0 && (fstat(fd, &st) < 0 || S_ISLNK(st.st_mode))) {
         close(fd);
         errno = ELOOP;
         return -1;
     }
     return fd;
+}
+
+/* The last component in a directory that is there. */
+static int make_in(int dir, const char *name, enum path_kind kind)
+{
+    int made;
+    if (kind == PATH_FILE) {
+        made = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
+        if (made >= 0)
+            close(made);
+    } else {
+        made = mkdirat(dir, name, 0755);
+    }
+    return made >= 0 || errno == EEXIST ? reopen(dir, name, kind) : -1;
+}
+
+/* Most often all but the last component is there; -1 also when something else has to be done, or is wrong. */
+static int make_last(int root, const char *path, enum path_kind kind)
+{
+    char parent[PATH_MAX];
+    const char *name = strrchr(path, '/');
+    size_t length = name ? (size_t)(name - path) : 0;
+    if (!name || !name[1] || strcmp(name, "/.") == 0 || strcmp(name, "/..") == 0 || length + 2 > sizeof parent)
+        return -1;
+    memcpy(parent, path, length);
+    strcpy(parent + length, length ? "" : "/");
+    int dir = open_inside(root, parent, O_DIRECTORY, INSIDE);
+    int made = dir < 0 ? -1 : make_in(dir, name + 1, kind);
+    if (dir >= 0)
+        close(dir);
+    return made;
 }
 
 /* One missing component at a time, each parent opened inside the root again: a link in the way can lead nowhere else. */
@@ -55,6 +88,8 @@ int path_make(int root, const char *path, enum path_kind kind, struct error *err
         return dir;
     if (errno != ENOENT)
         return fail(error, "rootfs", errno, "%s", path);
+    if ((dir = make_last(root, path, kind)) >= 0)
+        return dir;
     if ((dir = open_inside(root, "/", O_DIRECTORY, INSIDE)) < 0)
         return fail(error, "rootfs", errno, "/");
     for (const char *at = path; *at;) {
@@ -73,19 +108,8 @@ int path_make(int root, const char *path, enum path_kind kind, struct error *err
         walked[length] = 0;
         at += n;
         int next = open_inside(root, walked, last && kind == PATH_FILE ? 0 : O_DIRECTORY, INSIDE);
-        if (next < 0 && errno == ENOENT) {
-            const char *name = walked + length - n;
-            int made;
-            if (last && kind == PATH_FILE) {
-                made = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
-                if (made >= 0)
-                    close(made);
-            } else {
-                made = mkdirat(dir, name, 0755);
-            }
-            if (made >= 0 || errno == EEXIST)
-                next = reopen(dir, name, last ? kind : PATH_DIRECTORY);
-        }
+        if (next < 0 && errno == ENOENT)
+            next = make_in(dir, walked + length - n, last ? kind : PATH_DIRECTORY);
         int saved = errno;
         close(dir);
         if (next < 0)
@@ -111,9 +135,10 @@ long file_read(int dir, const char *path, char *out, size_t size)
             errno = saved;
             return -1;
         }
-        if (n == 0)
+        total += n > 0 ? (size_t)n : 0;
+        /* The kernel's files give what they have at once where that is little; asking for more would only say so. */
+        if (n == 0 || (n < 512 && total < size - 1))
             break;
-        total += (size_t)n;
     }
     close(fd);
     out[total] = 0;
@@ -140,7 +165,7 @@ int file_replace(const char *path, const void *data, size_t length, mode_t mode,
     char fresh[PATH_MAX];
     if (snprintf(fresh, sizeof fresh, "%s.new", path) >= (int)sizeof fresh)
         return fail(error, "state", ENAMETOOLONG, "%s", path);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+    int fd = openat(AT_FDCWD, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0)
         return fail(error, "state", errno, "%s", fresh);
     while (length) {

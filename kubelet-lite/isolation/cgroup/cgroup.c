@@ -163,9 +163,9 @@ static void fill_cpuset(const char *parent, const char *dir)
     char path[PATH_MAX], value[1024];
     for (size_t i = 0; i < 2; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, files[i]);
-        /* Full already when the parent hands its lists on. */
-        if (file_read(AT_FDCWD, path, value, sizeof value) > 1)
-            continue;
+        /* Full already, and then both, when the parent hands its lists on. */
+        if (i == 0 && file_read(AT_FDCWD, path, value, sizeof value) > 1)
+            return;
         snprintf(path, sizeof path, "%s/%s", parent, files[i]);
         if (file_read(AT_FDCWD, path, value, sizeof value) <= 0)
             continue;
@@ -311,7 +311,7 @@ int cgroup_open_v2(const char *path)
 {
     char dir[PATH_MAX];
     const struct hierarchy *h = cgroup_v2();
-    return h ? open(cgroup_file(dir, sizeof dir, h, path, ""), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    return h ? openat(AT_FDCWD, cgroup_file(dir, sizeof dir, h, path, ""), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 }
 
 /* Visits every group below `dir`, deepest first, then `dir`. */

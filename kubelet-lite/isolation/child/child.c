@@ -122,7 +122,7 @@ void child_begin(struct child *child)
 {
     struct error error;
     reset_signals();
-    child->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    child->null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
     if (child->null < 0) {
         fail(&error, "stdio", errno, "/dev/null");
         child_die(child->channel, &error);
@@ -144,7 +144,7 @@ void child_exec(struct child *child, struct plan_process *plan, int pidfd, uint6
         child_die(child->channel, &error);
     child_own_pipes(child, plan);
     child_raise_limits(child, plan);
-    int other = child->root_link ? open(child->root_link, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    int other = child->root_link ? openat(AT_FDCWD, child->root_link, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
     if (label_open(plan, &child->label, &error) < 0)
         child_die(child->channel, &error);
     if ((namespaces && setns(pidfd, (int)namespaces) < 0) || (child->root_link && (fchdir(other) < 0 || chroot(".") < 0))) {
@@ -152,7 +152,7 @@ void child_exec(struct child *child, struct plan_process *plan, int pidfd, uint6
         child_die(child->channel, &error);
     }
     if (plan->terminal) {
-        int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if ((pts = path_in_root_strict(root, "/dev/pts", O_DIRECTORY)) < 0) {
             fail(&error, "terminal", errno, "/dev/pts");
             child_die(child->channel, &error);

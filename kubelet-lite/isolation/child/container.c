@@ -19,7 +19,7 @@ static int join_namespaces(const struct plan *plan, struct error *error)
          * outside, and a mount namespace when nothing of the host's mounts is needed any more. */
         if (type == CLONE_NEWPID || type == CLONE_NEWUSER || type == CLONE_NEWNS)
             continue;
-        int fd = open(plan->join[i].path, O_RDONLY | O_CLOEXEC);
+        int fd = openat(AT_FDCWD, plan->join[i].path, O_RDONLY | O_CLOEXEC);
         if (fd < 0 || setns(fd, (int)type) < 0)
             return fail(error, "namespace", errno, "%s", plan->join[i].path);
         close(fd);
@@ -32,7 +32,7 @@ static int open_mount_namespace(const struct plan *plan, struct error *error)
     for (size_t i = 0; i < plan->join_count; i++) {
         if (plan->join[i].type != CLONE_NEWNS)
             continue;
-        int fd = open(plan->join[i].path, O_RDONLY | O_CLOEXEC);
+        int fd = openat(AT_FDCWD, plan->join[i].path, O_RDONLY | O_CLOEXEC);
         return fd < 0 ? fail(error, "namespace", errno, "%s", plan->join[i].path) : fd;
     }
     return -1;

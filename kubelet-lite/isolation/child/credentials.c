@@ -72,7 +72,8 @@ static int raise_ambient(uint64_t ambient, struct error *error)
 
 static int set_user(const struct plan_process *plan, struct error *error)
 {
-    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+    /* Whoever stays root keeps them anyway. */
+    if (plan->uid != 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return fail(error, "user", errno, "keepcaps");
     /* By number: the C library's own would first stop all threads of a process that has one. */
     if (syscall(SYS_setgroups, plan->group_count, plan->groups) < 0)
@@ -120,12 +121,12 @@ int credentials_apply(const struct plan_process *plan, struct error *error)
     uint64_t permitted = sets[CAP_PERMITTED] & own, setpcap = own & 1ULL << CAP_SETPCAP;
     if (drop_bounding(sets[CAP_BOUNDING], error) < 0 || set_user(plan, error) < 0)
         return -1;
+    uint64_t inheritable = sets[CAP_INHERITABLE] & permitted;
     /* Raising inheritable beyond the bounding set needs CAP_SETPCAP for one last time. The kernel allows as ambient only
-     * what is inheritable too. */
-    if (set_capabilities((sets[CAP_EFFECTIVE] & permitted) | setpcap, permitted | setpcap,
-                         sets[CAP_INHERITABLE] & permitted, error) < 0 ||
-        set_capabilities(sets[CAP_EFFECTIVE] & permitted, permitted, sets[CAP_INHERITABLE] & permitted, error) < 0 ||
-        raise_ambient(sets[CAP_AMBIENT] & permitted & sets[CAP_INHERITABLE], error) < 0)
+     * what is inheritable too, and takes away what no longer is. */
+    if ((inheritable && set_capabilities((sets[CAP_EFFECTIVE] & permitted) | setpcap, permitted | setpcap, inheritable, error) < 0) ||
+        set_capabilities(sets[CAP_EFFECTIVE] & permitted, permitted, inheritable, error) < 0 ||
+        (inheritable && raise_ambient(sets[CAP_AMBIENT] & inheritable, error) < 0))
         return -1;
     /* Changing credentials clears this, so it comes after. A container does not outlive what records its exit. */
     if (plan->die_with_parent)

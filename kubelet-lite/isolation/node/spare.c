@@ -18,11 +18,11 @@ static void make(struct timer *timer)
     static int own = -1;
     struct error error;
     if (own < 0)
-        own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        own = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (spare >= 0 || own < 0 || unshare(CLONE_NEWNET) < 0)
         return;
     if (loopback_up(&error) == 0)
-        spare = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        spare = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     /* Elsewhere this process is of no use, and pods would get their interfaces from nowhere; it is started again. */
     if (setns(own, CLONE_NEWNET) < 0)
         abort();

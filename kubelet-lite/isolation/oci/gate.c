@@ -17,7 +17,7 @@ static int make_fifo(const struct oci *oci, const char *name, struct error *erro
     char path[600];
     if (mkfifo(oci_path(oci, name, path, sizeof path), 0600) < 0)
         return fail(error, "start", errno, "%s", path);
-    int fifo = open(path, O_RDWR | O_CLOEXEC);
+    int fifo = openat(AT_FDCWD, path, O_RDWR | O_CLOEXEC);
     return fifo < 0 ? fail(error, "start", errno, "%s", path) : fifo;
 }
 
@@ -32,8 +32,8 @@ int oci_open_gate(const struct oci *oci, struct error *error)
     static char stage[32];
     char path[600];
     struct child_message message;
-    int report = open(oci_path(oci, "report", path, sizeof path), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    int gate = open(oci_path(oci, "gate", path, sizeof path), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    int report = openat(AT_FDCWD, oci_path(oci, "report", path, sizeof path), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int gate = openat(AT_FDCWD, oci_path(oci, "gate", path, sizeof path), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
     /* Whoever removes the gate has opened it: of two starts one fails. */
     if (report < 0 || gate < 0 || unlink(path) < 0 || write(gate, "", 1) != 1)
         return fail(error, "start", errno, "%s", oci->id);

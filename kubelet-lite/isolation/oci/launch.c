@@ -27,7 +27,7 @@ static int open_birth(struct plan *plan, const struct cgroup_door *door, struct 
         return -1;
     for (size_t i = 0; i < plan->join_count; i++) {
         if (plan->join[i].type == CLONE_NEWUSER) {
-            birth->user_namespace = open(plan->join[i].path, O_RDONLY | O_CLOEXEC);
+            birth->user_namespace = openat(AT_FDCWD, plan->join[i].path, O_RDONLY | O_CLOEXEC);
             if (birth->user_namespace < 0)
                 return fail(error, "namespace", errno, "%s", plan->join[i].path);
             if (userns_read(birth->user_namespace, &plan->maps, arena, error) < 0)
@@ -35,7 +35,7 @@ static int open_birth(struct plan *plan, const struct cgroup_door *door, struct 
         }
         if (plan->join[i].type != CLONE_NEWPID)
             continue;
-        birth->pid_namespace = open(plan->join[i].path, O_RDONLY | O_CLOEXEC);
+        birth->pid_namespace = openat(AT_FDCWD, plan->join[i].path, O_RDONLY | O_CLOEXEC);
         if (birth->pid_namespace < 0)
             return fail(error, "namespace", errno, "%s", plan->join[i].path);
     }
@@ -149,7 +149,7 @@ static int prepare(struct oci *oci, struct plan *plan, bool gate, struct oci_sta
     const struct json *config;
     struct arena *arena = &state->arena;
     char root[PATH_MAX];
-    if (!realpath(oci->bundle, root) || chdir(root) < 0)
+    if (chdir(oci->bundle) < 0 || syscall(SYS_getcwd, root, sizeof root) < 0 || root[0] != '/')
         return fail(error, "bundle", errno, "%s", oci->bundle);
     if (snprintf(state->bundle, sizeof state->bundle, "%s", root) >= (int)sizeof state->bundle)
         return fail(error, "bundle", ENAMETOOLONG, "%s", oci->bundle);

@@ -114,7 +114,11 @@ const char *oci_status_name(enum oci_status status)
 
 int oci_forget(const struct oci *oci)
 {
-    return remove_tree(AT_FDCWD, oci->state_dir);
+    static const char *const usual[] = {"state.json", "process"};
+    char path[600];
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        unlink(oci_path(oci, usual[i], path, sizeof path));
+    return rmdir(oci->state_dir) == 0 ? 0 : remove_tree(AT_FDCWD, oci->state_dir);
 }
 
 int oci_read_json(const char *path, struct arena *arena, const struct json **json, struct error *error)
@@ -123,7 +127,7 @@ int oci_read_json(const char *path, struct arena *arena, const struct json **jso
     size_t fault, size = 0, length = 0;
     const char *why;
     char *text = NULL;
-    int fd = strcmp(path, "-") == 0 ? 0 : open(path, O_RDONLY | O_CLOEXEC);
+    int fd = strcmp(path, "-") == 0 ? 0 : openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
         return fail(error, "config", errno, "%s", path);
     /* A pipe does not say how much is to come. */

@@ -43,13 +43,13 @@ int exec_image_write(const struct json *process, const struct plan_process *plan
 
 int exec_image_save(const char *path, const struct json *process, const struct plan_process *plan, struct error *error)
 {
-    int fd = image_write(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), process, plan, error);
+    int fd = image_write(openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), process, plan, error);
     return fd < 0 ? -1 : close(fd);
 }
 
 int exec_image_load(const char *path, struct plan_process *plan, struct arena *arena, struct error *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
     int result = exec_image_read(fd, plan, arena, error);
     if (fd >= 0)
         close(fd);

@@ -21,7 +21,7 @@
 
 int log_open(struct log *log, struct error *error)
 {
-    log->file = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+    log->file = openat(AT_FDCWD, log->path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
     return log->file < 0 ? fail(error, "log", errno, "%s", log->path) : 0;
 }
 

@@ -107,7 +107,7 @@ static int cgroup_views(const struct rootfs *fs, int views, bool private, const 
             return -1;
         if (mkdirat(views, name, 0755) < 0 || sys_move_mount(tree, "", views, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
             return fail(error, "mount", errno, "%s/%s", what, name);
-        close(tree);
+        rootfs_done(tree);
     }
     return 0;
 }
@@ -134,7 +134,7 @@ int mount_cgroup(struct rootfs *fs, const struct plan *plan, const struct plan_m
         return -1;
     if (sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) < 0)
         return fail(error, "mount", errno, "%s", m->destination);
-    close(tree);
-    close(target);
+    rootfs_done(tree);
+    rootfs_done(target);
     return 0;
 }

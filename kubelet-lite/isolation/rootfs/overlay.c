@@ -44,7 +44,7 @@ static int add_layers_by_string(const struct rootfs *fs, int context, struct err
     char text[256];
     size_t at = 0;
     for (const char *const *layer = fs->layers; *layer; layer++) {
-        int fd = open(*layer, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int fd = openat(AT_FDCWD, *layer, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
             return fail(error, "rootfs", errno, "layer %s", *layer);
         if (at < sizeof text)
@@ -82,7 +82,7 @@ int overlay_open(struct rootfs *fs, struct error *error)
     static const char *const parts[] = {"upper", "work"};
     if (make_directories(fs->directory, 0700) < 0)
         return fail(error, "rootfs", errno, "%s", fs->directory);
-    int dir = open(fs->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir = openat(AT_FDCWD, fs->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return fail(error, "rootfs", errno, "%s", fs->directory);
     for (size_t i = 0; i < 2; i++) {

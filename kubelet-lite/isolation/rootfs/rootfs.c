@@ -39,8 +39,8 @@ static int mount_bind(struct rootfs *fs, const struct plan_mount *m, int source,
         return fail(error, "mount", EPERM, "%s: inside /proc", m->destination);
     if (mount_attach(source, target, m->destination, error) < 0)
         return -1;
-    close(target);
-    close(source);
+    rootfs_done(target);
+    rootfs_done(source);
     return 0;
 }
 
@@ -50,7 +50,7 @@ static int renew(int target, int tree, const char *what, struct error *error)
     int clone = sys_open_tree(tree, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (clone < 0 || fchdir(tree) < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
         return fail(error, "mount", errno, "%s", what);
-    close(tree);
+    rootfs_done(tree);
     return mount_attach(clone, target, what, error) < 0 ? -1 : clone;
 }
 
@@ -66,7 +66,7 @@ static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int t
         if ((target = path_make(fs->root, m->destination, PATH_DIRECTORY, error)) < 0)
             return -1;
         if (kernel) {
-            close(target);
+            rootfs_done(target);
             if ((target = path_in_root_strict(fs->root, m->destination, O_DIRECTORY)) < 0)
                 return fail(error, "mount", errno, "%s: a link is on the way", m->destination);
         }
@@ -84,11 +84,11 @@ static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int t
         mount_attach(tree, target, m->destination, error) < 0 ||
         (early && fs->in_order && (tree = renew(target, tree, m->destination, error)) < 0))
         return -1;
-    close(target);
+    rootfs_done(target);
     if (strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0)
         fs->proc = tree;
     else
-        close(tree);
+        rootfs_done(tree);
     return 0;
 }
 
@@ -99,13 +99,13 @@ static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int t
 static int attach_root(struct rootfs *fs, const struct plan *plan, struct error *error)
 {
     const char *where = *fs->layers ? fs->directory : plan->root;
-    int target = open(where, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int target = openat(AT_FDCWD, where, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (target < 0 && errno == EACCES && fs->user_namespace >= 0)
-        target = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        target = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (target < 0)
         return fail(error, "rootfs", errno, "%s", where);
     int result = mount_attach(fs->root, target, where, error);
-    close(target);
+    rootfs_done(target);
     return result;
 }
 
@@ -140,8 +140,8 @@ static int make_readonly(struct rootfs *fs, const char *path, struct error *erro
     if (mount_attributes(tree, MOUNT_ATTR_RDONLY, 0, 0, true, path, error) < 0 ||
         mount_attach(tree, target, path, error) < 0)
         return -1;
-    close(target);
-    close(tree);
+    rootfs_done(target);
+    rootfs_done(tree);
     return 0;
 }
 
@@ -170,23 +170,23 @@ static int mask(struct rootfs *fs, const char *path, int null, int *empty, struc
     if (mount_attach(tree, target, path, error) < 0)
         return -1;
     if (tree != *empty)
-        close(tree);
-    close(target);
+        rootfs_done(tree);
+    rootfs_done(target);
     return 0;
 }
 
 static int mask_paths(struct rootfs *fs, const struct plan *plan, struct error *error)
 {
     struct stat st;
-    int empty = -1, null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int empty = -1, null = openat(AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (null < 0 || fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
         return fail(error, "mount", ENODEV, "the host's /dev/null is not the null device");
     for (const char **path = plan->masked; *path; path++)
         if (mask(fs, *path, null, &empty, error) < 0)
             return -1;
-    close(null);
+    rootfs_done(null);
     if (empty >= 0)
-        close(empty);
+        rootfs_done(empty);
     return 0;
 }
 
@@ -204,7 +204,7 @@ int rootfs_populate(struct rootfs *fs, const struct plan *plan, struct error *er
     int cwd = path_make(fs->root, plan->process.cwd, PATH_DIRECTORY, error);
     if (cwd < 0)
         return -1;
-    close(cwd);
+    rootfs_done(cwd);
     return 0;
 }
 

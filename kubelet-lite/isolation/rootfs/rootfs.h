@@ -1,6 +1,8 @@
 #ifndef TRIMTAB_ROOTFS_H
 #define TRIMTAB_ROOTFS_H
 
+#include <unistd.h>
+
 #include "plan/plan.h"
 
 /*
@@ -38,6 +40,16 @@ int rootfs_mount(struct rootfs *fs, const struct plan *plan, struct error *error
 int rootfs_populate(struct rootfs *fs, const struct plan *plan, struct error *error);
 /* Read-only and masked paths, read-only root, pivot_root. Afterwards "/" is the container's. */
 int rootfs_finish(struct rootfs *fs, const struct plan *plan, struct error *error);
+
+/*
+ * For descriptors of a container's first process, which close on execve all at once: a call for each only where there are
+ * many mounts.
+ */
+static inline void rootfs_done(int fd)
+{
+    if (fd >= 160)
+        close(fd);
+}
 
 /* mount_fs.c */
 int mount_new(const char *type, const char *const *data, unsigned attributes, struct error *error);

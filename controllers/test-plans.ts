@@ -6,7 +6,7 @@ import { expectStable, perturb, type Scenario, world } from '@trimtab/testing';
  */
 const all = process.env.TRIMTAB_PLANS;
 
-export const PLANS = all ? { plans: Number(all), pairs: Math.ceil(Number(all) / 5) } : { plans: 24, pairs: 4 };
+export const PLANS = all ? { plans: Number(all), pairs: Math.ceil(Number(all) / 5) } : { plans: 16, pairs: 3 };
 
 /** Under every single fault and some pairs it ends as it should; and at rest it writes nothing for a day. */
 export async function survives(scenario: Scenario): Promise<void> {

@@ -2,7 +2,9 @@
  * How long the native core takes to start one k8s-like container in a new sandbox with a network namespace, as a command line
  * beside `crun run` and `runc run` of the same bundle, and over its socket as the kubelet asks it.
  *
- *   node bench/isolation.mjs [--rounds 60] [--pause MS] [--json FILE]
+ * Then the memory of many pods: what the pod process of each, which is its network container, weighs with one container running.
+ *
+ *   node bench/isolation.mjs [--rounds 60] [--pods 50] [--pause MS] [--json FILE]
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
@@ -22,12 +24,14 @@ import { Stopwatch } from './lib/stopwatch.mjs';
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '60' },
+    pods: { type: 'string', default: '50' },
     pause: { type: 'string', default: '0' },
     json: { type: 'string' },
   },
 });
 const ROUNDS = Number(options.rounds);
 const PAUSE_MS = Number(options.pause);
+const PODS = Number(options.pods);
 
 const report = new Report('isolation', 'One k8s-like container in a new sandbox with network namespace');
 
@@ -283,6 +287,41 @@ async function quietAttach(name) {
   ]);
 }
 
+/** Proportional and private memory of a process, in KiB. */
+const weigh = (pid) => {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? Number.NaN);
+  return { pss: of('Pss'), own: of('Pss_Anon') };
+};
+
+/** Pods with a container each, once a start's memory has been given back. */
+async function manyPods(use) {
+  const pids = [];
+  for (let i = 0; i < PODS; i++) {
+    const pod = `many${i}`;
+    const { pid } = await use.runtime.runSandbox(use.sandbox(pod));
+    pids.push(pid);
+    await use.runtime.startContainer(pod, use.container(pod, `${pod}-c`, ['/bin/sleep', '100000']));
+  }
+  await sleep(500);
+  const weights = pids.map(weigh);
+  report.section(`Memory of ${PODS} pods with a container each: the pod process`, [
+    {
+      what: 'proportional share (PSS), program shared by all',
+      unit: 'KiB',
+      values: weights.map(({ pss }) => pss),
+      target: { text: '<= 98 (100 kB)', most: 98 },
+    },
+    { what: 'of its own', unit: 'KiB', values: weights.map(({ own }) => own) },
+    {
+      what: 'all together',
+      unit: 'KiB',
+      values: [weights.reduce((sum, { pss }) => sum + pss, 0)],
+    },
+  ]);
+  for (let i = 0; i < PODS; i++) await use.runtime.removeSandbox(`many${i}`);
+}
+
 async function main(room) {
   if (!existsSync(coreBinary)) throw new Error(`${coreBinary} is not there; build it: npm run build:native`);
   const rootfs = makeRootfs(room.directory);
@@ -347,6 +386,8 @@ async function main(room) {
   report.extra('execs', execs);
   for (const { end } of present) await end();
   await runtime.removeSandbox('one');
+  report.say(`${PODS} pods`);
+  await manyPods(use);
   await runtime.core.request('core.exit', {}).catch(() => {});
   runtime.close();
   watch.close();

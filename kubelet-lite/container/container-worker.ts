@@ -1,5 +1,5 @@
 import { Chart } from '@trimtab/framework';
-import type { Container } from '@trimtab/machinery';
+import type { Container, Logger } from '@trimtab/machinery';
 import { type Image, ImageError } from '../images/image-store.js';
 import { formatPod, type Pod, restartPolicyOf } from '../pod/api.js';
 import { type ContainerFacts, containersOf } from '../pod/plan.js';
@@ -27,6 +27,7 @@ import { stopSignalOf } from './stop-signal.js';
 /** What a container needs of the pod around it. */
 export interface ContainingPod {
   readonly sandboxId: string;
+  readonly logger: Logger;
   pod(): Pod;
   podIPs(): readonly string[];
   graceMs(): number;
@@ -53,7 +54,7 @@ export class ContainerWorker {
   readonly #home: ContainingPod;
   #container: Container;
   readonly #chart: Chart<typeof containerMachine>;
-  #waiting: readonly (() => void)[] = [];
+  #waiting: readonly ((gone?: boolean) => void)[] = [];
   readonly #say: Say;
   #image: Image | undefined;
   #probes: ContainerProbes | undefined;
@@ -61,7 +62,6 @@ export class ContainerWorker {
   /** The container that an earlier kubelet started. */
   readonly #adopted: string | undefined;
   #earlyExit: ContainerStatus | undefined;
-  #abandoned = false;
   #stopSignal: string;
   /** Raised by {@link reset}: what an earlier sandbox still answers is not ours any more. */
   #epoch = 0;
@@ -113,8 +113,8 @@ export class ContainerWorker {
     const over = () => this.context.running?.attempt !== attempt;
     if (over()) return Promise.resolve();
     return new Promise((resolve) => {
-      const look = () => {
-        if (!over() && !this.#abandoned) return;
+      const look = (gone = false) => {
+        if (!gone && !over()) return;
         this.#waiting = this.#waiting.filter((other) => other !== look);
         resolve();
       };
@@ -190,10 +190,9 @@ export class ContainerWorker {
   /** Stops watching; the container itself goes on. */
   abandon(): void {
     this.#epoch++;
-    this.#abandoned = true;
     this.#probes?.stop();
     this.#chart.stop();
-    for (const look of this.#waiting) look();
+    for (const look of this.#waiting) look(true);
   }
 
   exited(status: ContainerStatus): void {
@@ -291,7 +290,7 @@ export class ContainerWorker {
     } catch (error) {
       if (epoch !== this.#epoch) return;
       if (this.context.running?.id === id) {
-        this.#deps.logger.warn({ container: id, error: String(error) }, 'left-overs of the last attempt stay');
+        this.#home.logger.warn({ container: id, error: String(error) }, 'left-overs of the last attempt stay');
         return;
       }
       this.#startFailed(error, id);
@@ -354,7 +353,7 @@ export class ContainerWorker {
     try {
       await this.#deps.runtime.signal(id, signal);
     } catch (error) {
-      this.#deps.logger.error({ container: id, signal, error: String(error) }, 'signal not delivered');
+      this.#home.logger.error({ container: id, signal, error: String(error) }, 'signal not delivered');
     }
   }
 

@@ -80,8 +80,8 @@ export interface ContainerInput {
   };
 }
 
-export interface ContainerContext extends Omit<ContainerInput, 'found'> {
-  readonly found?: ContainerInput['found'];
+export interface ContainerContext extends Pick<ContainerInput, 'container' | 'kind'> {
+  readonly input: ContainerInput;
   /** Attempt of the newest container, -1 before the first: the restart count is never below zero. */
   readonly attempt: number;
   readonly state: ContainerState;

@@ -10,7 +10,7 @@ const waiting = (reason: string, message?: string): ContainerState => ({
 });
 
 function restartMessage(c: ContainerContext): string {
-  return `back-off ${goDuration(c.delay ?? 0)} restarting failed container=${c.container.name} pod=${c.podName}`;
+  return `back-off ${goDuration(c.delay ?? 0)} restarting failed container=${c.container.name} pod=${c.input.podName}`;
 }
 
 const machine = setup({
@@ -58,7 +58,8 @@ const machine = setup({
         containerID: containerIdOf(event.id),
       };
       const again =
-        !context.stop?.final && shouldRestart(context.kind, context.podPolicy, context.container, terminated.exitCode);
+        !context.stop?.final &&
+        shouldRestart(context.kind, context.input.podPolicy, context.container, terminated.exitCode);
       return {
         attempt: context.attempt + 1,
         containerID: event.id,
@@ -82,7 +83,8 @@ const machine = setup({
     }),
     countRestart: assign({
       // Another definition has no history of failing.
-      delay: ({ context }) => (context.redefined ? 0 : nextDelay(context.restartBackOff, context.delay, context.ranMs)),
+      delay: ({ context }) =>
+        context.redefined ? 0 : nextDelay(context.input.restartBackOff, context.delay, context.ranMs),
       stop: ({ context }) => (context.stop?.final ? context.stop : undefined),
     }),
     showCrashLoop: assign(({ context }) => ({
@@ -97,12 +99,13 @@ const machine = setup({
     stopping: ({ context }) => context.stop !== undefined,
     held: ({ context }) => context.stop?.hold === true,
     again: ({ context }) =>
-      context.redefined || shouldRestart(context.kind, context.podPolicy, context.container, context.exitCode ?? 0),
+      context.redefined ||
+      shouldRestart(context.kind, context.input.podPolicy, context.container, context.exitCode ?? 0),
     atOnce: ({ context }) => context.delay === 0,
     hasPostStart: ({ context }) => context.container.lifecycle?.postStart !== undefined,
     hasPreStop: ({ context }) => context.container.lifecycle?.preStop !== undefined,
-    foundRunning: ({ context }) => context.found?.running !== undefined,
-    foundTerminated: ({ context }) => context.found?.terminated !== undefined,
+    foundRunning: ({ context }) => context.input.found?.running !== undefined,
+    foundTerminated: ({ context }) => context.input.found?.terminated !== undefined,
     pullCanBackOff: ({ context }) => context.state.waiting?.reason === 'ErrImagePull',
   },
   delays: {
@@ -136,7 +139,7 @@ function lostWithSandbox(c: ContainerContext): { last?: TerminatedState } {
 }
 
 const nextPullDelay = (c: ContainerContext): number =>
-  c.pullDelay === undefined ? c.pullBackOff.initialMs : Math.min(c.pullDelay * 2, c.pullBackOff.maxMs);
+  c.pullDelay === undefined ? c.input.pullBackOff.initialMs : Math.min(c.pullDelay * 2, c.input.pullBackOff.maxMs);
 
 /**
  * One container of a pod, from «not its turn yet» to «ended for good». Start order, probes and hooks are told to it as events;
@@ -145,7 +148,10 @@ const nextPullDelay = (c: ContainerContext): number =>
 export const containerMachine = machine.createMachine({
   id: 'container',
   context: ({ input }) => ({
-    ...input,
+    // What never changes stays where it is: each step copies what may.
+    input,
+    container: input.container,
+    kind: input.kind,
     attempt: input.found?.attempt ?? -1,
     state: input.found?.terminated ? { terminated: input.found.terminated } : waiting(input.waitingReason),
     ...(input.found?.last ? { last: input.found.last } : {}),
@@ -344,7 +350,7 @@ export const containerMachine = machine.createMachine({
       actions: [
         'now',
         assign(({ context }) => ({
-          state: waiting(context.waitingReason),
+          state: waiting(context.input.waitingReason),
           ...lostWithSandbox(context),
           stop: undefined,
           running: undefined,

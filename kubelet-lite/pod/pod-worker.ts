@@ -1,5 +1,5 @@
 import { Chart } from '@trimtab/framework';
-import { type Container, timestamp } from '@trimtab/machinery';
+import { type Container, type Logger, timestamp } from '@trimtab/machinery';
 import { ANNOTATION } from '../container/container-files.js';
 import { ContainerWorker } from '../container/container-worker.js';
 import type { ContainerContext } from '../container/machine-types.js';
@@ -34,6 +34,7 @@ export class PodWorker {
   readonly #sandbox: PodSandbox;
   readonly resize: PodResize;
   readonly #work: Work;
+  readonly #logger: Logger;
   /** What the statechart has been told of each container. */
   readonly #told = new Map<string, ContainerFacts>();
   readonly #startTime: string;
@@ -47,14 +48,14 @@ export class PodWorker {
 
   /** `refused`: why nothing of the pod is started. */
   constructor(deps: PodContextDeps, pod: Pod, found: FoundPod, refused: Verdict | undefined, node: PodNeighbourhood) {
-    const logger = new PodLogger(deps.logger, `${pod.metadata.namespace}/${pod.metadata.name}`);
+    this.#logger = new PodLogger(deps.logger, `${pod.metadata.namespace}/${pod.metadata.name}`);
     this.uid = uidOf(pod);
-    this.#deps = { ...deps, logger };
-    this.#work = new Work(logger);
+    this.#deps = deps;
+    this.#work = new Work(this.#logger);
     this.#pod = pod;
     this.#node = node;
     this.#startTime = pod.status?.startTime ?? timestamp(deps.clock.now());
-    this.#writer = new StatusWriter(deps.client, deps.clock, logger, pod);
+    this.#writer = new StatusWriter(deps.client, deps.clock, this.#logger, pod);
     this.#publisher = new StatusPublisher(this.#writer, () => this.#view());
     this.#deadline = new Deadline(deps.clock, Date.parse(this.#startTime), (verdict) => this.fail('Normal', verdict));
     this.#sandbox = new PodSandbox(this.#deps, pod, found.sandbox);
@@ -201,6 +202,7 @@ export class PodWorker {
         this.#deps,
         {
           sandboxId: this.uid,
+          logger: this.#logger,
           pod: () => this.resize.pod,
           podIPs: () => this.podIPs,
           graceMs: () => this.graceMs(),
@@ -312,7 +314,7 @@ export class PodWorker {
     try {
       await this.#sandbox.remove(this.#pod);
     } catch (error) {
-      this.#deps.logger.error({ error: String(error) }, 'dead sandbox not removed');
+      this.#logger.error({ error: String(error) }, 'dead sandbox not removed');
     }
     this.resize.sandboxGone();
     this.#send({ type: 'rebuilt' });

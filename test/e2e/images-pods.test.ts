@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Cluster, eventually, Place } from './cluster.js';
 import { ME_SECRET, Registry, whyNoImageTools } from './registry.js';
@@ -11,6 +11,8 @@ const here = whyNot ? describe.skip : describe;
 
 const OPEN = '127.0.0.1:5000';
 const CLOSED = '127.0.0.1:5001';
+/** Closed as well, but for who asks the node's credential helper. */
+const HELPED = '127.0.0.1:5002';
 
 interface PodStatus {
   readonly status: {
@@ -80,11 +82,18 @@ RUN echo built > /message
 ENTRYPOINT ["/bin/sh", "-c", "cat /message; sleep 600"]
 `,
     );
-    registries.push(await Registry.start(place, 5000), await Registry.start(place, 5001, ME_SECRET));
+    registries.push(await Registry.start(place, 5000));
+    for (const port of [5001, 5002]) registries.push(await Registry.start(place, port, ME_SECRET));
     await trimtab('build', context, '-t', 'built:1', '--network', 'none');
     await trimtab('image', 'push', 'built:1', `${OPEN}/app:1`);
-    await trimtab('image', 'push', 'built:1', `${CLOSED}/app:1`, '--creds', 'me:secret');
-    cluster = await Cluster.start(place);
+    for (const closed of [CLOSED, HELPED])
+      await trimtab('image', 'push', 'built:1', `${closed}/app:1`, '--creds', 'me:secret');
+    const programs = join(place.dataDir, 'programs');
+    await mkdir(programs);
+    const helper = '#!/bin/sh\ncat > "$0.asked"\necho \'{"Username":"me","Secret":"secret"}\'\n';
+    await writeFile(join(programs, 'docker-credential-mine'), helper, { mode: 0o755 });
+    await writeFile(join(place.dataDir, 'config.json'), JSON.stringify({ credHelpers: { [HELPED]: 'mine' } }));
+    cluster = await Cluster.startAs(['env', `PATH=${programs}:${process.env.PATH}`], place);
   }, 120_000);
 
   afterAll(async () => {
@@ -158,6 +167,12 @@ ENTRYPOINT ["/bin/sh", "-c", "cat /message; sleep 600"]
     );
   }, 90_000);
 
+  test('a closed registry is opened by the credential helper that the node has for it', async () => {
+    await pod('helped', `${HELPED}/app:1`, 'Always');
+    await running('helped');
+    expect(await readFile(join(place.dataDir, 'programs/docker-credential-mine.asked'), 'utf8')).toBe(HELPED);
+  }, 60_000);
+
   test('what cannot be is told as what it is', async () => {
     await pod('never', 'not-here:1', 'Never');
     expect(await waiting('never', 'ErrImageNeverPull')).toBe(
@@ -177,7 +192,8 @@ ENTRYPOINT ["/bin/sh", "-c", "cat /message; sleep 600"]
     await pod('stands', `${OPEN}/app:1`, 'IfNotPresent');
     await running('stands');
     await trimtab('image', 'prune', '--all');
-    for (const name of [`${OPEN}/app:1`, `${CLOSED}/app:1`]) await trimtab('image', 'rm', name).catch(() => {});
+    for (const name of [OPEN, CLOSED, HELPED].map((registry) => `${registry}/app:1`))
+      await trimtab('image', 'rm', name).catch(() => {});
     expect(await trimtab('image', 'ls')).not.toContain('app');
     expect(
       await cluster.must('exec', 'stands', '--', '/bin/sh', '-c', 'exec sh -c "echo alive" 2>/dev/null || echo alive'),

@@ -28,8 +28,10 @@ export const isHeadless = (service: Service): boolean => service.spec?.clusterIP
 
 type Labels = Readonly<Record<string, string>>;
 
-const selects = (selector: Labels, labels: Labels = {}): boolean =>
-  Object.entries(selector).every(([name, value]) => labels[name] === value);
+function selects(selector: Labels, labels: Labels = {}): boolean {
+  for (const name in selector) if (labels[name] !== selector[name]) return false;
+  return true;
+}
 
 const LABEL = 'label';
 const labelled = (namespace: string, [name, value]: readonly [string, string]): string =>

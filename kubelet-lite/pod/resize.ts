@@ -83,9 +83,13 @@ export class PodResize {
   get pod(): Pod {
     const desired = this.#home.desired();
     const { allocated } = this.#view;
-    if (this.#cached?.desired !== desired || this.#cached.allocated !== allocated)
-      this.#cached = { desired, allocated, pod: withAllocation(desired, allocated) };
-    return this.#cached.pod;
+    const known = this.#cached;
+    if (known?.desired !== desired || known.allocated !== allocated) {
+      const unchanged =
+        known?.pod === known?.desired && known?.desired.spec === desired.spec && known.allocated === allocated;
+      this.#cached = { desired, allocated, pod: unchanged ? desired : withAllocation(desired, allocated) };
+    }
+    return this.#cached!.pod;
   }
 
   /** What the pod as it is allocated asks of a resource; read once, since every pod that comes is weighed against all others. */

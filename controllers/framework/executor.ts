@@ -188,6 +188,7 @@ export class Executor {
     const { recorder, metrics, controller } = this.#options;
     const announce = 'announce' in effect ? effect.announce : undefined;
     try {
+      metrics?.asking?.(controller, run.key);
       const written = await write();
       if (written === undefined) return;
       const { name, namespace, resourceVersion } = written;

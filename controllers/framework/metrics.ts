@@ -19,6 +19,8 @@ export interface ControllerMetrics {
   worked?(controller: string, seconds: number): void;
   /** `workqueue_retries_total` */
   retried?(controller: string): void;
+  /** Right before a write is asked for on account of an object; the request follows in the same turn. */
+  asking?(controller: string, key: string): void;
   /** A write that reached the server. */
   wrote?(controller: string, verb: string, resource: string): void;
   /** An object's machine is in another state than before. */

@@ -1,22 +1,12 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '@trimtab/machinery';
 import { memoryEngine, openStore, type Store, type StoreEvent } from '@trimtab/store';
 import type { Cause, Trace } from './trace.js';
 
-/** What is being looked at by whoever runs; kept across promises. */
-export const causes = new AsyncLocalStorage<Cause & { readonly actor: string }>();
-
-/** Why an actor does what it does now. What others do because of it has causes of its own. */
-export function causeOf(actor: string): Cause | undefined {
-  const cause = causes.getStore();
-  return cause?.actor === actor ? { controller: cause.controller, key: cause.key } : undefined;
-}
-
 /** A store in memory that writes down who changed what, and doors to it by actor. */
 export interface Ledger {
   readonly store: Store;
-  /** The same store; commits through it are `actor`'s. */
-  door(actor: string): Store;
+  /** The same store; commits through it are `actor`'s, made on account of `cause`. */
+  door(actor: string, cause?: Cause): Store;
   /** When the last commit was, in virtual time. */
   readonly lastWriteAt: number;
 }
@@ -55,7 +45,7 @@ export async function openLedger(clock: Clock, trace: Trace): Promise<Ledger> {
     followed.add(resource);
     store.watch({ resource }, store.revision).subscribe(record);
   };
-  const door = (actor: string): Store => {
+  const door = (actor: string, cause?: Cause): Store => {
     const bound = new Map<PropertyKey, unknown>();
     const watch: Store['watch'] = (scope, from) => {
       follow(scope.resource);
@@ -69,7 +59,7 @@ export async function openLedger(clock: Clock, trace: Trace): Promise<Ledger> {
       const after = changing && store.pending(changing.key)?.revision;
       if (before !== after) {
         accepted = after ?? accepted + 1;
-        authors.set(accepted, { actor, cause: causeOf(actor) });
+        authors.set(accepted, { actor, cause });
       }
       return committed;
     };

@@ -10,8 +10,9 @@ import {
   type WatchEvent,
   type WatchOptions,
 } from '@trimtab/client';
-import { joinKey, type KubeObject, keyOf, type ResourceType, StatusError } from '@trimtab/machinery';
+import { type Event, joinKey, type KubeObject, keyOf, type ResourceType, StatusError } from '@trimtab/machinery';
 import { Observable } from 'rxjs';
+import type { Cause } from './trace.js';
 
 /** A watch in the same process need not be renewed every few minutes, which for a day of every kind is most of its cost. */
 export const WATCH_SECONDS = { from: 3_600, to: 7_200 } as const;
@@ -43,7 +44,7 @@ export interface LinkFaults {
 export interface LinkObserver {
   /** Before each request. */
   requested(call: ApiCall): void;
-  refused(call: ApiCall, error: unknown): void;
+  refused(call: ApiCall, error: unknown, cause: Cause | undefined): void;
   delivered(type: ResourceType, event: WatchEvent): void;
 }
 
@@ -65,7 +66,10 @@ const never = (): Promise<never> => new Promise(() => {});
  */
 export class Link extends CallingClient {
   faults: LinkFaults = {};
+  /** What the next request, in this very turn, is made on account of. */
+  cause: Cause | undefined;
   readonly #inner: Client;
+  readonly #because: ((cause: Cause) => Client) | undefined;
   readonly #observer: LinkObserver;
   #cut = false;
   #held: Promise<void> | undefined;
@@ -73,9 +77,11 @@ export class Link extends CallingClient {
   readonly #onRelease: (() => void)[] = [];
   readonly #streams = new Set<Stream>();
 
-  constructor(inner: Client, observer: LinkObserver) {
+  /** `because` gives the client for requests whose cause is to be written down. */
+  constructor(inner: Client, observer: LinkObserver, because?: (cause: Cause) => Client) {
     super();
     this.#inner = inner;
+    this.#because = because;
     this.#observer = observer;
   }
 
@@ -108,20 +114,23 @@ export class Link extends CallingClient {
   }
 
   async call(call: ApiCall): Promise<unknown> {
+    const cause = this.cause ?? reportedCause(call);
+    this.cause = undefined;
     if (this.#cut) return never();
     this.#observer.requested(call);
     if (this.#held) await this.#held;
     if (this.#cut) return never();
     const { write, read } = this.faults;
     const fault = isWrite(call) ? write : read;
-    const send = () => perform(this.#inner, this.#dated(call));
+    const through = (cause && this.#because?.(cause)) ?? this.#inner;
+    const send = () => perform(through, this.#dated(call));
     try {
       const answer = await (fault ? fault(call, send) : send());
       if (this.#held) await this.#held;
       return this.#cut ? never() : answer;
     } catch (error) {
       if (this.#cut) return never();
-      this.#observer.refused(call, error);
+      this.#observer.refused(call, error, cause);
       throw error;
     }
   }
@@ -228,3 +237,12 @@ export const eventKey = (event: WatchEvent): string => keyOf(event.object);
 /** The reason of an error, and what it says. */
 export const reasonOf = (error: unknown): string =>
   error instanceof StatusError ? `${error.status.reason ?? error.code}: ${error.message}` : String(error);
+
+/** Events are sent when there is time; they say themselves who reports on what. */
+function reportedCause(call: ApiCall): Cause | undefined {
+  if (call.verb !== 'create' || call.type.resource !== 'events') return undefined;
+  const { source, involvedObject: about } = call.object as Event;
+  return source?.component && about?.name
+    ? { controller: source.component, key: joinKey({ namespace: about.namespace, name: about.name }) }
+    : undefined;
+}

@@ -9,9 +9,8 @@ import {
   StatusError,
   seededRandom,
 } from '@trimtab/machinery';
-import { causeOf, causes } from './ledger.js';
-import { callText, eventKey, Link, reasonOf, resourceOf, WATCH_SECONDS } from './link.js';
-import type { Trace } from './trace.js';
+import { callText, eventKey, Link, type LinkObserver, reasonOf, resourceOf, WATCH_SECONDS } from './link.js';
+import type { Cause, Trace } from './trace.js';
 
 /** What a process's controllers are made with. */
 export interface Parts {
@@ -42,8 +41,8 @@ export interface ProcessOptions {
   readonly logger: Logger;
   readonly trace: Trace;
   readonly seed: number;
-  /** Keep track of what each write was made on account of. */
-  readonly causes: boolean;
+  /** The client for writes whose cause is to be written down; absent: none is. */
+  readonly because?: (cause: Cause) => Client;
   /** Requests without any virtual time passing, after which the process is stopped as a hot loop. */
   readonly burst?: number;
 }
@@ -102,11 +101,11 @@ export class Process {
     if (this.#running) throw new Error(`${this.name} runs already`);
     this.#running = true;
     this.#lives++;
-    const { client, trace, clock: world, logger, controllers, seed, name } = this.#options;
+    const { client, because, trace, clock: world, logger, controllers, seed, name } = this.#options;
     trace.add({ type: 'step', at: world.now(), actor: name, message: `${name} starts` });
-    const link = new Link(client, {
+    const observer: LinkObserver = {
       requested: (call) => this.#count(call),
-      refused: (call, error) =>
+      refused: (call, error, cause) =>
         trace.isKept &&
         trace.add({
           type: 'refused',
@@ -114,7 +113,7 @@ export class Process {
           actor: name,
           request: callText(call),
           reason: reasonOf(error),
-          ...this.#cause(),
+          ...(cause ? { cause } : {}),
         }),
       delivered: (type, event) =>
         trace.isKept &&
@@ -128,7 +127,8 @@ export class Process {
           key: eventKey(event),
           revision: event.object.metadata.resourceVersion ?? '',
         }),
-    });
+    };
+    const link = new Link(client, observer, because);
     link.faults = faults;
     this.#link = link;
     const clock = this.#clockOf(link);
@@ -217,11 +217,6 @@ export class Process {
     this.#stopLoop(`${looks} reconciles of ${what} within one second`);
   }
 
-  #cause(): { readonly cause?: { readonly controller: string; readonly key: string } } {
-    const cause = causeOf(this.name);
-    return cause ? { cause } : {};
-  }
-
   /** The same controller, whose every evaluation is seen. */
   #watched(definition: ControllerDefinition, link: Link): ControllerDefinition {
     const { trace, clock, name: actor } = this.#options;
@@ -248,15 +243,21 @@ export class Process {
             asOf: view.asOf,
             attempt: view.attempt,
           });
-        if (this.#options.causes) causes.enterWith({ actor, controller: name, key });
         return observe?.(view, client) ?? Promise.resolve(undefined);
       },
     };
   }
 
   #metrics(link: Link): ControllerMetrics {
-    const { trace, clock, name: actor } = this.#options;
+    const { trace, clock, name: actor, because } = this.#options;
     return {
+      ...(because
+        ? {
+            asking: (controller: string, key: string) => {
+              link.cause = { controller, key };
+            },
+          }
+        : {}),
       transitioned: (controller, key, from, to) =>
         link.isCut || trace.add({ type: 'transition', at: clock.now(), actor, controller, key, from, to }),
     };

@@ -4,10 +4,11 @@ import {
   controller,
   controllerReference,
   create,
+  event,
   LeaderElection,
   requeueAfter,
 } from '@trimtab/framework';
-import { ConfigMaps, type KubeObject, Namespaces, type Pod, Pods, type ResourceType } from '@trimtab/machinery';
+import { ConfigMaps, type KubeObject, Namespaces, type Pod, Pods, type ResourceType, sleep } from '@trimtab/machinery';
 import { crash, hang, succeed, type WorldOptions, world } from '../index.js';
 
 interface Site extends KubeObject {
@@ -237,5 +238,40 @@ test('a leader that stops gives its lease back to the server, and the next one l
   await w.pass('5s');
   await stopped;
   expect(log).toEqual(['a leads', 'no longer leading', 'a lost', 'b leads']);
+  await w.close();
+});
+
+test('of several evaluations at a time each has its own writes, its events too', async () => {
+  const pair = controller<Site>({
+    name: 'pair',
+    for: Sites,
+    reconcile: ({ object }) =>
+      object
+        ? [
+            ...['a', 'b'].map((part) =>
+              create(ConfigMaps, { metadata: { namespace: 'ns', name: `${object.metadata.name}-${part}` } }),
+            ),
+            event(object, 'Normal', 'Made', object.metadata.name!),
+          ]
+        : [],
+  });
+  const w = await world({ kinds: [Sites], controllers: [pair] });
+  w.process.link.faults.write = async (_, send) => {
+    await sleep(w.clock, 1_000);
+    return send();
+  };
+  await w.create(Sites, ...['x', 'y', 'z'].map((name) => ({ metadata: { namespace: 'ns', name }, spec: { pods: 0 } })));
+  await w.pass('1m');
+  const made = w.trace.writes.filter(({ actor }) => actor === 'controllers');
+  // At each second three writes, one of each evaluation.
+  expect(new Set(made.slice(0, 3).map(({ at }) => at)).size).toBe(1);
+  const causes = made.map(
+    ({ key, resource, cause }) => `${resource} ${key.slice(0, 4)} ${cause?.controller} ${cause?.key}`,
+  );
+  expect([...new Set(causes)].sort()).toEqual(
+    ['x', 'y', 'z']
+      .flatMap((name) => [`/configmaps ns/${name} pair ns/${name}`, `/events ns/${name} pair ns/${name}`])
+      .sort(),
+  );
   await w.close();
 });

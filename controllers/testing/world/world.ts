@@ -32,7 +32,7 @@ import { openLedger } from './ledger.js';
 import { WATCH_SECONDS } from './link.js';
 import { type ControllerSource, type Parts, Process } from './process.js';
 import { letHappen, untilQuiet } from './settle.js';
-import { Trace, traceLine } from './trace.js';
+import { type Cause, Trace, traceLine } from './trace.js';
 
 /** Something that belongs to the cluster and is not under test: a garbage collector, a scheduler, a cloud. */
 export interface WorldPart {
@@ -151,9 +151,9 @@ export async function world(options: WorldOptions = {}): Promise<World> {
       underWay--;
     }
   };
-  const clientOf = (actor: string): Client => {
+  const clientOf = (actor: string, cause?: Cause): Client => {
     const user = { name: `system:${actor}`, groups: ['system:masters'] };
-    return interpose(localClientOf({ ...registry, store: ledger.door(actor) }, anybody, user), counted);
+    return interpose(localClientOf({ ...registry, store: ledger.door(actor, cause) }, anybody, user), counted);
   };
   const client = clientOf('test');
   const around = { clock, random, logger };
@@ -184,7 +184,7 @@ export async function world(options: WorldOptions = {}): Promise<World> {
       logger,
       trace,
       seed: seed + processes.length * 104_729,
-      causes: keep,
+      ...(keep ? { because: (cause: Cause) => clientOf(name, cause) } : {}),
     });
     processes.push(process);
     return process;
@@ -203,7 +203,7 @@ export async function world(options: WorldOptions = {}): Promise<World> {
     client,
     informers,
     trace,
-    clientOf,
+    clientOf: (actor) => clientOf(actor),
     processes,
     spawn,
     async create(type, ...objects) {

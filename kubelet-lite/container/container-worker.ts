@@ -340,7 +340,8 @@ export class ContainerWorker {
     const target = probeTarget(this.containerId, this.#container, this.#home, this.#deps.nodeIP);
     if (!handler || !target) return;
     const { result, output } = await this.#deps.prober.hook(handler, target, budgetMs);
-    if (epoch !== this.#epoch) return;
+    // What was asked of a container that has ended says nothing of the next.
+    if (epoch !== this.#epoch || this.containerId !== target.containerId) return;
     if (result === 'success') return this.#send({ type: 'hook.done' });
     for (const words of hookFailedWords(which)) this.#say(...words);
     const message = hookFailedMessage(handler, this.name, this.#home.pod(), output);

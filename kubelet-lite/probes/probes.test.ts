@@ -199,6 +199,29 @@ describe('probes of a running container', () => {
   });
 });
 
+test.each(['failure', 'success'] as const)(
+  'a late %s of a hook does not count for the next container',
+  async (result) => {
+    let first: ((outcome: ProbeOutcome) => void) | undefined;
+    class Prober extends SimulatedProber {
+      override hook(): Promise<ProbeOutcome> {
+        return new Promise((resolve) => {
+          first ??= resolve;
+        });
+      }
+    }
+    const node = await NodeUnderTest.start({ prober: new Prober() });
+    const lifecycle = { postStart: { sleep: { seconds: 5 } } };
+    await node.run({ name: 'web', containers: [{ name: 'main', image: 'web:1', lifecycle }] });
+    await node.exit('web', 'main', 1);
+    await node.clock.advance(50);
+    first?.({ result, output: '' });
+    await node.clock.advance(200);
+    expect((await node.status('web')).containerStatuses?.[0]?.state).not.toHaveProperty('running');
+    expect((await node.events('web')).filter((event) => event.includes('PostStart'))).toEqual([]);
+  },
+);
+
 describe('what probes do', () => {
   const servers: (Server | TcpServer)[] = [];
   const listen = async (server: Server | TcpServer): Promise<number> => {

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -355,6 +357,35 @@ ENTRYPOINT ["/bin/echo"]
     },
     60_000,
   );
+
+  test('what is added from afar comes through the proxy that the environment names, and is verified', async () => {
+    const answers = 'http.createServer((q, s) => s.end(q.url)).listen(3128, "127.0.0.1", () => console.log("ready"))';
+    const child = spawn(...place.inside(process.execPath, ['-e', answers]), { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    const url = 'http://files.invalid/data.txt';
+    const build = async (content: string) => {
+      const digest = createHash('sha256').update(content).digest('hex');
+      await writeFile(join(context, 'far.Dockerfile'), `FROM scratch\nADD --checksum=sha256:${digest} ${url} /\n`);
+      const words = [
+        'build',
+        context,
+        '-t',
+        'far:1',
+        '-f',
+        join(context, 'far.Dockerfile'),
+        '--data-dir',
+        place.dataDir,
+      ];
+      return place.trimtabWith({ env: { HTTP_PROXY: 'http://127.0.0.1:3128' } }, ...words);
+    };
+    expect(await build(url)).toMatchObject({ code: 0 });
+    expect(await build('something else')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('digest mismatch'),
+    });
+    child.kill();
+    await image('rm', 'far:1');
+  }, 60_000);
 
   test('killed at any instant of a pull, nothing half is there, and the next pull completes it', async () => {
     const dataDir = join(place.dataDir, 'killed');

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { extract, pack } from 'tar-stream';
 import type { ResolvedUser } from '../../container/user.js';
 import { compressionOf, decompress, feedTar } from '../layer.js';
+import type { RegistryOptions } from '../registry/pull.js';
 import { Transport } from '../registry/transport.js';
 import { joinPath } from './config.js';
 import {
@@ -41,6 +42,8 @@ export interface CopyEnvironment {
   readonly target: () => Promise<MergedTree>;
   readonly lower: (directory: string) => Promise<readonly string[]>;
   readonly user: (text: string) => Promise<ResolvedUser>;
+  /** How a URL is asked for. */
+  readonly asking: () => Promise<Pick<RegistryOptions, 'userAgent' | 'proxies'>>;
   /** Of a stage or an image. */
   readonly tree: (from: string) => Promise<MergedTree>;
   readonly merge: (
@@ -97,7 +100,8 @@ export async function addSources(
     inputs: { copy: digest, attributes, destination, urls, checksum },
     make: async (directory) => {
       const fetched: CopyItem[] = [];
-      for (const url of urls) fetched.push(await fetchUrl(url, checksum!, destination, directory));
+      for (const url of urls)
+        fetched.push(await fetchUrl(url, checksum!, destination, directory, await environment.asking()));
       const parents = (await missingDirectories(target, placed.directory)).map((to) => ({
         to,
         directory: attributes.owner ?? ROOT,
@@ -205,9 +209,15 @@ function withoutExcluded(
   return items.filter(({ to }) => !ignore(to.slice(base.length).replace(/^\//, '')));
 }
 
-async function fetchUrl(url: string, checksum: string, destination: string, directory: string): Promise<CopyItem> {
+async function fetchUrl(
+  url: string,
+  checksum: string,
+  destination: string,
+  directory: string,
+  { userAgent, proxies }: Awaited<ReturnType<CopyEnvironment['asking']>>,
+): Promise<CopyItem> {
   const file = join(directory, `fetched-${basename(new URL(url).pathname) || 'file'}`);
-  const transport = new Transport(undefined, 'trimtab');
+  const transport = new Transport(undefined, userAgent, proxies);
   try {
     const response = await transport.send({ method: 'GET', url: new URL(url) });
     if (response.statusCode !== 200) throw new CopyError(`ADD ${url}: the server answers ${response.statusCode}`);

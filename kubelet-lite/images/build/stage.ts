@@ -282,6 +282,7 @@ export class StageBuilder {
 
   #copying(): CopyEnvironment {
     return {
+      asking: () => this.#env.store.registryOptions(),
       core: this.#env.coreBinary,
       context: this.#env.context,
       escapeChar: this.#env.escapeChar,

@@ -47,6 +47,8 @@ static void take_message(struct process *p, const struct child_message *m, int f
         p->forerunner = false;
         if (next < 0)
             fail_birth(p);
+        else if (p->doomed)
+            sys_pidfd_send_signal(p->pidfd, SIGKILL);
     } else if (p->forerunner && !trusted) {
         /* nothing of it */
     } else if (m->kind == CHILD_READY) {
@@ -111,6 +113,7 @@ pid_t process_clone(struct process *p, const struct birth *birth, struct child *
     p->master = -1;
     p->ready = p->failed = false;
     p->late = p->forerunner = birth->late;
+    p->doomed = false;
     p->heard = 0;
     p->channel = (struct source){.fd = channel, .ready = channel_ready};
     if (p->started || p->late)
@@ -124,6 +127,9 @@ void process_signal(struct process *p, int sig, bool group)
 {
     if (p->pid <= 0)
         return;
+    /* The one that goes on may be there already, and not known yet. */
+    if (p->forerunner && sig == SIGKILL)
+        p->doomed = true;
     if (group && kill(-p->pid, sig) == 0)
         return;
     sys_pidfd_send_signal(p->pidfd, sig);

@@ -182,7 +182,10 @@ static void exec_exited(struct process *p, int status)
     struct exec *e = (struct exec *)p;
     e->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     if (p->failed) {
-        if (e->request)
+        /* Killed on its way by the clock: that is what has happened to it. */
+        if (e->late)
+            answer_sync(e);
+        else if (e->request)
             request_fail(e->request, &p->failure);
         if (p->master >= 0 && e->output[0].fd < 0)
             close(p->master);

@@ -34,6 +34,7 @@ struct process {
     struct source channel; /* until execve */
     bool ready;            /* CHILD_READY seen */
     bool late, forerunner; /* born late; `pid` is still of the one that goes before */
+    bool doomed;           /* killed as a forerunner */
     int heard;             /* messages */
     bool failed;
     struct error failure;

@@ -137,4 +137,15 @@ describePods(`a container that may trace${reason ? ` (skipped: ${reason})` : ''}
     expect(files.split('\n').filter((line) => line.endsWith('-> /'))).toEqual([]);
     await pods.runtime.removeContainer('t4');
   }, 60_000);
+
+  test('an exec that is late is ended at every step of its way in', async () => {
+    await pods.runtime.startContainer('pod', pods.container('t5', ['sleep', '1000'], {}, tracing));
+    for (let i = 0; i < 60; i++)
+      await expect(
+        pods.runtime.execSync('t5', { command: ['sleep', '500'], timeoutMs: 1 + (i % 4), maxOutput: 100 }),
+      ).rejects.toMatchObject({ code: 'Timeout' });
+    const { stdout } = await pods.runtime.execSync('t5', { command: ['ps'], timeoutMs: 20_000, maxOutput: 4_000 });
+    expect(stdout.split('\n').filter((line) => line.includes('sleep 500'))).toEqual([]);
+    await pods.runtime.removeContainer('t5');
+  }, 60_000);
 });

@@ -31,6 +31,11 @@ const workloads: Readonly<Record<string, (w: World) => Promise<void>>> = {
     await w.create(Secrets, { metadata: { ...key('late'), ownerReferences: [refTo(owner)] } });
     await w.settle();
   },
+  async 'one whose owner, of another kind, is not heard of yet stays'(w) {
+    const owner = await put(w, 'owner');
+    await w.create(Secrets, { metadata: { ...key('token'), ownerReferences: [refTo(owner)] } });
+    await w.settle();
+  },
   async 'foreground: leaves first'(w) {
     const [owner, solid] = [await put(w, 'owner'), await put(w, 'solid')];
     const middle = await put(w, 'middle', refTo(owner, true));

@@ -177,7 +177,10 @@ function objects(root: Command): void {
   historyCommands(root, talking, examples, count);
   const lazily = () => import('./commands/objects.js');
   command('apply', 'create or change objects so that they are what files say (server-side apply)')
-    .requiredOption('-f, --filename <file...>', 'YAML or JSON files or directories; - reads standard input')
+    .requiredOption(
+      '-f, --filename <file...>',
+      'YAML or JSON files, directories or Helm charts; - reads standard input',
+    )
     .option('--force-conflicts', 'take over fields that others own')
     .option('--dry-run', 'show what would happen, store nothing')
     .action(async (options) => (await lazily()).apply(options));

@@ -27,7 +27,7 @@ export function projectFiles({ name, kind, group, packages }: Names): Readonly<R
           plan: 'trimtab plan src/operator.ts',
           image:
             'npm run build && trimtab manifests src/operator.ts > chart/templates/generated.yaml && trimtab image assemble image.yaml',
-          deploy: `trimtab up --chart chart`,
+          deploy: 'trimtab apply -f chart',
         },
         dependencies: pick(packages, ['client', 'framework', 'machinery']),
         devDependencies: {
@@ -216,7 +216,7 @@ spec:
     npm test                                 # in virtual time, with every single fault
     npm run dev                              # against your cluster; saving reloads
     npm run plan                             # what it would do, without doing it
-    npm run image && npm run deploy
+    npm run image && npm run deploy          # as a pod of your cluster: image, roles and chart
 `,
   };
 }

@@ -23,7 +23,7 @@ const LOOK_AGAIN_MS = 50;
  * server refuses does not keep the others back. Gives the exit code.
  */
 export async function applyFiles(session: Session, options: ApplyOptions): Promise<number> {
-  const manifests = inOrder(await readManifests(options.filename, session.io.input));
+  const manifests = inOrder(await readManifests(options.filename, session.io.input, session.namespace));
   const catalogue = await session.catalogue();
   for (const { object, where } of manifests) {
     const { apiVersion, kind } = object;

@@ -57,7 +57,7 @@ async function fromFiles(
 ): Promise<readonly Condemned[]> {
   if (word !== undefined || selector) throw new CliError('give either files or resources, not both');
   const catalogue = await session.catalogue();
-  const manifests = inOrderOfDeletion(await readManifests(filename, session.io.input));
+  const manifests = inOrderOfDeletion(await readManifests(filename, session.io.input, session.namespace));
   return manifests.flatMap((manifest) => {
     const { apiVersion, kind } = manifest.object;
     const resource = catalogue.kind(apiVersion, kind);

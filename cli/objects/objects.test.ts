@@ -108,6 +108,22 @@ describe('apply', () => {
     await cluster.client.get(ConfigMaps, { namespace: 'own', name: 'x' });
   });
 
+  test('a directory with a Chart.yaml is a chart: rendered for the namespace, applied, and deleted again', async () => {
+    const chart = join(cluster.directory, 'chart');
+    await mkdir(join(chart, 'templates'), { recursive: true });
+    await writeFile(join(chart, 'Chart.yaml'), 'apiVersion: v2\nname: site\nversion: 0.1.0\n');
+    await writeFile(join(chart, 'values.yaml'), 'colour: red\n');
+    await writeFile(
+      join(chart, 'templates', 'map.yaml'),
+      'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: {{ .Release.Name }}, namespace: {{ .Release.Namespace }} }\ndata: { colour: {{ .Values.colour }} }\n',
+    );
+    const done = await apply('', { filename: [chart] });
+    expect(done).toEqual({ code: 0, out: 'configmap/site created\n', err: '' });
+    expect((await cluster.client.get(ConfigMaps, { namespace, name: 'site' })).data).toEqual({ colour: 'red' });
+    const gone = await cluster.run((session) => deleteObjects(session, undefined, [], { filename: [chart] }));
+    expect(gone.code).toBe(0);
+  });
+
   test('a custom kind can be applied together with its definition, and its schema counts', async () => {
     const both = await apply(`${boat(2)}---\n${definition}`);
     expect(both.out).toBe(

@@ -21,6 +21,8 @@ export interface CoreOptions {
    * when this call starts the core.
    */
   readonly favorDynMods?: boolean;
+  /** A pod process that takes longer to pass a signal on is taken for dead, and killed; default 10 s, milliseconds. */
+  readonly unansweredMs?: number;
 }
 
 /** The node core's socket below a run directory. */

@@ -57,6 +57,8 @@ interface Known {
 }
 
 const RECONNECT_MS = 100;
+/** Much more than a pod process ever takes to pass a signal on. */
+const UNANSWERED_MS = 10_000;
 
 /**
  * The runtime that runs real pods through `trimtab-core`. Starts the node core when none answers, connects to every pod
@@ -143,7 +145,10 @@ class Runtime implements NativeRuntime {
 
   async signal(containerId: string, signal: string): Promise<void> {
     const known = this.#containers.get(containerId);
-    if (known?.pod.connection) await this.#ask(known.pod, 'container.signal', { id: containerId, signal });
+    if (!known?.pod.connection) return;
+    const { clock, unansweredMs = UNANSWERED_MS } = this.#options;
+    const answered = clock.after(unansweredMs, () => void this.#hangs(known.pod));
+    await this.#ask(known.pod, 'container.signal', { id: containerId, signal }).finally(answered);
   }
 
   async removeContainer(containerId: string): Promise<void> {
@@ -229,6 +234,19 @@ class Runtime implements NativeRuntime {
   async #ask<T>(pod: Pod, op: string, params: object): Promise<T> {
     if (!pod.connection) throw new RuntimeError('sandbox', 'ENOENT', pod.id);
     return pod.connection.request<T>(op, params);
+  }
+
+  /** A pod process that does not answer is as good as dead: it goes with everything in it, which is told as its death. */
+  async #hangs(pod: Pod): Promise<void> {
+    if (this.#closed) return;
+    const { logger } = this.#options;
+    logger.error({ pod: pod.id }, 'pod process does not answer: killed');
+    try {
+      await this.core.request('pod.remove', { id: pod.id });
+      this.#coreEvent({ event: 'podDied', id: pod.id });
+    } catch (error) {
+      logger.error({ pod: pod.id, error: String(error) }, 'pod process that does not answer cannot be killed');
+    }
   }
 
   /** Connects to a pod process unless that is done. */

@@ -52,7 +52,7 @@ const struct hierarchy *cgroup_v2(void)
     return NULL;
 }
 
-static unsigned controllers_in(const char *words, const char *separators, bool v2)
+unsigned cgroup_controllers_in(const char *words, const char *separators, bool v2)
 {
     unsigned found = 0;
     while (*words) {
@@ -91,9 +91,9 @@ int cgroup_detect_in(const char *table, struct error *error)
             snprintf(path, sizeof path, "%s/cgroup.controllers", point);
             if (cgroup_v2() || file_read(AT_FDCWD, path, words, sizeof words) < 0)
                 continue;
-            h.controllers = controllers_in(words, " \n", true);
+            h.controllers = cgroup_controllers_in(words, " \n", true);
         } else if (strcmp(type, "cgroup") == 0) {
-            h.controllers = controllers_in(options, ",", false);
+            h.controllers = cgroup_controllers_in(options, ",", false);
             /* systemd's own tree counts too: whoever stays in a service's group there is killed with the service. */
             bool taken = false;
             for (int i = 0; i < count; i++)
@@ -107,6 +107,32 @@ int cgroup_detect_in(const char *table, struct error *error)
         all[count++] = h;
     }
     fclose(mounts);
+    return count ? 0 : fail(error, "cgroup", ENOENT, "no cgroup file system is mounted");
+}
+
+void cgroup_hand_over(struct json_writer *w)
+{
+    json_open(w, "hierarchies", '[');
+    for (int i = 0; i < count; i++) {
+        json_open(w, NULL, '{');
+        json_string(w, "mount", all[i].mount);
+        json_int(w, "controllers", all[i].controllers);
+        json_bool(w, "v2", all[i].v2);
+        json_close(w, '}');
+    }
+    json_close(w, ']');
+}
+
+int cgroup_take_over(const struct json *list, struct error *error)
+{
+    json_each(item, list) {
+        const char *mount = json_get_string(item, "mount", "");
+        if (!*mount || count == (int)(sizeof all / sizeof *all))
+            return fail(error, "cgroup", EINVAL, "hierarchies");
+        all[count++] = (struct hierarchy){.mount = strdup(mount),
+                                          .controllers = (unsigned)json_get_int(item, "controllers", 0),
+                                          .v2 = json_get_bool(item, "v2", false)};
+    }
     return count ? 0 : fail(error, "cgroup", ENOENT, "no cgroup file system is mounted");
 }
 
@@ -141,7 +167,7 @@ int cgroup_missing(enum controller controller, const char *member, struct error 
     return fail(error, "cgroup", ENOTSUP, "resources.%s: this host has no %s controller", member, names[controller].v1);
 }
 
-static int check_path(const char *path, struct error *error)
+int cgroup_check_path(const char *path, struct error *error)
 {
     const char *at = path + strspn(path, "/");
     if (!*at || strlen(path) > 1024)
@@ -154,101 +180,6 @@ static int check_path(const char *path, struct error *error)
         at += strspn(at, "/");
     }
     return 0;
-}
-
-/* A new v1 cpuset is empty and nothing can run in it until its lists are filled from its parent. */
-static void fill_cpuset(const char *parent, const char *dir)
-{
-    static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
-    char path[PATH_MAX], value[1024];
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
-        /* Full already, and then both, when the parent hands its lists on. */
-        if (i == 0 && file_read(AT_FDCWD, path, value, sizeof value) > 1)
-            return;
-        snprintf(path, sizeof path, "%s/%s", parent, files[i]);
-        if (file_read(AT_FDCWD, path, value, sizeof value) <= 0)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
-        file_write(AT_FDCWD, path, value);
-    }
-}
-
-static void enable_controllers(const char *dir)
-{
-    char path[PATH_MAX], words[512], one[64];
-    snprintf(path, sizeof path, "%s/cgroup.controllers", dir);
-    if (file_read(AT_FDCWD, path, words, sizeof words) <= 0)
-        return;
-    snprintf(path, sizeof path, "%s/cgroup.subtree_control", dir);
-    char *save = NULL;
-    for (char *word = strtok_r(words, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
-        /* One by one: a controller that cannot be delegated must not keep the others back. */
-        snprintf(one, sizeof one, "+%s", word);
-        file_write(AT_FDCWD, path, one);
-    }
-}
-
-static int create_in(const struct hierarchy *h, const char *path, struct error *error)
-{
-    char dir[PATH_MAX], parent[PATH_MAX];
-    size_t length = strlen(h->mount);
-    cgroup_file(dir, sizeof dir, h, path, "");
-    /* Most starts make one group under parents that exist; a v1 group without cpuset needs nothing else. */
-    if (!h->v2 && !(h->controllers >> CG_CPUSET & 1) && mkdir(dir, 0755) == 0)
-        return 0;
-    for (size_t i = length + 1;; i++) {
-        if (dir[i] != '/' && dir[i] != 0)
-            continue;
-        char kept = dir[i];
-        dir[i] = 0;
-        memcpy(parent, dir, length);
-        parent[length] = 0;
-        bool last = kept == 0 || dir[i + 1] == 0;
-        if (h->v2 && h->controllers)
-            enable_controllers(parent);
-        if (mkdir(dir, 0755) < 0) {
-            if (errno != EEXIST)
-                return fail(error, "cgroup", errno, "%s", dir);
-            /* An empty remnant is made anew; one with processes or groups in it is somebody else's. */
-            if (last && (rmdir(dir) < 0 || mkdir(dir, 0755) < 0))
-                return fail(error, "cgroup", EBUSY, "%s is in use", dir);
-            if (last && h->controllers >> CG_CPUSET & 1 && !h->v2)
-                fill_cpuset(parent, dir);
-        } else if (h->controllers >> CG_CPUSET & 1 && !h->v2) {
-            fill_cpuset(parent, dir);
-        }
-        length = i;
-        if (last)
-            return 0;
-        dir[i] = kept;
-    }
-}
-
-int cgroup_create(const char *path, bool except_v2, struct error *error)
-{
-    if (check_path(path, error) < 0)
-        return -1;
-    for (int i = 0; i < count; i++)
-        if (!(except_v2 && all[i].v2) && create_in(&all[i], path, error) < 0)
-            return -1;
-    return 0;
-}
-
-void cgroup_hand_on(const char *path)
-{
-    char name[PATH_MAX];
-    const struct hierarchy *h = cgroup_of(CG_CPUSET);
-    if (h && !h->v2)
-        file_write(AT_FDCWD, cgroup_file(name, sizeof name, h, path, "cgroup.clone_children"), "1");
-}
-
-int cgroup_create_v2(const char *path, struct error *error)
-{
-    const struct hierarchy *h = cgroup_v2();
-    if (check_path(path, error) < 0)
-        return -1;
-    return h ? create_in(h, path, error) : 0;
 }
 
 bool cgroup_has_v1(void)
@@ -356,7 +287,7 @@ void cgroup_kill(const char *path)
     char dir[PATH_MAX];
     struct error ignored;
     const struct hierarchy *h = cgroup_v2();
-    if (check_path(path, &ignored) < 0)
+    if (cgroup_check_path(path, &ignored) < 0)
         return;
     /* One write kills all at once, forks included, without walking (Linux 5.14). */
     if (h && file_write(AT_FDCWD, cgroup_file(dir, sizeof dir, h, path, "cgroup.kill"), "1") == 0)
@@ -371,7 +302,7 @@ int cgroup_remove(const char *path)
     char dir[PATH_MAX];
     struct error ignored;
     int result = 0;
-    if (check_path(path, &ignored) < 0)
+    if (cgroup_check_path(path, &ignored) < 0)
         return 0;
     for (int i = 0; i < count; i++) {
         cgroup_file(dir, sizeof dir, &all[i], path, "");

@@ -37,6 +37,9 @@ const char *cgroup_controller_name(enum controller controller);
 int cgroup_create(const char *path, bool except_v2, struct error *error);
 /* Groups made below this one start with its v1 cpuset lists; without it they are filled one by one. */
 void cgroup_hand_on(const char *path);
+/* What cgroup_detect() has found, as the member `hierarchies`, for another process of this very program. */
+void cgroup_hand_over(struct json_writer *w);
+int cgroup_take_over(const struct json *list, struct error *error);
 /* Only in v2, if there is one. */
 int cgroup_create_v2(const char *path, struct error *error);
 /* OCI linux.resources, without devices. */
@@ -81,6 +84,10 @@ uint64_t cgroup_cpu_nanos(const char *path);
 uint64_t cgroup_memory_bytes(const char *path);
 uint64_t cgroup_oom_kills(const char *path);
 
+/* The controllers that a list of words names. */
+unsigned cgroup_controllers_in(const char *words, const char *separators, bool v2);
+/* No path leads out of where it begins. */
+int cgroup_check_path(const char *path, struct error *error);
 /* For the executor: the path of a file of a group. Returns `out`. */
 char *cgroup_file(char *out, size_t size, const struct hierarchy *h, const char *path, const char *file);
 int cgroup_write(const struct hierarchy *h, const char *path, const char *file, const char *value, struct error *error);

@@ -186,8 +186,9 @@ static int send_config(const struct json *params, const char *id, int to)
     struct json_writer w = {.out = &text};
     json_open(&w, NULL, '{');
     json_each(member, params)
-        if (strcmp(member->key, "socket") != 0 && strcmp(member->key, "statePath") != 0)
+        if (strcmp(member->key, "socket") != 0 && strcmp(member->key, "statePath") != 0 && strcmp(member->key, "hierarchies") != 0)
             json_value(&w, member->key, member);
+    cgroup_hand_over(&w);
     json_string(&w, "socket", pod_file(path, id, ".sock"));
     json_string(&w, "statePath", pod_file(path, id, ".json"));
     json_close(&w, '}');

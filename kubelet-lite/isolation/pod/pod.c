@@ -44,7 +44,7 @@ static int pod_configure(const struct json *config, struct error *error)
     pod.created = wall_now();
     if (*pod.directory && make_directories(pod.directory, 0700) < 0)
         return fail(error, "sandbox", errno, "%s", pod.directory);
-    return cgroup_detect(error) < 0 ? -1 : pod_enter_namespaces(config, error);
+    return cgroup_take_over(json_get(config, "hierarchies"), error) < 0 ? -1 : pod_enter_namespaces(config, error);
 }
 
 static int pod_serve(struct error *error)

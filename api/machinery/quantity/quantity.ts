@@ -49,11 +49,27 @@ const MAX_DIGITS = 1000;
  * @throws QuantityError
  */
 export function parseQuantity(text: string | number): ParsedQuantity {
-  const match = SYNTAX.exec(String(text));
+  const written = String(text);
+  const before = known.get(written);
+  if (before !== undefined) return before;
+  const parsed = read(written);
+  if (written.length > LONGEST_KNOWN) return parsed;
+  if (known.size >= MOST_KNOWN) known.clear();
+  known.set(written, parsed);
+  return parsed;
+}
+
+/** A cluster's objects say few different amounts, over and over. */
+const known = new Map<string, ParsedQuantity>();
+const MOST_KNOWN = 2_000;
+const LONGEST_KNOWN = 32;
+
+function read(text: string): ParsedQuantity {
+  const match = SYNTAX.exec(text);
   if (!match) throw new QuantityError(WRONG_FORMAT);
   const [, sign, whole = '', fraction = '', suffix = ''] = match;
   if (whole === '' && fraction === '') {
-    throw new QuantityError(String(text) === '' ? WRONG_FORMAT : 'unable to parse numeric part of quantity');
+    throw new QuantityError(text === '' ? WRONG_FORMAT : 'unable to parse numeric part of quantity');
   }
   if (whole.length + fraction.length > MAX_DIGITS) {
     throw new QuantityError('unable to parse numeric part of quantity: too many digits');

@@ -80,6 +80,8 @@ void child_exec(struct child *child, struct plan_process *plan, int pidfd, uint6
 
 /* child_birth.c: returns in the process that goes on. */
 int child_second_birth(struct child *child, const struct plan *plan, struct error *error);
+/* Whether the container's filter leaves room for that. */
+bool child_may_be_late(const struct plan_process *plan);
 /* late.c: the very end of a process that is born late, instead of its program. */
 void child_late_birth(struct child *child, const struct plan_process *plan, struct error *error) __attribute__((noreturn));
 

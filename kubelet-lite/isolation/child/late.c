@@ -19,6 +19,7 @@
 #include "base/raw.h"
 #include "base/sys.h"
 #include "child/child.h"
+#include "seccomp/seccomp.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -139,4 +140,23 @@ void child_late_birth(struct child *child, const struct plan_process *plan, stru
     if (wipe(l, error) < 0)
         child_die(child->channel, error);
     raw_continue((char *)l + size, depart, l);
+}
+
+bool child_may_be_late(const struct plan_process *plan)
+{
+    const struct {
+        int number;
+        uint64_t first, second;
+        bool needed;
+    } calls[] = {{SYS_clone, CLONE_PARENT, 0, true},
+                 {SYS_read, 0, 0, true},
+                 {SYS_write, 0, 0, true},
+                 {SYS_setsid, 0, 0, true},
+                 {SYS_ioctl, 0, TIOCSCTTY, plan->terminal},
+                 {SYS_execve, 0, 0, true}};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (calls[i].needed &&
+            !seccomp_allows(plan->filter.filter, plan->filter.len, calls[i].number, calls[i].first, calls[i].second))
+            return false;
+    return true;
 }

@@ -156,7 +156,8 @@ int oci_exec(struct oci *oci, struct error *error)
     snprintf(link, sizeof link, "/proc/%d/root", state.pid);
     child.root_link = *state.mounts ? link : NULL;
     struct birth birth = {.pid_namespace = state.namespaces & CLONE_NEWPID ? pidfd : -1, .v2_group = door.v2, .user_namespace = -1};
-    birth.late = traced && birth.pid_namespace >= 0 && !(state.namespaces & CLONE_NEWUSER);
+    /* Others may have joined its PID namespace who may trace: where its filter lets that be, always. */
+    birth.late = birth.pid_namespace >= 0 && !(state.namespaces & CLONE_NEWUSER) && (traced || child_may_be_late(&plan));
     pid_t pid = child_clone(&birth, &child, &own, &channel, error);
     if (pid == 0)
         child_exec(&child, &plan, pidfd, state.namespaces & ~(uint64_t)CLONE_NEWPID);

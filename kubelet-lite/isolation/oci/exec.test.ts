@@ -100,18 +100,23 @@ withContainers(`exec${why ? ` (${why})` : ''}`, () => {
     expect(exec(id, 'readlink', '/proc/1/exe').stdout.trim()).toBe('/bin/sleep');
   });
 
+  /** See the program: what a container that may trace looks for. */
+  const makeTracer = (): void => {
+    execFileSync('cc', [
+      '-O2',
+      '-static',
+      '-o',
+      join(bench.directory, 'rootfs/bin/tracer'),
+      'kubelet-lite/isolation/tests/inside/tracer.c',
+    ]);
+  };
+
   test.each(['', '--tty'])(
     'into a container that may trace it comes with nothing of its caller, %s',
     (tty) => {
       const tracing = next();
       const name = `seen-by-${tracing}`;
-      execFileSync('cc', [
-        '-O2',
-        '-static',
-        '-o',
-        join(bench.directory, 'rootfs/bin/tracer'),
-        'kubelet-lite/isolation/tests/inside/tracer.c',
-      ]);
+      makeTracer();
       const sets = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID', 'CAP_SYS_PTRACE'];
       const capabilities = { bounding: sets, effective: sets, permitted: sets };
       const bundle = bench.bundle(tracing, config(['tracer', 'what-the-caller-knows'], { process: { capabilities } }));
@@ -131,4 +136,35 @@ withContainers(`exec${why ? ` (${why})` : ''}`, () => {
     },
     60_000,
   );
+
+  test('into a container whose PID namespace another has joined, which may trace, likewise; a filter that forbids it is no obstacle', () => {
+    const [owner, guest, strict] = [next(), next(), next()];
+    makeTracer();
+    bench.sleeper(owner);
+    const sets = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID', 'CAP_NET_BIND_SERVICE', 'CAP_SYS_PTRACE'];
+    const capabilities = { bounding: sets, effective: sets, permitted: sets };
+    const namespaces = [
+      { type: 'pid', path: `/proc/${bench.state(owner).pid}/ns/pid` },
+      ...['mount', 'network', 'ipc', 'uts', 'cgroup'].map((type) => ({ type })),
+    ];
+    const joined = config(['tracer', 'no-such-words'], { process: { capabilities }, linux: { namespaces } });
+    const found = bench.shell(`
+      core run --detach --bundle ${bench.bundle(guest, joined)} ${guest} > seen
+      for i in $(seq 500); do
+        core exec ${owner} true </dev/null || echo failed
+        [ "$(grep -c seen seen)" -ge 5 ] && break
+      done
+      core delete --force ${guest}; core delete --force ${owner}`);
+    expect(found).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    const lines = bench.read('seen').split('\n').slice(1, -1);
+    expect(lines.length).toBeGreaterThanOrEqual(5);
+    expect(lines.filter((line) => /rights|memory|cgroup|pidfd/.test(line))).toEqual([]);
+    const seccomp = {
+      defaultAction: 'SCMP_ACT_ALLOW',
+      syscalls: [{ names: ['clone', 'clone3', 'fork', 'vfork', 'setsid'], action: 'SCMP_ACT_ERRNO' }],
+    };
+    bench.sleeper(strict, { linux: { seccomp } });
+    expect(exec(strict, 'echo', 'in')).toMatchObject({ status: 0, stdout: 'in\n' });
+    bench.core('delete', '--force', strict);
+  }, 60_000);
 });

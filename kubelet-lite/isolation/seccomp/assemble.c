@@ -29,6 +29,11 @@ struct assembler {
     uint32_t default_action;
 };
 
+uint32_t seccomp_arch(void)
+{
+    return NATIVE;
+}
+
 static size_t position(const struct assembler *a)
 {
     return a->out->length / sizeof(struct sock_filter);

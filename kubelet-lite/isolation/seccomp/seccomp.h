@@ -63,6 +63,13 @@ void seccomp_take_over(int fd);
  * of one without a set (NULL; the machine's own must be there) answer ENOSYS.
  */
 struct sock_filter;
+/* answer.c: what the kernel makes of a program as we write them; what it would kill for when it does not know an instruction. */
+struct seccomp_data;
+uint32_t seccomp_answer(const struct sock_filter *code, size_t length, const struct seccomp_data *data);
+/* Whether this machine's call is let through, with these arguments and no others. Without a program everything is. */
+bool seccomp_allows(const struct sock_filter *code, size_t length, int number, uint64_t first, uint64_t second);
+/* AUDIT_ARCH of the machine this is built for. */
+uint32_t seccomp_arch(void);
 /* shorten.c: the same program in fewer instructions, in place. */
 int seccomp_shorten(struct buffer *program, struct error *error);
 int seccomp_assemble(const struct seccomp_rules *const *sets, struct buffer *out, struct error *error);

@@ -20,46 +20,10 @@
 #define NATIVE AUDIT_ARCH_AARCH64
 #endif
 
-/* The kernel's reading of a classic BPF program, for the instructions we emit. */
-static uint32_t run(const struct sock_filter *code, size_t length, const struct seccomp_data *data)
-{
-    uint32_t a = 0;
-    for (size_t pc = 0; pc < length; pc++) {
-        const struct sock_filter *f = &code[pc];
-        switch (f->code) {
-        case BPF_LD | BPF_W | BPF_ABS:
-            CHECK(f->k + 4 <= sizeof *data);
-            memcpy(&a, (const char *)data + f->k, 4);
-            break;
-        case BPF_ALU | BPF_AND | BPF_K:
-            a &= f->k;
-            break;
-        case BPF_JMP | BPF_JA:
-            pc += f->k;
-            break;
-        case BPF_JMP | BPF_JEQ | BPF_K:
-            pc += a == f->k ? f->jt : f->jf;
-            break;
-        case BPF_JMP | BPF_JGT | BPF_K:
-            pc += a > f->k ? f->jt : f->jf;
-            break;
-        case BPF_JMP | BPF_JGE | BPF_K:
-            pc += a >= f->k ? f->jt : f->jf;
-            break;
-        case BPF_RET | BPF_K:
-            return f->k;
-        default:
-            CHECK(!"unknown instruction");
-        }
-    }
-    CHECK(!"ran off the end");
-    return 0;
-}
-
 static uint32_t ask(const struct buffer *program, uint32_t arch, int number, uint64_t first)
 {
     struct seccomp_data data = {.nr = number, .arch = arch, .args = {first}};
-    return run((const struct sock_filter *)(const void *)program->data, program->length / sizeof(struct sock_filter), &data);
+    return seccomp_answer((const struct sock_filter *)(const void *)program->data, program->length / sizeof(struct sock_filter), &data);
 }
 
 static bool holds(const struct seccomp_condition *c, const uint64_t *args)
@@ -141,7 +105,7 @@ static void random_machines(void)
                 for (int i = 0; i < 6; i++)
                     data.args[i] = interesting();
                 uint32_t expected = sets[m] ? meaning(sets[m], &data) : SECCOMP_RET_ERRNO | ENOSYS;
-                CHECK(run((const struct sock_filter *)(const void *)program.data, program.length / sizeof(struct sock_filter), &data) == expected);
+                CHECK(seccomp_answer((const struct sock_filter *)(const void *)program.data, program.length / sizeof(struct sock_filter), &data) == expected);
             }
         }
         buffer_free(&program);
@@ -166,7 +130,7 @@ static void random_programs(void)
                     data.args[i] = interesting();
                 if (turn == 0 && rules.count && rules.rules[0].condition_count)
                     data.args[rules.rules[0].conditions[0].argument] = rules.rules[0].conditions[0].value;
-                CHECK(run((const struct sock_filter *)(const void *)program.data, program.length / sizeof(struct sock_filter), &data) == meaning(&rules, &data));
+                CHECK(seccomp_answer((const struct sock_filter *)(const void *)program.data, program.length / sizeof(struct sock_filter), &data) == meaning(&rules, &data));
             }
         }
         buffer_free(&program);
@@ -264,7 +228,7 @@ static const struct sock_filter *compiled(const char *text, struct plan_process 
 static uint32_t judged(const struct plan_process *plan, uint32_t arch, int number, uint64_t first)
 {
     struct seccomp_data data = {.nr = number, .arch = arch, .args = {first}};
-    return run(plan->filter.filter, plan->filter.len, &data);
+    return seccomp_answer(plan->filter.filter, plan->filter.len, &data);
 }
 
 /* OCI's words: every action with its number, flags, conditions, instruction sets; and what is refused by name. */

@@ -11,7 +11,7 @@ import {
   Secrets,
   ServiceAccounts,
 } from '@trimtab/machinery';
-import type { World } from '@trimtab/testing';
+import { replay, type Scenario, type World } from '@trimtab/testing';
 import { survives } from '../test-plans.js';
 import { bootstrapSigner, tokenCleaner } from './bootstrap-token/controllers.js';
 import { certificateController } from './certificates/controller.js';
@@ -40,22 +40,28 @@ test('ServiceAccount and root CA', () =>
     },
   }));
 
-test('Namespace', () =>
-  survives({
-    world: { controllers: [(parts) => namespaceController(parts)] },
-    async workload(w) {
-      await w.create(Namespaces, { metadata: { name: 'team' } }, { metadata: { name: 'other' } });
-      await w.create(Pods, pod('p'));
-      await w.create(ConfigMaps, { metadata: { namespace: 'team', name: 'a' } });
-      await w.create(ConfigMaps, { metadata: { namespace: 'other', name: 'b' } });
-      await w.settle();
-      await w.remove(Namespaces, { name: 'team' });
-      await w.pass('5s');
-      // The kubelet's part.
-      await w.remove(Pods, { namespace: 'team', name: 'p' }, { gracePeriodSeconds: 0 });
-      await w.settle();
-    },
-  }));
+const ending: Scenario = {
+  world: { controllers: [(parts) => namespaceController(parts)] },
+  async workload(w) {
+    await w.create(Namespaces, { metadata: { name: 'team' } }, { metadata: { name: 'other' } });
+    await w.create(Pods, pod('p'));
+    await w.create(ConfigMaps, { metadata: { namespace: 'team', name: 'a' } });
+    await w.create(ConfigMaps, { metadata: { namespace: 'other', name: 'b' } });
+    await w.settle();
+    await w.remove(Namespaces, { name: 'team' });
+    await w.pass('5s');
+    // The kubelet's part.
+    await w.remove(Pods, { namespace: 'team', name: 'p' }, { gracePeriodSeconds: 0 });
+    await w.settle();
+  },
+};
+
+test('Namespace', () => survives(ending));
+
+test('a repeated event does not overtake those held up before it', async () => {
+  for (const plan of ['duplicate@event9+lag@event8', 'reorder@event8+duplicate@event9'])
+    (await replay(ending, `perturb replay: seed=1 plan=${plan}`)).expectNoDivergence();
+});
 
 const beat = (w: World) =>
   w.patch(

@@ -177,8 +177,11 @@ export class Injector {
         );
         return;
       case 'duplicate':
-        deliver();
-        deliver();
+        // Behind whatever is held up: within a stream nothing overtakes.
+        for (let i = 0; i < 2; i++) {
+          if (hold) hold.pending?.push(deliver);
+          else deliver();
+        }
         return;
       case 'gone-relist':
         this.#goneNext = id;

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   copyFileSync,
   existsSync,
   linkSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -78,10 +78,11 @@ export interface Ended {
 
 /** A folder with bundles of one busybox root, and the command line over a state directory of its own. */
 export class Workbench {
-  readonly directory: string = mkdtempSync(join(tmpdir(), 'tt-oci-'));
+  readonly directory: string = join(tmpdir(), `tt-oci-${randomBytes(4).toString('hex')}`);
   readonly root: string = join(this.directory, 'state');
 
-  constructor() {
+  /** Makes its directory, with a root file system in it. */
+  prepare(): void {
     const bin = join(this.directory, 'rootfs', 'bin');
     for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp', 'etc'])
       mkdirSync(join(this.directory, 'rootfs', name), { recursive: true });
@@ -177,6 +178,10 @@ export class Workbench {
 
   /** Ids of this bench begin with it, so that groups can be told from those of others. */
   readonly prefix: string = `c${process.pid}-`;
+  #names = 0;
+
+  /** A name for a container that no other has. */
+  readonly next = (): string => `${this.prefix}${this.#names++}`;
 
   /** Removes all containers; answers with what was left before. */
   clear(): readonly string[] {
@@ -189,4 +194,22 @@ export class Workbench {
     this.clear();
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** Within a file: the core is made and the bench is there before all tests, and gone after them. */
+export function useWorkbench(): Workbench {
+  const bench = new Workbench();
+  beforeAll(() => {
+    makeCore();
+    bench.prepare();
+  }, 180_000);
+  afterAll(() => bench.remove());
+  return bench;
+}
+
+/** `describe` where containers can be made; a skipped one, which says why, where they cannot. */
+export function describeContainers(name: string, body: () => void): void {
+  const why = cannotRun();
+  if (why === undefined) describe(name, body);
+  else describe.skip(`${name} (${why})`, body);
 }

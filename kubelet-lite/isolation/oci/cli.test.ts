@@ -1,21 +1,11 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, cannotRun, config, coreBinary, makeCore, Workbench } from './bundle.js';
+import { type Config, config, coreBinary, describeContainers, useWorkbench } from './bundle.js';
 
-const why = cannotRun();
-const withContainers = why === undefined ? describe : describe.skip;
+const bench = useWorkbench();
+const { next } = bench;
 
-let bench: Workbench;
-let sequence = 0;
-const next = (): string => `${bench.prefix}${sequence++}`;
-
-beforeAll(() => {
-  makeCore();
-  bench = new Workbench();
-}, 180_000);
-afterAll(() => bench.remove());
-
-withContainers(`containers${why ? ` (${why})` : ''}`, () => {
+describeContainers('containers', () => {
   afterEach(() => expect(bench.clear()).toEqual([]));
 
   test('goes through its states, and refuses what does not fit each', () => {

@@ -1,22 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cannotRun, config, coreBinary, makeCore, Workbench } from './bundle.js';
+import { config, coreBinary, describeContainers, useWorkbench } from './bundle.js';
 
-const why = cannotRun();
-const withContainers = why === undefined ? describe : describe.skip;
+const bench = useWorkbench();
+const { next } = bench;
 
-let bench: Workbench;
-let sequence = 0;
-const next = (): string => `${bench.prefix}${sequence++}`;
-
-beforeAll(() => {
-  makeCore();
-  bench = new Workbench();
-}, 180_000);
-afterAll(() => bench.remove());
-
-withContainers(`exec${why ? ` (${why})` : ''}`, () => {
+describeContainers('exec', () => {
   let id: string;
   beforeAll(() => {
     id = next();

@@ -1,21 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cannotRun, config, coreBinary, makeCore, Workbench } from './bundle.js';
+import { config, coreBinary, describeContainers, useWorkbench } from './bundle.js';
 
-const why = cannotRun();
-const withContainers = why === undefined ? describe : describe.skip;
+const bench = useWorkbench();
+const { next } = bench;
 
-let bench: Workbench;
-let sequence = 0;
-const next = (): string => `${bench.prefix}${sequence++}`;
-
-beforeAll(() => {
-  makeCore();
-  bench = new Workbench();
-}, 180_000);
-afterAll(() => bench.remove());
-
-withContainers(`hooks${why ? ` (${why})` : ''}`, () => {
+describeContainers('hooks', () => {
   const kinds = ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'] as const;
   const log = () => join(bench.directory, 'hooks.log');
   const said = () => (existsSync(log()) ? readFileSync(log(), 'utf8').trim().split('\n') : []);

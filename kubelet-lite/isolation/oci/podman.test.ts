@@ -41,6 +41,7 @@ withPodman(`podman --runtime${why ? ` (${why})` : ''}`, () => {
   beforeAll(() => {
     makeCore();
     bench = new Workbench();
+    bench.prepare();
     spawnSync('ip', ['netns', 'add', namespace]);
     spawnSync('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
     bench.shell('tar -C rootfs -cf image.tar .');

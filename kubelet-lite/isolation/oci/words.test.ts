@@ -1,15 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, config, coreBinary, makeCore, Workbench } from './bundle.js';
+import { type Config, config, coreBinary, useWorkbench } from './bundle.js';
 
-let bench: Workbench;
-
-beforeAll(() => {
-  makeCore();
-  bench = new Workbench();
-}, 180_000);
-afterAll(() => bench.remove());
+const bench = useWorkbench();
 
 describe('words', () => {
   test('help begins with examples, for all and for each command', () => {

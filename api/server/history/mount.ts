@@ -52,6 +52,12 @@ export class MountedExchange implements Exchange {
   set tap(tap: BodyTap) {
     this.whole.tap = tap;
   }
+  get sent(): number | undefined {
+    return this.whole.sent;
+  }
+  set sent(bytes: number) {
+    this.whole.sent = bytes;
+  }
   respond(status: number, headers: OutgoingHttpHeaders, body?: Buffer): void {
     this.whole.respond(status, headers, body);
   }

@@ -67,13 +67,14 @@ export async function sendBytes(
   headers: OutgoingHttpHeaders,
   body: Buffer,
 ): Promise<void> {
-  exchange.sent = body.length;
   exchange.tap?.answered(body);
   if (body.length < gzipFrom || !acceptsGzip(exchange)) {
+    exchange.sent = body.length;
     exchange.respond(status, { ...headers }, body);
     return;
   }
   const small = await gzipBytes(body);
+  exchange.sent = small.length;
   exchange.respond(status, { ...headers, ...asGzip }, small);
 }
 
@@ -93,16 +94,14 @@ export async function sendSlices(
     size += next.value.length;
     if (size >= gzipFrom * 2) break;
   }
-  exchange.sent = size;
   const rest = async function* () {
     yield* held;
-    yield* counted(exchange, slices);
+    yield* slices;
   };
   const zipped = acceptsGzip(exchange);
   const out = exchange.open(status, zipped ? { ...headers, ...asGzip } : headers);
   try {
-    if (zipped) await pipeline(gzipSlices(rest()), out);
-    else await pipeline(rest, out);
+    await pipeline(counted(exchange, zipped ? gzipSlices(rest()) : rest()), out);
   } catch (error) {
     if (!exchange.signal.aborted) throw error;
   }

@@ -27,7 +27,7 @@ export interface Exchange {
   extraHeaders?: OutgoingHttpHeaders;
   /** The status of the answer, once its head is out. */
   readonly code?: number | undefined;
-  /** Bytes of the answer's body so far, before compression. */
+  /** Bytes of the answer's body so far, as they are sent. */
   sent?: number;
   /** Told of the body received and of that answered, where somebody wants to know. */
   tap?: BodyTap;

@@ -179,6 +179,9 @@ describe('objects', () => {
     expect(zipped.headers['content-encoding']).toBe('gzip');
     expect(zipped.body.length).toBeLessThan(plain.body.length / 10);
     expect(gunzipSync(zipped.body).equals(plain.body)).toBe(true);
+    const sizes = (await api.request('GET', '/metrics')).text();
+    const sum = /apiserver_response_sizes_sum\{verb="LIST",[^}]*resource="configmaps"[^}]*\} (\d+)/.exec(sizes);
+    expect(Number(sum?.[1])).toBe(plain.body.length + zipped.body.length);
   });
 
   test('tables and metadata alone, on request', async () => {

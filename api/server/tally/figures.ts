@@ -33,7 +33,7 @@ export const figures = {
   },
   responseSizes: {
     name: 'apiserver_response_sizes',
-    help: 'Bytes of the bodies that answer gets and lists, before compression.',
+    help: 'Bytes of the bodies that answer gets and lists, as they are sent.',
     labels: requestLabels,
     buckets: exponential(1000, 10, 7),
   },

@@ -309,7 +309,7 @@ export const ENDING: readonly Cell[] = [
   { command: 'wait pod/nobody --for=condition=Ready --timeout=1s', code: 1, err: /pods "nobody" not found/ },
   { command: 'delete pod lone-run --wait=false', out: 'pod "lone-run" deleted' },
   // Nothing is said of what is gone before it was asked for.
-  { command: 'wait pod/lone-run --for=delete --timeout=20s', out: /^(pod\/lone-run condition met)?$/m },
+  { command: 'wait pod/lone-run --for=delete --timeout=20s', out: /^(pod\/lone-run condition met\n)?$/ },
   { command: 'delete pod nobody', code: 1, err: 'Error from server (NotFound): pods "nobody" not found' },
   { command: 'delete pod nobody --ignore-not-found', out: '' },
   { command: 'delete configmap files environment', out: 'configmap "files" deleted\nconfigmap "environment" deleted' },

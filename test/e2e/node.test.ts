@@ -126,7 +126,8 @@ describe('a node that is looked after', () => {
     expect(hungry).toMatch(
       /killed for using more memory than its limit\n +the kernel killed process \d+ \(tail\), which held 1\d(\.\d)? MiB/,
     );
-    expect(hungry).toMatch(/memory: at most 16 MiB of 16 MiB/);
+    // The kernel charges in batches: what it refused is up to half a MiB above what it counted.
+    expect(hungry).toMatch(/memory: at most 1(5\.\d|6) MiB of 16 MiB/);
     expect(hungry).toContain('main: raise resources.limits.memory above 16 MiB');
     const deaf = await why('pod/deaf');
     expect(deaf).toContain('the kubelet ended it: Container main failed liveness probe, will be restarted');

@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { silentLogger, systemClock, systemRandom } from '@trimtab/machinery';
 import {
   bootstrapCluster,
@@ -53,6 +53,7 @@ const commands = {
   async profiled(file) {
     const { profile } = await profiler.post('Profiler.stop');
     profiler.disconnect();
+    mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, JSON.stringify(profile));
   },
   collect: () => globalThis.gc?.(),

@@ -4,6 +4,7 @@ import {
   type GroupVersionKind,
   type KubeObject,
   type ListMeta,
+  objectText,
   protobufEnvelope,
   protobufItemHead,
   protobufListFrame,
@@ -13,9 +14,9 @@ import { ByteCache } from './byte-cache.js';
 import { Slab } from './slab.js';
 
 /** Encodings kept, in bytes; each in two generations. A watch's lines are kept by those who send them too. */
-const kept = { bodies: 40 << 20, messages: 40 << 20, lines: 512 };
+const kept = { bodies: 80 << 20, messages: 48 << 20, metadata: 40 << 20, lines: 512 };
 /** About what is written to a client at once. */
-const sliceBytes = 64 * 1024;
+const sliceBytes = 256 * 1024;
 
 /** Remembers what was made lately, at most `2 × size` entries, without looking at a clock. */
 class RecentCache<K, V> {
@@ -48,6 +49,7 @@ class RecentCache<K, V> {
 export class ObjectEncoder {
   readonly #bodies = new ByteCache<KubeObject>(kept.bodies);
   readonly #messages = new ByteCache<KubeObject>(kept.messages);
+  readonly #metadata = new ByteCache<KubeObject>(kept.metadata);
   readonly #sizes = new WeakMap<KubeObject, number>();
   readonly #lines = new RecentCache<KubeObject, Map<string, Buffer>>(kept.lines);
   readonly #lineSlab = new Slab();
@@ -93,6 +95,15 @@ export class ObjectEncoder {
   parts(object: KubeObject): readonly Uint8Array[] {
     const body = this.body(object);
     return [Buffer.from(wholeHead(object, body.length)), body.subarray(1)];
+  }
+
+  /** The object as PartialObjectMetadata, in pieces; remembered where it is to be kept. */
+  partial(object: KubeObject, version: 'v1' | 'v1beta1', keep: boolean): Pieces {
+    const head = `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/${version}",`;
+    const known = this.#metadata.get(object);
+    if (known) return [head, known];
+    const text = objectText({ metadata: object.metadata } as KubeObject).slice(1);
+    return keep ? [head, this.#metadata.setText(object, text)] : [head, text];
   }
 
   /** The object's protobuf message, without header. */
@@ -142,31 +153,41 @@ export interface ListHead {
   readonly metadata: object;
 }
 
+/** JSON that lies in several places. */
+export type Pieces = readonly (Buffer | string)[];
+
+/** How one item of a list is written, and whether what was made of it may be kept. */
+export type WriteItem<T> = (of: T, keep: boolean) => Buffer | string | Pieces;
+
 /** A list's JSON in slices small enough to let others have a turn in between; one slice for short lists. */
 export function encodeList(
   head: ListHead,
   items: readonly KubeObject[],
-  item: (object: KubeObject, keep: boolean) => Buffer | string,
+  item: WriteItem<KubeObject>,
+  made: 'bodies' | 'metadata' = 'bodies',
 ): AsyncGenerator<Buffer> {
   const start = `{"kind":${JSON.stringify(head.kind)},"apiVersion":${JSON.stringify(apiVersionOf(head))},"metadata":${JSON.stringify(head.metadata)},"items":[`;
-  return encodeArray(start, items, item, ']}\n');
+  return encodeArray(start, items, item, ']}\n', made);
 }
 
-/** JSON that is an array with something around it, in slices. The first so many bytes of it may be kept, not all of a long one. */
+/** JSON that is an array with something around it, in slices. What is `made` for it may be kept, but not of all of a long one. */
 export async function* encodeArray<T>(
   start: string,
   items: readonly T[],
-  item: (of: T, keep: boolean) => Buffer | string,
+  item: WriteItem<T>,
   end: string,
+  made: 'bodies' | 'metadata' = 'metadata',
 ): AsyncGenerator<Buffer> {
   let chunks: (Buffer | string)[] = [start];
   let size = 0;
   let before = 0;
   for (let i = 0; i < items.length; i++) {
     if (i > 0) chunks.push(',');
-    const bytes = item(items[i]!, before + size < kept.bodies);
-    chunks.push(bytes);
-    size += bytes.length;
+    const written = item(items[i]!, before + size < kept[made]);
+    for (const piece of Array.isArray(written) ? (written as Pieces) : [written as Buffer | string]) {
+      chunks.push(piece);
+      size += piece.length;
+    }
     if (size < sliceBytes || i + 1 === items.length) continue;
     yield joined(chunks);
     chunks = [];

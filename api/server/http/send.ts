@@ -122,14 +122,22 @@ export function sendList(
     const how = { version: r.version, include, now: timeShown(parts, call), metadata };
     if (!flat) return sendValue(tableOf(kind, items, { ...how, columns: true }));
     const head = JSON.stringify(tableOf(kind, [], { ...how, columns: true })).slice(0, -2);
-    const row = (object: KubeObject) => rowText(tableOf(kind, [object], { ...how, columns: false }).rows[0]!);
+    const cells = { ...how, columns: false };
+    const row = (object: KubeObject, keep: boolean) => {
+      if (include !== 'Metadata') return rowText(tableOf(kind, [object], cells).rows[0]!);
+      const text = JSON.stringify(tableOf(kind, [object], { ...cells, include: 'None' }).rows[0]!);
+      return [`${text.slice(0, -1)},"object":`, ...parts.encoder.partial(object, r.version, keep), '}'];
+    };
     return send(() => encodeArray(head, items, row, ']}\n'));
   }
   const head = { group: kind.group, version: kind.version, kind: kind.listKind, metadata };
   if (r.as === 'PartialObjectMetadataList') {
     const partial = (object: KubeObject) => partialMetadata(object, r.version);
     const list = { group: 'meta.k8s.io', version: r.version, kind: r.as, metadata };
-    if (flat) return send(() => encodeList(list, items, (object) => objectText(partial(object))));
+    if (flat)
+      return send(() =>
+        encodeList(list, items, (object, keep) => parts.encoder.partial(object, r.version, keep), 'metadata'),
+      );
     return sendValue({ kind: list.kind, apiVersion: apiVersionOf(list), metadata, items: items.map(partial) });
   }
   if (r.format === 'protobuf') return send(() => encodeMessages(parts.encoder, kind, head, metadata, items));

@@ -14,7 +14,7 @@ export default {
     (d) => `<rootDir>/${d}`,
   ),
   // Generous, because a busy machine is no failure: what may take how long is measured in bench/.
-  testTimeout: 60_000,
+  testTimeout: 300_000,
   // Modules of finished files are not given back; above this a worker is replaced, or it spends its time collecting garbage.
   workerIdleMemoryLimit: '600MB',
   testMatch: ['**/*.test.ts'],

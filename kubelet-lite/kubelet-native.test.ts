@@ -109,7 +109,7 @@ real('real pods', () => {
   beforeAll(async () => {
     node = new RealNode(await testPods());
     await node.boot();
-  }, 60_000);
+  });
   afterAll(async () => {
     await node.kubelet.stop();
     await node.pods.close();
@@ -159,7 +159,7 @@ real('real pods', () => {
     await node.delete('web');
     expect(await node.pods.runtime.list()).toEqual([]);
     expect(await fs.readdir(join(node.pods.dir, 'root/pods'))).toEqual([]);
-  }, 20_000);
+  });
 
   test('a container killed with -9 runs again, with its address', async () => {
     await node.run('crash', { command: ['sleep', '1000'] });
@@ -173,7 +173,7 @@ real('real pods', () => {
       containerStatuses: [{ state: { running: {} }, lastState: { terminated: { exitCode: 137, reason: 'Error' } } }],
     });
     await node.delete('crash', 1);
-  }, 20_000);
+  });
 
   test('ends are told as they were: exit codes, messages, a missing command, out of memory', async () => {
     await node.run(
@@ -197,7 +197,7 @@ real('real pods', () => {
     expect(missing?.message).toContain('/no/such');
     expect(missing?.containerID).toMatch(/^trimtab:\/\/.*-main-0$/);
     for (const name of ['message', 'fallback', 'missing']) await node.delete(name);
-  }, 20_000);
+  });
 
   test('hostUsers: false gives a pod ids of its own, which it keeps, and volumes and images as if they were the node’s', async () => {
     const ids = async (pod: Pod) => {
@@ -262,7 +262,7 @@ real('real pods', () => {
     expect(await ids(again)).toBe(given[0]);
     for (const name of ['mapped-a', 'mapped-b']) await node.delete(name, 1);
     expect(await fs.readdir(join(node.pods.dir, 'root/pods'))).toEqual([]);
-  }, 30_000);
+  });
 
   test('an ephemeral container sees the processes of its target', async () => {
     await node.run('web', { command: ['sleep', '1234'] });
@@ -280,7 +280,7 @@ real('real pods', () => {
     expect(state(status!, 'lonely')?.waiting?.message).toBe('unable to find target container nobody: it does not run');
     expect(await node.exec(pod, 'ps', '-o', 'args')).toContain('sleep 1000');
     await node.delete('web', 1);
-  }, 20_000);
+  });
 
   test('a pod whose own process is killed with -9 is replaced, and leaves nothing of the old one', async () => {
     await node.run(
@@ -330,7 +330,7 @@ real('real pods', () => {
         .map((words) => fs.readdir(join(words[1]!, 'kubepods/besteffort')).catch(() => [] as string[])),
     );
     expect(groups.flat().filter((name) => name.includes(pod.metadata.uid!))).toEqual([]);
-  }, 30_000);
+  });
 
   test('survive the kubelet: adopted as they are, never started twice', async () => {
     await node.run('kept', { command: ['sleep', '1000'], readinessProbe: { exec: { command: ['true'] } } });
@@ -346,5 +346,5 @@ real('real pods', () => {
     });
     await node.delete('kept', 1);
     again.close();
-  }, 20_000);
+  });
 });

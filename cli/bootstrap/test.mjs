@@ -18,7 +18,7 @@ const runs =
     ? [['chosen', chosen]]
     : [
         ['unit', ['--maxWorkers=2', '--testPathIgnorePatterns', '/node_modules/', '/dist/', '<rootDir>/test/e2e/']],
-        ['e2e', ['--runInBand', '--testTimeout=120000', 'test/e2e']],
+        ['e2e', ['--runInBand', 'test/e2e']],
       ];
 for (const [name, args] of runs) {
   step('test', name);

@@ -30,7 +30,7 @@ for (const [kind, binary] of kinds) {
     beforeAll(async () => {
       pods = await testPods();
       runtime = await over(pods.runtime);
-    }, 60_000);
+    });
     afterAll(() => pods.close());
 
     const container = (pod: string, script: string, change?: (config: ContainerConfig) => ContainerConfig) => {

@@ -25,7 +25,8 @@ const PODS = Number(values.pods);
 const KILLS = Number(values.kills);
 const SEED = Number(values.seed ?? Date.now() % 1e9);
 const AT_ONCE = 8;
-const PATIENCE_MS = 60_000;
+/** Many times what a pod's life takes. */
+const PATIENCE_MS = 240_000;
 
 let state = SEED >>> 0;
 function random() {
@@ -98,7 +99,7 @@ function podOf(name, kind) {
 
 class Chaos {
   kills = { kubelet: 0, core: 0, pod: 0, container: 0 };
-  /** Names of pods of which something was killed. */
+  /** UIDs of pods of which something was killed. */
   hurt = new Set();
   /** Of every pod there ever was. */
   uids = new Map();
@@ -159,8 +160,8 @@ class Chaos {
     if (!sandbox) return;
     const running = sandbox.containers.filter((c) => c.state === 'running');
     const pid = sort === 'pod' ? sandbox.pid : pick(running)?.pid;
-    const name = [...this.uids].find(([, uid]) => uid === sandbox.id)?.[0];
-    if (name) this.hurt.add(name);
+    // Known before it can have an effect, and by the UID, which the pod has from its first moment on.
+    this.hurt.add(sandbox.id);
     if (this.strike(pid)) this.kills[sort]++;
   }
 
@@ -181,19 +182,15 @@ class Chaos {
     const created = await this.until(name, 'there', (pod) => pod !== undefined);
     this.uids.set(name, created.metadata.uid);
     const { ends, hurt } = KINDS[kind];
-    const right = () => (this.hurt.has(name) ? (hurt ?? ends) : ends);
+    const right = () => (this.hurt.has(created.metadata.uid) ? (hurt ?? ends) : ends);
     const settled = (pod) =>
       ['Running', 'Succeeded', 'Failed'].includes(pod?.status?.phase) &&
       (ends[0] === 'Running'
         ? pod.status.containerStatuses?.every(({ ready }) => ready) === true
         : pod.status.phase !== 'Running');
     const pod = await this.until(name, `at its end (${kind})`, settled);
-    if (!right().includes(pod.status.phase)) {
-      // What was killed is known a moment later than its end is seen.
-      await sleep(200);
-      if (!right().includes(pod.status.phase))
-        throw new Error(`${name} (${kind}) ended ${pod.status.phase}: ${JSON.stringify(pod.status)}`);
-    }
+    if (!right().includes(pod.status.phase))
+      throw new Error(`${name} (${kind}) ended ${pod.status.phase}: ${JSON.stringify(pod.status)}`);
     await sleep(random() * 300);
     await this.keep(`delete ${name}`, (client) => client.delete(Pods, { namespace: 'default', name }));
     await this.until(name, 'gone', (gone) => gone?.metadata.uid !== created.metadata.uid);
@@ -239,7 +236,7 @@ class Chaos {
   }
 }
 
-await onStage(fileURLToPath(import.meta.url), 60 + PODS * 2, async (room) => {
+await onStage(fileURLToPath(import.meta.url), 120 + PODS * 15, async (room) => {
   console.log(`seed ${SEED}; again: node test/chaos/pods.mjs --pods ${PODS} --kills ${KILLS} --seed ${SEED}`);
   const chaos = new Chaos(join(room.directory, 'cluster'));
   assembleRedis(chaos.directory);
@@ -265,8 +262,8 @@ await onStage(fileURLToPath(import.meta.url), 60 + PODS * 2, async (room) => {
   await killing;
   let left = await chaos.leftOvers();
   // What the kernel takes away in its own time may be a moment behind.
-  for (let i = 0; i < 50 && left.length > 0; i++) {
-    await sleep(100);
+  for (let i = 0; i < 300 && left.length > 0; i++) {
+    await sleep(200);
     left = await chaos.leftOvers();
   }
   const events = await chaos.client.list(Events, { namespace: 'default' });

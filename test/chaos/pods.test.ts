@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** Much more than a quiet machine needs. */
-const PATIENCE_MS = 300_000;
+const PATIENCE_MS = 900_000;
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const why =

@@ -371,9 +371,9 @@ class Cluster implements RealCluster {
 /** Within a `describe`: makes the cluster before all tests, a namespace before each, and leaves nothing behind. */
 export function useRealCluster(): RealCluster {
   const cluster = new Cluster();
-  beforeAll(() => cluster.start(), 120_000);
+  beforeAll(() => cluster.start());
   beforeEach(() => cluster.namespace());
   afterEach(() => cluster.endNamespace());
-  afterAll(() => cluster.stop(), 60_000);
+  afterAll(() => cluster.stop());
   return cluster;
 }

@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 /** The command as the checkout has it. */
 export const trimtab = join(root, 'cli', 'bin', 'trimtab.mjs');
+/** Many times what anything here takes on a quiet machine: how long things take is measured in bench/, never tested. */
+export const PATIENCE_MS = 120_000;
 
 export interface Ran {
   readonly code: number;
@@ -28,7 +30,7 @@ export function run(program: string, args: readonly string[], options: RunOption
     const child = execFile(
       program,
       [...args],
-      { timeout: options.timeoutMs ?? 30_000, maxBuffer: 1 << 26, env: { ...process.env, ...options.env } },
+      { timeout: options.timeoutMs ?? PATIENCE_MS, maxBuffer: 1 << 26, env: { ...process.env, ...options.env } },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 124;
         resolve({ code, stdout, stderr });
@@ -73,7 +75,7 @@ export class Place {
   }
 
   trimtabWith(options: RunOptions, ...args: readonly string[]): Promise<Ran> {
-    return this.run(process.execPath, [trimtab, ...args], { timeoutMs: 60_000, ...options });
+    return this.run(process.execPath, [trimtab, ...args], { timeoutMs: PATIENCE_MS, ...options });
   }
 
   async remove(): Promise<void> {
@@ -141,7 +143,7 @@ export class Cluster {
 
   kubectlWith(options: RunOptions, ...args: readonly string[]): Promise<Ran> {
     const env = { HOME: this.place.dataDir, KUBECONFIG: this.ready.kubeconfig, ...options.env };
-    return this.place.run('kubectl', args, { timeoutMs: 60_000, ...options, env });
+    return this.place.run('kubectl', args, { timeoutMs: PATIENCE_MS, ...options, env });
   }
 
   /** The standard output of a kubectl that must succeed. */
@@ -197,7 +199,7 @@ export class Cluster {
 export async function eventually<T>(
   ask: () => Promise<T>,
   good: (answer: T) => boolean,
-  timeoutMs = 30_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<T> {
   const end = performance.now() + timeoutMs;
   for (;;) {

@@ -31,12 +31,12 @@ describe('kubectl cp', () => {
       const container = { image: `trimtab.local/${name}:1`, volumeMounts: [{ name: 'v', mountPath: '/data' }] };
       await cluster.apply(shellPod(name, 'while :; do sleep 1; done', volumes, container));
     }
-    await cluster.must('wait', 'pod', '--all', '--for=condition=Ready', '--timeout=30s');
-  }, 120_000);
+    await cluster.must('wait', 'pod', '--all', '--for=condition=Ready', '--timeout=120s');
+  });
   afterAll(async () => {
     await cluster?.stop();
     await place?.remove();
-  }, 60_000);
+  });
 
   const local = (...parts: string[]) => join(place.dataDir, 'cp', ...parts);
   const inside = (...command: string[]) => cluster.must('exec', 'with-tar', '--', ...command);
@@ -57,7 +57,7 @@ describe('kubectl cp', () => {
     expect(await fs.readFile(local('back', 'a name with spaces'), 'utf8')).toBe('spaces');
     await cluster.must('cp', 'with-tar:data/in/program', local('one'), '-c', 'main', '--retries=3');
     expect(await fs.readFile(local('one'), 'utf8')).toBe('#!/bin/sh');
-  }, 60_000);
+  });
 
   test('without tar in the image it fails, and says what is missing', async () => {
     await fs.writeFile(local('file'), 'x');

@@ -9,11 +9,11 @@ describe('when things go wrong', () => {
     place = await new Place().make();
     await guestbookImages(place);
     cluster = await Cluster.start(place);
-  }, 120_000);
+  });
   afterAll(async () => {
     await cluster?.stop();
     await place?.remove();
-  }, 60_000);
+  });
 
   const status = async (name: string) =>
     (
@@ -31,11 +31,15 @@ describe('when things go wrong', () => {
     ).status;
 
   test('a killed container runs again at once, shows the restart and keeps its address', async () => {
-    await cluster.apply(shellPod('victim', 'sleep 12345'));
-    await cluster.must('wait', 'pod/victim', '--for=condition=Ready', '--timeout=30s');
+    const seconds = 100_000 + process.pid;
+    await cluster.apply(shellPod('victim', `exec sleep ${seconds}`));
+    await cluster.must('wait', 'pod/victim', '--for=condition=Ready', '--timeout=120s');
     const { podIP } = await status('victim');
-    const { stdout } = await place.run('pgrep', ['-f', '^sleep 12345|sh -c sleep 12345']);
-    for (const pid of stdout.trim().split('\n')) process.kill(Number(pid), 'SIGKILL');
+    const { stdout } = await eventually(
+      () => place.run('pgrep', ['-xf', `sleep ${seconds}`]),
+      ({ code }) => code === 0,
+    );
+    process.kill(Number(stdout), 'SIGKILL');
     const after = await eventually(
       () => status('victim'),
       (s) => s.containerStatuses[0]?.restartCount === 1 && s.containerStatuses[0].ready,
@@ -43,7 +47,7 @@ describe('when things go wrong', () => {
     expect(after.podIP).toBe(podIP);
     expect(after.containerStatuses[0]!.lastState.terminated!.exitCode).toBe(137);
     expect(await cluster.must('get', 'pod', 'victim')).toMatch(/victim\s+1\/1\s+Running\s+1/);
-  }, 60_000);
+  });
 
   test('an invalid manifest is refused with the path of the field, and nothing is stored', async () => {
     const pod = shellPod('bad', 'x', {}, { image: '', ports: [{ containerPort: 99999 }] });
@@ -96,6 +100,7 @@ describe('when things go wrong', () => {
     const probe = (path: string) => ({
       exec: { command: ['sh', '-c', `test -e ${path}`] },
       periodSeconds: 1,
+      timeoutSeconds: 60,
       failureThreshold: 1,
     });
     await cluster.apply(
@@ -103,20 +108,23 @@ describe('when things go wrong', () => {
         'probed',
         'busybox touch /ready /live; sleep 1000',
         {},
-        { livenessProbe: { ...probe('/live'), initialDelaySeconds: 1 }, readinessProbe: probe('/ready') },
+        {
+          startupProbe: { ...probe('/live'), failureThreshold: 100 },
+          livenessProbe: probe('/live'),
+          readinessProbe: probe('/ready'),
+        },
       ),
     );
-    await cluster.must('wait', 'pod/probed', '--for=condition=Ready', '--timeout=30s');
+    await cluster.must('wait', 'pod/probed', '--for=condition=Ready', '--timeout=120s');
     await cluster.must('exec', 'probed', '--', 'sh', '-c', 'busybox rm /ready');
-    await cluster.must('wait', 'pod/probed', '--for=condition=Ready=False', '--timeout=30s');
+    await cluster.must('wait', 'pod/probed', '--for=condition=Ready=False', '--timeout=120s');
     expect((await status('probed')).containerStatuses[0]!.restartCount).toBe(0);
     await cluster.must('exec', 'probed', '--', 'busybox', 'rm', '/live');
     await eventually(
       () => status('probed'),
       (s) => s.containerStatuses[0]!.restartCount === 1 && s.containerStatuses[0]!.ready,
-      30_000,
     );
-  }, 90_000);
+  });
 
   test('a container that keeps failing backs off and says so', async () => {
     await cluster.apply(shellPod('failing', 'exit 3'));
@@ -230,7 +238,7 @@ describe('trimtab up', () => {
   beforeEach(async () => {
     place = await new Place().make();
   });
-  afterEach(() => place.remove(), 60_000);
+  afterEach(() => place.remove());
 
   test('names a port that is taken, and who has it', async () => {
     const first = await Cluster.start(place, '--no-node', '--simulated-nodes', '1');
@@ -240,15 +248,15 @@ describe('trimtab up', () => {
     expect(other.stderr).toContain(`port ${port}`);
     expect(other.stderr).toContain(String(first.pid));
     await first.stop();
-  }, 60_000);
+  });
 
   test('runs without root what needs none: API server, controllers, simulated nodes', async () => {
     const cluster = await Cluster.start(place, '--no-node', '--simulated-nodes', '3');
     await cluster.must('create', 'deployment', 'web', `--image=${REDIS}`, '--replicas=6');
-    expect(await cluster.must('rollout', 'status', 'deployment/web', '--timeout=30s')).toContain(
+    expect(await cluster.must('rollout', 'status', 'deployment/web', '--timeout=120s')).toContain(
       'successfully rolled out',
     );
     expect((await cluster.must('get', 'nodes', '--no-headers')).trim().split('\n')).toHaveLength(3);
     await cluster.stop();
-  }, 60_000);
+  });
 });

@@ -16,21 +16,22 @@ describe('the guestbook', () => {
         await eventually(
           async () => cluster.lines.find((line) => line.event === 'installed'),
           (line) => line !== undefined,
-          60_000,
         )
       )?.url,
     );
-  }, 120_000);
+  });
   afterAll(async () => {
     await cluster?.stop();
     await place?.remove();
-  }, 60_000);
+  });
 
-  const curl = (...args: string[]) => place.run('curl', ['-sS', '--max-time', '5', ...args]);
+  const curl = (...args: string[]) => place.run('curl', ['-sS', '--max-time', '60', ...args]);
   const messages = async () => {
     const { stdout } = await curl(`${url}/api/messages`);
     return stdout;
   };
+  /** A follower answers, and may be behind; and a frontend that has just ended may still be asked. */
+  const saysHello = () => eventually(messages, (text) => text.includes('hello world'));
 
   test('is healthy: three frontends, a leader and two followers behind three services', async () => {
     const out = await cluster.must('get', 'deployments');
@@ -44,14 +45,14 @@ describe('the guestbook', () => {
     expect((await curl('-o', '/dev/null', '-w', '%{http_code}', '-d', 'message=hello+world', `${url}/`)).stdout).toBe(
       '303',
     );
-    await eventually(messages, (text) => text.includes('hello world'));
+    await saysHello();
     const [pod] = (await cluster.must('get', 'pods', '-l', 'app.kubernetes.io/component=frontend', '-o', 'name')).split(
       '\n',
     );
     await cluster.must('delete', pod!, '--wait=false');
-    expect(await messages()).toContain('hello world');
-    await cluster.must('rollout', 'status', 'deployment/frontend', '--timeout=30s');
-    expect(await messages()).toContain('hello world');
+    await saysHello();
+    await cluster.must('rollout', 'status', 'deployment/frontend', '--timeout=120s');
+    await saysHello();
   });
 
   test('is found at its cluster address and by name from inside', async () => {
@@ -87,14 +88,14 @@ describe('the guestbook', () => {
       'custom-columns=U:.metadata.uid,I:.status.podIP,R:.status.containerStatuses[0].restartCount,C:.status.containerStatuses[0].containerID',
     );
     expect(after).toBe(before);
-    expect(await messages()).toContain('hello world');
-  }, 60_000);
+    await saysHello();
+  });
 
   test('after Ctrl-C everything is gone from the machine, and the next start brings it back with its data', async () => {
     expect(await cluster.stop()).toBe(0);
     expect((await place.run('sh', ['-c', 'ip -o link | wc -l'])).stdout.trim()).toBe('1');
     cluster = await Cluster.start(place);
-    await eventually(messages, (text) => text.includes('hello world'), 60_000);
-    await cluster.must('rollout', 'status', 'deployment/frontend', '--timeout=60s');
-  }, 120_000);
+    await saysHello();
+    await cluster.must('rollout', 'status', 'deployment/frontend', '--timeout=120s');
+  });
 });

@@ -116,12 +116,19 @@ test('a branch is a cluster to try things on, whose outcome comes home as one ch
   await eventually(running, (count) => count === 4);
   await must('branch', 'create', 'try');
   const there = ['--context', 'branch-try', '-n', 'shop'];
-  expect(await running('branch-try')).toBe(4);
+  await eventually(
+    () => running('branch-try'),
+    (count) => count === 4,
+  );
   await cluster.must(...there, 'set', 'image', 'deployment/web', 'web=web:2');
   await cluster.must(...there, 'scale', 'deployment', 'web', '--replicas=6');
-  await cluster.must(...there, 'rollout', 'status', 'deployment/web', '--timeout=30s');
+  await cluster.must(...there, 'rollout', 'status', 'deployment/web', '--timeout=120s');
   await cluster.must(...there, 'delete', 'configmap', 'd');
-  expect(await running('branch-try')).toBe(6);
+  // Those that are replaced run until they have ended.
+  await eventually(
+    () => running('branch-try'),
+    (count) => count === 6,
+  );
   expect([await running(), await value('d')]).toEqual([4, '1']);
   const images = await must('get', 'pods', '-n', 'shop', '--context', 'branch-try', '-o', 'json');
   expect(images).toContain('web:2');
@@ -134,8 +141,8 @@ test('a branch is a cluster to try things on, whose outcome comes home as one ch
     stdout: expect.stringMatching(/^pod\/web-\S+ in shop created/m),
   });
   await must('branch', 'merge', 'try');
-  await cluster.must('rollout', 'status', 'deployment/web', '-n', 'shop', '--timeout=30s');
-  expect(await running()).toBe(6);
+  await cluster.must('rollout', 'status', 'deployment/web', '-n', 'shop', '--timeout=120s');
+  await eventually(running, (count) => count === 6);
   expect((await cluster.kubectl('get', 'configmap', 'd', '-n', 'shop')).code).toBe(1);
 
   await must('branch', 'reset', 'try');

@@ -46,8 +46,7 @@ here('images beside skopeo, buildah and podman', () => {
         env: { BUILDAH_ISOLATION: 'chroot', REGISTRY_AUTH_FILE: join(place.dataDir, 'auth.json') },
       }),
     );
-  const skopeo = async (...args: string[]): Promise<string> =>
-    must(await place.run('skopeo', args, { timeoutMs: 60_000 }));
+  const skopeo = async (...args: string[]): Promise<string> => must(await place.run('skopeo', args));
   const digestAt = async (reference: string): Promise<string> =>
     JSON.parse(await skopeo('inspect', '--tls-verify=false', `docker://${reference}`)).Digest as string;
   const inspect = async (reference: string): Promise<Record<string, never>> =>
@@ -99,12 +98,12 @@ CMD ["/bin/sh"]
       context,
     );
     await buildah('push', '--tls-verify=false', `${REGISTRY}/base:1`);
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await registry?.stop();
     await place?.remove();
-  }, 60_000);
+  });
 
   test('what buildah pushes is pulled with the same digest, and what is pushed again keeps it', async () => {
     const digest = await digestAt(`${REGISTRY}/base:1`);
@@ -113,28 +112,24 @@ CMD ["/bin/sh"]
     expect(await image('push', `${REGISTRY}/base:1`, `${REGISTRY}/copy/base:2`)).toContain(digest);
     expect(await digestAt(`${REGISTRY}/copy/base:2`)).toBe(digest);
     expect(await image('pull', '--quiet', `${REGISTRY}/base@${digest}`)).toBe((await inspect(`${REGISTRY}/base:1`)).id);
-  }, 60_000);
+  });
 
   test.each([
     ['Docker manifests', ['--format', 'v2s2']],
     ['OCI manifests with zstd', ['--format', 'oci', '--dest-compress-format', 'zstd']],
-  ])(
-    '%s are pulled and show the same files',
-    async (_, flags) => {
-      await skopeo(
-        'copy',
-        '-q',
-        '--src-tls-verify=false',
-        '--dest-tls-verify=false',
-        ...flags,
-        `docker://${REGISTRY}/base:1`,
-        `docker://${REGISTRY}/other:1`,
-      );
-      await image('pull', `${REGISTRY}/other:1`);
-      expect((await inspect(`${REGISTRY}/other:1`)).rootfs).toEqual((await inspect(`${REGISTRY}/base:1`)).rootfs);
-    },
-    60_000,
-  );
+  ])('%s are pulled and show the same files', async (_, flags) => {
+    await skopeo(
+      'copy',
+      '-q',
+      '--src-tls-verify=false',
+      '--dest-tls-verify=false',
+      ...flags,
+      `docker://${REGISTRY}/base:1`,
+      `docker://${REGISTRY}/other:1`,
+    );
+    await image('pull', `${REGISTRY}/other:1`);
+    expect((await inspect(`${REGISTRY}/other:1`)).rootfs).toEqual((await inspect(`${REGISTRY}/base:1`)).rootfs);
+  });
 
   test('the variant of this machine is chosen from an index, and another when it is asked for', async () => {
     const list = `${REGISTRY}/many:1`;
@@ -149,7 +144,7 @@ CMD ["/bin/sh"]
       1,
       expect.stringMatching(/no match for platform in manifest: linux\/s390x is not among linux\/a/),
     ]);
-  }, 60_000);
+  });
 
   test('archives go both ways: docker-archive and OCI', async () => {
     const archive = join(place.dataDir, 'saved.tar');
@@ -157,7 +152,7 @@ CMD ["/bin/sh"]
     const digest = await digestAt(`${REGISTRY}/base:1`);
     expect(JSON.parse(await skopeo('inspect', `oci-archive:${archive}`)).Digest).toBe(digest);
     expect(JSON.parse(await skopeo('inspect', `docker-archive:${archive}`)).RepoTags).toEqual([]);
-    must(await place.run('podman', [...containers('load'), '-q', '-i', archive], { timeoutMs: 60_000 }));
+    must(await place.run('podman', [...containers('load'), '-q', '-i', archive]));
     const docker = join(place.dataDir, 'docker.tar');
     await skopeo(
       'copy',
@@ -168,7 +163,7 @@ CMD ["/bin/sh"]
     );
     await image('load', docker);
     expect((await inspect('example.com/loaded:1')).id).toBe((await inspect(`${REGISTRY}/base:1`)).id);
-  }, 60_000);
+  });
 
   test('an uncompressed layer is compressed for a registry, and skopeo reads it', async () => {
     await writeFile(join(context, 'own.Dockerfile'), 'FROM scratch\nCOPY files/a.txt /a\n');
@@ -179,7 +174,7 @@ CMD ["/bin/sh"]
     expect(raw.layers[0].mediaType).toBe('application/vnd.oci.image.layer.v1.tar+gzip');
     await buildah('pull', '-q', '--tls-verify=false', `${REGISTRY}/own:1`);
     expect(await treeOf(`${REGISTRY}/own:1`)).toMatch(/^\.\/a f640 0:0 2 [0-9a-f]{16}$/m);
-  }, 60_000);
+  });
 
   test('a registry that wants a password is told one, by flag or by docker config; without, the refusal is in words', async () => {
     // docker-registry takes bcrypt alone: of "secret", made once.
@@ -211,7 +206,7 @@ CMD ["/bin/sh"]
     } finally {
       await closed.stop();
     }
-  }, 60_000);
+  });
 
   test('a certificate of an authority of its own is trusted by flag or file, and refused without', async () => {
     const [certificate, key] = [join(place.dataDir, 'tls.crt'), join(place.dataDir, 'tls.key')];
@@ -238,7 +233,7 @@ CMD ["/bin/sh"]
     } finally {
       await secure.stop();
     }
-  }, 60_000);
+  });
 
   const DOCKERFILES: Readonly<Record<string, string>> = {
     'copies of every form': `FROM ${REGISTRY}/base:1
@@ -292,31 +287,27 @@ ENTRYPOINT ["/bin/echo"]
 `,
   };
 
-  test.each(Object.entries(DOCKERFILES))(
-    '%s: buildah and trimtab build the same',
-    async (name, text) => {
-      const tag = name
-        .replace(/[^a-z]+/g, '-')
-        .slice(0, 20)
-        .replace(/-$/, '');
-      const file = join(context, `${tag}.Dockerfile`);
-      await writeFile(file, text);
-      await buildah('bud', '-q', '--network', 'none', '-t', `${REGISTRY}/theirs:${tag}`, '-f', file, context);
-      must(await trimtab('build', context, '-t', `${REGISTRY}/ours:${tag}`, '--network', 'none', '-f', file));
-      await image('push', `${REGISTRY}/ours:${tag}`);
-      await buildah('pull', '-q', '--tls-verify=false', `${REGISTRY}/ours:${tag}`);
-      const config = async (who: string): Promise<object> => {
-        const { OCIv1 } = JSON.parse(await buildah('inspect', '--type', 'image', `${REGISTRY}/${who}:${tag}`));
-        const { Labels = {}, Env = [], ...rest } = OCIv1.config;
-        // Each names itself.
-        const { 'io.buildah.version': _, ...labels } = Labels;
-        return { ...rest, Labels: labels, Env: [...Env].sort() };
-      };
-      expect(await config('ours')).toEqual(await config('theirs'));
-      expect(await treeOf(`${REGISTRY}/ours:${tag}`)).toBe(await treeOf(`${REGISTRY}/theirs:${tag}`));
-    },
-    120_000,
-  );
+  test.each(Object.entries(DOCKERFILES))('%s: buildah and trimtab build the same', async (name, text) => {
+    const tag = name
+      .replace(/[^a-z]+/g, '-')
+      .slice(0, 20)
+      .replace(/-$/, '');
+    const file = join(context, `${tag}.Dockerfile`);
+    await writeFile(file, text);
+    await buildah('bud', '-q', '--network', 'none', '-t', `${REGISTRY}/theirs:${tag}`, '-f', file, context);
+    must(await trimtab('build', context, '-t', `${REGISTRY}/ours:${tag}`, '--network', 'none', '-f', file));
+    await image('push', `${REGISTRY}/ours:${tag}`);
+    await buildah('pull', '-q', '--tls-verify=false', `${REGISTRY}/ours:${tag}`);
+    const config = async (who: string): Promise<object> => {
+      const { OCIv1 } = JSON.parse(await buildah('inspect', '--type', 'image', `${REGISTRY}/${who}:${tag}`));
+      const { Labels = {}, Env = [], ...rest } = OCIv1.config;
+      // Each names itself.
+      const { 'io.buildah.version': _, ...labels } = Labels;
+      return { ...rest, Labels: labels, Env: [...Env].sort() };
+    };
+    expect(await config('ours')).toEqual(await config('theirs'));
+    expect(await treeOf(`${REGISTRY}/ours:${tag}`)).toBe(await treeOf(`${REGISTRY}/theirs:${tag}`));
+  });
 
   test('the same inputs give the same image to the bit, and an unchanged step is not carried out again', async () => {
     const file = join(context, 'again.Dockerfile');
@@ -336,7 +327,7 @@ ENTRYPOINT ["/bin/echo"]
     await writeFile(join(context, 'files/a.txt'), 'other\n');
     expect((await build()).stderr).not.toContain('as before');
     await writeFile(join(context, 'files/a.txt'), 'a\n');
-  }, 120_000);
+  });
 
   test.each([
     ['FROM scratch\nRUNN x\n', /bad\.Dockerfile:2: unknown instruction: RUNN/],
@@ -347,16 +338,12 @@ ENTRYPOINT ["/bin/echo"]
     ],
     ['FROM scratch\nADD https://example.com/x /\n', /bad\.Dockerfile:2: .*needs --checksum=sha256/],
     ['RUN x\n', /bad\.Dockerfile:1: no build stage in current context/],
-  ])(
-    'a mistake is told with its line: %j',
-    async (text, words) => {
-      const file = join(context, 'bad.Dockerfile');
-      await writeFile(file, text);
-      const { code, stderr } = await trimtab('build', context, '-f', file);
-      expect([code, stderr]).toEqual([1, expect.stringMatching(words)]);
-    },
-    60_000,
-  );
+  ])('a mistake is told with its line: %j', async (text, words) => {
+    const file = join(context, 'bad.Dockerfile');
+    await writeFile(file, text);
+    const { code, stderr } = await trimtab('build', context, '-f', file);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(words)]);
+  });
 
   test('what is added from afar comes through the proxy that the environment names, and is verified', async () => {
     const answers = 'http.createServer((q, s) => s.end(q.url)).listen(3128, "127.0.0.1", () => console.log("ready"))';
@@ -385,7 +372,7 @@ ENTRYPOINT ["/bin/echo"]
     });
     child.kill();
     await image('rm', 'far:1');
-  }, 60_000);
+  });
 
   test('killed at any instant of a pull, nothing half is there, and the next pull completes it', async () => {
     const dataDir = join(place.dataDir, 'killed');
@@ -410,5 +397,5 @@ ENTRYPOINT ["/bin/echo"]
     must(await place.trimtab('image', 'rm', '--data-dir', dataDir, `${REGISTRY}/base:1`));
     for (const part of ['layers', 'tmp', 'blobs/sha256', 'marks'])
       expect([part, await readdir(join(dataDir, 'images', part))]).toEqual([part, []]);
-  }, 60_000);
+  });
 });

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Cluster, type Ran, type RunOptions, run } from './cluster.js';
+import { type Cluster, PATIENCE_MS, type Ran, type RunOptions, run } from './cluster.js';
 
 /** The kubectl versions clients are promised for. */
 export const VERSIONS = ['1.27', '1.28', '1.29', '1.30', '1.31', '1.32', '1.33'] as const;
@@ -55,7 +55,7 @@ export class Kubectl {
 
   run(options: RunOptions, ...args: readonly string[]): Promise<Ran> {
     return this.cluster.place.run(this.program, ['-n', this.namespace, ...args], {
-      timeoutMs: 60_000,
+      timeoutMs: PATIENCE_MS,
       ...options,
       env: { ...this.#env, ...options.env },
     });

@@ -11,11 +11,11 @@ beforeAll(async () => {
   place = await new Place().make();
   await guestbookImages(place);
   cluster = await Cluster.start(place);
-}, 120_000);
+});
 afterAll(async () => {
   await cluster?.stop();
   await place?.remove();
-}, 60_000);
+});
 
 const sleeper = (name: string, extra: object = {}) =>
   shellPod(name, 'echo started; trap "exit 0" TERM; while :; do busybox sleep 0.2; done', extra);
@@ -44,9 +44,9 @@ function everyCommand(version: string, program: string): void {
       (ran) => ran.code === 0,
     );
     await kubectl.apply(sleeper('sleeper'));
-    await kubectl.ok('wait', 'pod/sleeper', '--for=condition=Ready', '--timeout=30s');
-  }, 60_000);
-  afterAll(() => kubectl?.ok('delete', 'namespace', namespace, '--timeout=60s'), 60_000);
+    await kubectl.ok('wait', 'pod/sleeper', '--for=condition=Ready', '--timeout=120s');
+  });
+  afterAll(() => kubectl?.ok('delete', 'namespace', namespace, '--timeout=120s'));
 
   test('version, cluster-info, api-resources, api-versions, explain', async () => {
     expect(await kubectl.ok('version')).toMatch(/Server Version: .*v1\.33/);
@@ -179,7 +179,9 @@ function everyCommand(version: string, program: string): void {
       ...['create', 'deployment', 'web', `--image=${REDIS}`, '--replicas=1', '--port=6379', '--', 'sh', '-c', serve],
     );
     const rolledOut = async () =>
-      expect(await kubectl.ok('rollout', 'status', 'deployment/web', '--timeout=60s')).toContain('successfully rolled');
+      expect(await kubectl.ok('rollout', 'status', 'deployment/web', '--timeout=120s')).toContain(
+        'successfully rolled',
+      );
     await rolledOut();
     await kubectl.ok('set', 'env', 'deployment/web', 'COLOUR=blue');
     await rolledOut();
@@ -219,8 +221,9 @@ function everyCommand(version: string, program: string): void {
     await kubectl.ok('annotate', 'pod', 'sleeper', 'note=well done');
     const image = (patch: object | object[], type: string) =>
       kubectl.ok('patch', 'deployment', 'web', `--type=${type}`, '-p', JSON.stringify(patch));
+    const readinessProbe = { tcpSocket: { port: 6379 }, periodSeconds: 1, timeoutSeconds: 60 };
     await image(
-      { spec: { template: { spec: { containers: [{ name: 'guestbook-redis', tty: true }] } } } },
+      { spec: { template: { spec: { containers: [{ name: 'guestbook-redis', tty: true, readinessProbe }] } } } },
       'strategic',
     );
     await image([{ op: 'add', path: '/metadata/labels/json', value: 'yes' }], 'json');
@@ -288,7 +291,7 @@ function everyCommand(version: string, program: string): void {
     expect((await readFile(join(here, 'back'))).equals(bytes)).toBe(true);
 
     await kubectl.apply(shellPod('echo', 'cat', { restartPolicy: 'Never' }, { stdin: true, stdinOnce: true }));
-    await kubectl.ok('wait', 'pod/echo', '--for=condition=Ready', '--timeout=30s');
+    await kubectl.ok('wait', 'pod/echo', '--for=condition=Ready', '--timeout=120s');
     expect(await kubectl.okWith({ input: 'attached\n' }, 'attach', '-i', 'echo')).toContain('attached\n');
     expect(
       await kubectl.okWith(
@@ -311,6 +314,7 @@ function everyCommand(version: string, program: string): void {
     ).toContain('run and gone\n');
     expect(await kubectl.fails('get', 'pod', 'quick')).toContain('not found');
 
+    await kubectl.ok('rollout', 'status', 'deployment/web', '--timeout=120s');
     const forward = kubectl.start('port-forward', 'deployment/web', ':6379');
     const said = await eventually(
       async () => /127\.0\.0\.1:(\d+) -> 6379/.exec(forward.output()),
@@ -322,10 +326,10 @@ function everyCommand(version: string, program: string): void {
 
   test('cordon, drain with an eviction, uncordon; top', async () => {
     await kubectl.apply(sleeper('evictee'));
-    await kubectl.ok('wait', 'pod/evictee', '--for=condition=Ready', '--timeout=30s');
+    await kubectl.ok('wait', 'pod/evictee', '--for=condition=Ready', '--timeout=120s');
     await kubectl.ok('cordon', 'node-a');
     expect(await kubectl.ok('get', 'node', 'node-a')).toContain('Ready,SchedulingDisabled');
-    const drained = await kubectl.ok('drain', 'node-a', '--pod-selector=app=evictee', '--force', '--timeout=30s');
+    const drained = await kubectl.ok('drain', 'node-a', '--pod-selector=app=evictee', '--force', '--timeout=120s');
     expect(drained).toMatch(/evicting pod \S+\/evictee|pod\/evictee evicted/);
     expect(await kubectl.fails('get', 'pod', 'evictee')).toContain('not found');
     await kubectl.ok('uncordon', 'node-a');
@@ -334,8 +338,8 @@ function everyCommand(version: string, program: string): void {
   });
 
   test('wait and delete', async () => {
-    await kubectl.ok('wait', 'pod/talker', '--for=jsonpath={.status.phase}=Succeeded', '--timeout=30s');
-    const gone = kubectl.start('wait', 'pod/sleeper', '--for=delete', '--timeout=30s');
+    await kubectl.ok('wait', 'pod/talker', '--for=jsonpath={.status.phase}=Succeeded', '--timeout=120s');
+    const gone = kubectl.start('wait', 'pod/sleeper', '--for=delete', '--timeout=120s');
     expect(await kubectl.ok('delete', 'pod', 'sleeper')).toContain('pod "sleeper" deleted');
     expect(await gone.done).toBe(0);
     expect(await kubectl.ok('delete', 'deployment,service,hpa', 'web')).toContain('"web" deleted');

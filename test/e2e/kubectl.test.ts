@@ -11,12 +11,12 @@ describe('kubectl', () => {
     await guestbookImages(place);
     cluster = await Cluster.start(place);
     await cluster.apply(shellPod('sleeper', 'echo started; trap "exit 0" TERM; while :; do sleep 1; done'));
-    await cluster.must('wait', 'pod/sleeper', '--for=condition=Ready', '--timeout=30s');
-  }, 120_000);
+    await cluster.must('wait', 'pod/sleeper', '--for=condition=Ready', '--timeout=120s');
+  });
   afterAll(async () => {
     await cluster?.stop();
     await place?.remove();
-  }, 60_000);
+  });
 
   const configMap = (data: Record<string, string>) => ({
     apiVersion: 'v1',
@@ -96,32 +96,31 @@ describe('kubectl', () => {
 
   test('create deployment, scale, rollout status, restart, undo', async () => {
     await cluster.must('create', 'deployment', 'web', `--image=${REDIS}`, '--replicas=2', '--port=6379');
-    expect(await cluster.must('rollout', 'status', 'deployment/web', '--timeout=30s')).toContain(
+    expect(await cluster.must('rollout', 'status', 'deployment/web', '--timeout=120s')).toContain(
       'successfully rolled out',
     );
     await cluster.must('scale', 'deployment/web', '--replicas=3');
-    await cluster.must('rollout', 'status', 'deployment/web', '--timeout=30s');
+    await cluster.must('rollout', 'status', 'deployment/web', '--timeout=120s');
     expect(await cluster.must('get', 'deploy', 'web')).toMatch(/web\s+3\/3\s+3\s+3/);
     await cluster.must('rollout', 'restart', 'deployment/web');
-    await cluster.must('rollout', 'status', 'deployment/web', '--timeout=60s');
+    await cluster.must('rollout', 'status', 'deployment/web', '--timeout=120s');
     expect((await cluster.must('get', 'rs', '-l', 'app=web', '--no-headers')).trim().split('\n')).toHaveLength(2);
     await cluster.must('set', 'env', 'deployment/web', 'COLOUR=blue');
     await cluster.must('rollout', 'undo', 'deployment/web');
-    await cluster.must('rollout', 'status', 'deployment/web', '--timeout=60s');
+    await cluster.must('rollout', 'status', 'deployment/web', '--timeout=120s');
     expect(await cluster.must('get', 'deploy', 'web', '-o', 'yaml')).not.toContain('COLOUR');
     expect(await cluster.must('rollout', 'history', 'deployment/web')).toMatch(/REVISION/);
     expect(await cluster.must('expose', 'deployment/web')).toContain('exposed');
     await eventually(
       () => cluster.must('get', 'endpointslices', '-l', 'kubernetes.io/service-name=web'),
       (out) => (out.match(/10\.244\.0\./g) ?? []).length === 3,
-      60_000, // pods that have not yet learned of SIGTERM live out their grace
     );
     await cluster.must('delete', 'deployment,service', 'web');
     await eventually(
       () => cluster.must('get', 'pods', '-l', 'app=web'),
       (out) => out === '',
     );
-  }, 120_000);
+  });
 
   test('describe pod tells the story with events', async () => {
     const out = await cluster.must('describe', 'pod', 'sleeper');
@@ -163,8 +162,9 @@ describe('kubectl', () => {
   });
 
   test('port-forward', async () => {
-    await cluster.apply(shellPod('redis', 'redis-server --port 6379 --protected-mode no'));
-    await cluster.must('wait', 'pod/redis', '--for=condition=Ready', '--timeout=30s');
+    const readinessProbe = { tcpSocket: { port: 6379 }, periodSeconds: 1, timeoutSeconds: 60 };
+    await cluster.apply(shellPod('redis', 'redis-server --port 6379 --protected-mode no', {}, { readinessProbe }));
+    await cluster.must('wait', 'pod/redis', '--for=condition=Ready', '--timeout=120s');
     const [program, args] = place.inside('kubectl', ['port-forward', 'pod/redis', '16379:6379']);
     const env = { ...process.env, HOME: place.dataDir, KUBECONFIG: cluster.ready.kubeconfig };
     const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -184,7 +184,7 @@ describe('kubectl', () => {
     expect(await cluster.must('get', 'pods', '-l', 'tier=front', '-o', 'name')).toBe('pod/sleeper\n');
     await cluster.must('label', 'pod', 'sleeper', 'tier-');
     await cluster.apply(shellPod('short', 'sleep 1000'));
-    const waiting = cluster.must('wait', 'pod/short', '--for=delete', '--timeout=30s');
+    const waiting = cluster.must('wait', 'pod/short', '--for=delete', '--timeout=120s');
     expect(await cluster.must('delete', 'pod', 'short')).toContain('pod "short" deleted');
     await waiting;
   });
@@ -196,9 +196,9 @@ describe('kubectl', () => {
       (ran) => ran.code === 0,
     );
     await cluster.mustWith({ input: JSON.stringify(shellPod('p', 'sleep 1000')) }, '-n', 'team', 'apply', '-f', '-');
-    await cluster.must('delete', 'namespace', 'team', '--timeout=30s');
+    await cluster.must('delete', 'namespace', 'team', '--timeout=120s');
     expect((await cluster.kubectl('get', 'namespace', 'team')).stderr).toContain('namespaces "team" not found');
-  }, 60_000);
+  });
 
   test('custom resources: discovered at once, validated, pruned, defaulted, printed', async () => {
     const schema = {
@@ -239,7 +239,7 @@ describe('kubectl', () => {
         ],
       },
     });
-    await cluster.must('wait', 'crd/widgets.example.com', '--for=condition=Established', '--timeout=10s');
+    await cluster.must('wait', 'crd/widgets.example.com', '--for=condition=Established', '--timeout=120s');
     const widget = {
       apiVersion: 'example.com/v1',
       kind: 'Widget',
@@ -259,5 +259,5 @@ describe('kubectl', () => {
     await cluster.must('scale', 'widget/w', '--replicas=4');
     expect((await cluster.json<{ spec: object }>('get', 'widget', 'w')).spec).toMatchObject({ replicas: 4 });
     await cluster.must('delete', 'crd', 'widgets.example.com');
-  }, 60_000);
+  });
 });

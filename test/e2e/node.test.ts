@@ -65,7 +65,7 @@ describe('a node that is looked after', () => {
   test('kubectl top: the node and each container, by measurement', async () => {
     const busy = { resources: { requests: { cpu: '50m' }, limits: { cpu: '200m', memory: '64Mi' } } };
     await cluster.apply(shellPod('busy', 'while :; do :; done', {}, busy));
-    await cluster.must('wait', '--for=condition=Ready', 'pod/busy', '--timeout=30s');
+    await cluster.must('wait', '--for=condition=Ready', 'pod/busy', '--timeout=120s');
     expect(await cluster.must('top', 'nodes')).toMatch(/^NAME .*\nnode-a +\d+m +\d+% +\d+Mi +\d+%/);
     const used = await eventually(
       async () => Number(/busy +main +(\d+)m +\d+Mi/.exec(await cluster.must('top', 'pods', '--containers'))?.[1]),
@@ -103,7 +103,6 @@ describe('a node that is looked after', () => {
     const { status } = await eventually(
       () => cluster.json<HorizontalPodAutoscaler>('get', 'hpa', 'burn'),
       (hpa) => (hpa.status?.desiredReplicas ?? 0) > 1,
-      90_000,
     );
     expect(status?.currentMetrics?.[0]?.resource?.current.averageUtilization).toBeGreaterThan(50);
     await cluster.must('delete', 'hpa/burn', 'deployment/burn');
@@ -112,7 +111,13 @@ describe('a node that is looked after', () => {
   test('why: out of memory, a failed probe, its own fault; from the node’s memory, with the likely mend', async () => {
     const limits = { resources: { limits: { memory: '16Mi' } } };
     await cluster.apply(shellPod('hungry', 'echo eating; exec tail -c 1000m /dev/zero', {}, limits));
-    const livenessProbe = { httpGet: { path: '/live', port: 8080 }, periodSeconds: 1, failureThreshold: 1 };
+    // Refused at once, and by nobody in time on a machine that is busy elsewhere: the answer must be what it is.
+    const livenessProbe = {
+      httpGet: { path: '/live', port: 8080 },
+      periodSeconds: 1,
+      timeoutSeconds: 60,
+      failureThreshold: 1,
+    };
     await cluster.apply(shellPod('deaf', 'echo up; exec sleep 1000', {}, { livenessProbe }));
     await cluster.apply(shellPod('broken', 'echo first; echo boom >&2; exit 3'));
     await cluster.apply(shellPod('lost', 'true', {}, { envFrom: [{ configMapRef: { name: 'settings' } }] }));
@@ -126,8 +131,8 @@ describe('a node that is looked after', () => {
     expect(hungry).toMatch(
       /killed for using more memory than its limit\n +the kernel killed process \d+ \(tail\), which held 1\d(\.\d)? MiB/,
     );
-    // The kernel charges in batches: what it refused is up to half a MiB above what it counted.
-    expect(hungry).toMatch(/memory: at most 1(5\.\d|6) MiB of 16 MiB/);
+    // The kernel charges in batches: what it refused is above what it counted by a part of a MiB for each processor.
+    expect(hungry).toMatch(/memory: at most 1[3-6](\.\d)? MiB of 16 MiB/);
     expect(hungry).toContain('main: raise resources.limits.memory above 16 MiB');
     const deaf = await why('pod/deaf');
     expect(deaf).toContain('the kubelet ended it: Container main failed liveness probe, will be restarted');
@@ -137,7 +142,10 @@ describe('a node that is looked after', () => {
     expect(broken).toMatch(/exited with code 3/);
     expect(broken).toContain('        | first\n        | boom\n');
     expect(broken).toContain('it said last: boom');
-    expect(await why('pod/lost')).toContain('create the configmap "settings"');
+    await eventually(
+      () => why('pod/lost'),
+      (told) => told.includes('create the configmap "settings"'),
+    );
     await cluster.must('delete', 'pod', 'hungry', 'deaf', 'lost', '--wait=false');
   });
 
@@ -166,11 +174,10 @@ describe('a node that is looked after', () => {
     await cluster.must('delete', 'pod', 'crasher', '--wait=false');
     const { metadata } = await pod('talker');
     const rotated = () => proxy(`/logs/default_talker_${metadata.uid}/main/`);
-    await eventually(rotated, (page) => /0\.log\.\d{8}-\d{6}/.test(page), 60_000);
+    await eventually(rotated, (page) => /0\.log\.\d{8}-\d{6}/.test(page));
     await eventually(
       () => cluster.must('logs', 'talker', '--tail=1'),
       (last) => last.startsWith(`line ${lines} `),
-      60_000,
     );
     const all = (await cluster.must('logs', 'talker')).trimEnd().split('\n');
     expect([all.length, all[0]!.slice(0, 10), all.at(-1)!.slice(0, 11)]).toEqual([
@@ -226,7 +233,6 @@ describe('a node that is looked after', () => {
     const { status } = await eventually(
       () => pod('greedy'),
       (greedy) => greedy.status?.phase === 'Failed',
-      60_000,
     );
     expect(status).toMatchObject({ reason: 'Evicted' });
     expect(status?.message).toMatch(
@@ -242,7 +248,7 @@ describe('a node that is looked after', () => {
       return [is, node.spec?.taints?.some(({ key }) => key === 'node.kubernetes.io/disk-pressure') ?? false];
     };
     await eventually(pressed, ([is, tainted]) => is === 'True' && tainted === true);
-    await eventually(pressed, ([is, tainted]) => is === 'False' && tainted === false, 60_000);
+    await eventually(pressed, ([is, tainted]) => is === 'False' && tainted === false);
     const { items } = await cluster.json<Items<Event>>('get', 'events', '-n', 'default');
     const reasons = items.map(({ reason }) => reason);
     expect(reasons).toEqual(
@@ -256,7 +262,7 @@ describe('a node that is looked after', () => {
     await cluster.apply(
       shellPod('plain', 'trap "echo bye; exit 0" TERM; sleep 1000 & wait', { restartPolicy: 'Always' }),
     );
-    await cluster.must('wait', '--for=condition=Ready', 'pod/plain', '--timeout=30s');
+    await cluster.must('wait', '--for=condition=Ready', 'pod/plain', '--timeout=120s');
     const code = await cluster.terminate();
     expect([code, cluster.stderr]).toEqual([0, '']);
     cluster = await Cluster.start(place, '--image-gc-high-threshold', '100', '--eviction-hard', '');
@@ -297,7 +303,7 @@ test('of a cluster that ran all sorts of pods nothing is left on the machine onc
   await cluster.apply({ apiVersion: 'v1', kind: 'List', items: manifests });
   await cluster.must('expose', 'pod', 'plain', '--port=80');
   const lasting = sorts.map(([name]) => name).filter((name) => !['crashing', 'done'].includes(name));
-  await cluster.must('wait', '--for=condition=Ready', '--timeout=60s', ...lasting.map((name) => `pod/${name}`));
+  await cluster.must('wait', '--for=condition=Ready', '--timeout=120s', ...lasting.map((name) => `pod/${name}`));
   const { items } = await cluster.json<Items<Pod>>('get', 'pods');
   const marks = items.map(({ metadata }) => metadata.uid ?? '');
   // A look that finds nothing must not be blind.
@@ -309,7 +315,6 @@ test('of a cluster that ran all sorts of pods nothing is left on the machine onc
   await eventually(
     async () => leftOvers(marks),
     (left) => left.length === 0,
-    5_000,
   );
   await place.remove();
 });

@@ -15,4 +15,4 @@ test('trimtab manifests prints what an example operator needs of a cluster', asy
   const objects = parseAllDocuments(stdout).map((document) => document.toJSON() as { kind: string; metadata: object });
   expect(objects.map(({ kind }) => kind)).toEqual(['CustomResourceDefinition', 'ClusterRole']);
   expect(objects[0]!.metadata).toMatchObject({ name: 'websites.example.com' });
-}, 60_000);
+});

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Place } from './cluster.js';
+import { PATIENCE_MS, type Place } from './cluster.js';
 
 /** Why tests beside other image tools cannot run here; undefined when they can. */
 export function whyNoImageTools(...needed: readonly string[]): string | undefined {
@@ -41,7 +41,8 @@ export class Registry {
     );
     const [program, args] = place.inside('docker-registry', ['serve', config]);
     const child = spawn(program, args, { stdio: 'ignore' });
-    for (let tries = 0; ; tries++) {
+    const end = performance.now() + PATIENCE_MS;
+    for (;;) {
       const { stdout } = await place.run('curl', [
         '-s',
         '-o',
@@ -52,7 +53,7 @@ export class Registry {
         `http${tls ? 's' : ''}://127.0.0.1:${port}/v2/`,
       ]);
       if (stdout === '200' || stdout === '401') return new Registry(child);
-      if (tries > 100) throw new Error('docker-registry does not answer');
+      if (performance.now() > end) throw new Error('docker-registry does not answer');
       await delay(50);
     }
   }

@@ -37,6 +37,9 @@ export class Members {
       'initial-advertise-peer-urls': peer,
       'initial-cluster': this.all.map((m) => `${m.name}=http://${m.machine.address}:${PEER}`).join(','),
       'initial-cluster-state': this.started ? 'existing' : 'new',
+      // Members that wait for a processor, among others of the same machine, are no faulty members.
+      'heartbeat-interval': 300,
+      'election-timeout': 3000,
       logger: 'zap',
     };
     member.child = machine.spawn(
@@ -47,7 +50,7 @@ export class Members {
     member.log = '';
     member.child.stderr.on('data', (text) => {
       member.log = (member.log + text).slice(-8000);
-      if (/"serving client traffic/.test(text)) member.child.emit('serving');
+      if (/"serving client traffic/.test(member.log)) member.child.emit('serving');
     });
   }
 

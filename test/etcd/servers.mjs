@@ -94,9 +94,9 @@ function start(machine, more) {
     '--output',
     'json',
     '--leader-elect-lease-duration',
-    '3',
+    '8',
     '--leader-elect-renew-deadline',
-    '2',
+    '6',
     '--leader-elect-retry-period',
     '1',
   ];
@@ -119,7 +119,7 @@ async function up(machine, storage) {
 }
 
 async function ended({ child, stderr, signal }) {
-  const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
   if (signal) child.kill(signal);
   child.stdout.resume();
   const [code] = await once(child, 'close');

@@ -138,4 +138,4 @@ test('what was stored can be read in every form, whatever it became', async () =
   expect((await client.get('/readyz', '')).status).toBe(200);
   expect((await client.get('/openapi/v2', 'application/json')).status).toBe(200);
   expect(failures).toEqual([]);
-}, 120_000);
+});

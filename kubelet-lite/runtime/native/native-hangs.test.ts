@@ -14,7 +14,7 @@ const why = whyNoPods();
     pods = await testPods();
     const runDir = join(pods.dir, 'run');
     runtime = await nativeRuntime({ coreBinary, runDir, logger: silentLogger, clock: systemClock, unansweredMs: 200 });
-  }, 60_000);
+  });
   afterAll(async () => {
     runtime.close();
     await pods.close();

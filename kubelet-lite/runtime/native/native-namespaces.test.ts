@@ -17,10 +17,10 @@ describePods(`namespaces${reason ? ` (skipped: ${reason})` : ''}`, () => {
     pods = await testPods();
     // The image's directory is nobody's but root's: the pod's root must not need to get there by name.
     chmodSync(pods.dir, 0o700);
-  }, 120_000);
+  });
   afterAll(async () => {
     await pods?.close();
-  }, 30_000);
+  });
   const sh = async (id: string, command: string) => {
     const result = await pods.runtime.execSync(id, {
       command: ['sh', '-c', command],

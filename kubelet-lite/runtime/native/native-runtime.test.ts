@@ -17,10 +17,10 @@ describePods(`native runtime${reason ? ` (skipped: ${reason})` : ''}`, () => {
     pods = await testPods();
     await pods.runtime.runSandbox(pods.sandbox('pod'));
     await pods.runtime.startContainer('pod', pods.container('idle', ['sleep', '1000']));
-  }, 120_000);
+  });
   afterAll(async () => {
     await pods?.close();
-  }, 30_000);
+  });
   const sh = (command: string, container = 'idle') =>
     pods.runtime.execSync(container, { command: ['sh', '-c', command], timeoutMs: 10_000, maxOutput: 10_000 });
 

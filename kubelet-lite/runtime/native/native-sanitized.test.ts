@@ -13,10 +13,10 @@ describePods(`under the address and undefined-behaviour sanitizers${reason ? ` (
   let pods: TestPods;
   beforeAll(async () => {
     pods = await testPods(core, 'sanitize');
-  }, 240_000);
+  });
   afterAll(async () => {
     await pods?.close();
-  }, 30_000);
+  });
 
   test.each([
     ['of the node’s user', {}],

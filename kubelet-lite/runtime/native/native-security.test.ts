@@ -24,10 +24,10 @@ describePods(`confinement${reason ? ` (skipped: ${reason})` : ''}`, () => {
     pods = await testPods();
     await pods.runtime.runSandbox(pods.sandbox('pod'));
     await pods.runtime.startContainer('pod', pods.container('idle', ['sleep', '1000']));
-  }, 120_000);
+  });
   afterAll(async () => {
     await pods?.close();
-  }, 30_000);
+  });
   const sh = (command: string, container = 'idle') =>
     pods.runtime.execSync(container, { command: ['sh', '-c', command], timeoutMs: 10_000, maxOutput: 20_000 });
   const start = (id: string, args: readonly string[], layers?: readonly string[], spec?: (s: OciSpec) => OciSpec) =>

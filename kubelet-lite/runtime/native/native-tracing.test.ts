@@ -31,10 +31,10 @@ describePods(`a container that may trace${reason ? ` (skipped: ${reason})` : ''}
         process: { ...s.process, env: [...s.process.env!, `TOLD=${SECRET}`] },
       })),
     );
-  }, 120_000);
+  });
   afterAll(async () => {
     await pods?.close();
-  }, 30_000);
+  });
 
   const tracing = (s: OciSpec): OciSpec => {
     const sets = s.process.capabilities!;
@@ -81,7 +81,7 @@ describePods(`a container that may trace${reason ? ` (skipped: ${reason})` : ''}
     await untilSeen('t1', synchronous('t1'));
     expect(seen('t1').had).toEqual([]);
     await pods.runtime.removeContainer('t1');
-  }, 60_000);
+  });
 
   test('nor in one with a terminal, which is its controlling one all the same', async () => {
     await pods.runtime.startContainer('pod', pods.container('t2', ['tracer', SECRET], {}, tracing));
@@ -95,7 +95,7 @@ describePods(`a container that may trace${reason ? ` (skipped: ${reason})` : ''}
     });
     expect(seen('t2').had).toEqual([]);
     await pods.runtime.removeContainer('t2');
-  }, 60_000);
+  });
 
   test('nor in an exec into another container that shares its PID namespace and may not trace', async () => {
     const started = (id: string, args: readonly string[], spec: (s: OciSpec) => OciSpec) =>
@@ -107,7 +107,7 @@ describePods(`a container that may trace${reason ? ` (skipped: ${reason})` : ''}
     await started('t3', ['tracer', SECRET], tracing);
     await untilSeen('t3', synchronous('victim'));
     expect(seen('t3').had.map(withoutMounts)).toEqual(['']);
-  }, 60_000);
+  });
 
   test('nor in the first process of a container that is started where it is', async () => {
     const before = seen('t3').count;
@@ -121,7 +121,7 @@ describePods(`a container that may trace${reason ? ` (skipped: ${reason})` : ''}
     }
     expect(seen('t3').count).toBeGreaterThanOrEqual(before + 5);
     expect(seen('t3').had.map(withoutMounts)).toEqual(['']);
-  }, 60_000);
+  });
 
   test('and what it says in the name of one disturbs nobody but itself', async () => {
     await pods.runtime.startContainer('pod', pods.container('t4', ['tracer', SECRET, 'speak'], {}, tracing));
@@ -136,7 +136,7 @@ describePods(`a container that may trace${reason ? ` (skipped: ${reason})` : ''}
     const files = execFileSync('ls', ['-l', `/proc/${pid}/fd`], { encoding: 'utf8' });
     expect(files.split('\n').filter((line) => line.endsWith('-> /'))).toEqual([]);
     await pods.runtime.removeContainer('t4');
-  }, 60_000);
+  });
 
   test('an exec that is late is ended at every step of its way in', async () => {
     await pods.runtime.startContainer('pod', pods.container('t5', ['sleep', '1000'], {}, tracing));
@@ -147,5 +147,5 @@ describePods(`a container that may trace${reason ? ` (skipped: ${reason})` : ''}
     const { stdout } = await pods.runtime.execSync('t5', { command: ['ps'], timeoutMs: 20_000, maxOutput: 4_000 });
     expect(stdout.split('\n').filter((line) => line.includes('sleep 500'))).toEqual([]);
     await pods.runtime.removeContainer('t5');
-  }, 60_000);
+  });
 });

@@ -136,7 +136,7 @@ export const CHANGING: readonly Cell[] = [
   { command: 'get configmap settings -o jsonpath={.data.colour}', out: 'green' },
   { command: 'edit configmap settings', env: { EDITOR: 'true' }, err: /Edit cancelled, no changes made/ },
   { command: 'set image deployment/web app=example.com/app:2', out: 'deployment.apps/web image updated' },
-  { command: 'rollout status deployment/web --timeout=30s', out: /successfully rolled out/ },
+  { command: 'rollout status deployment/web --timeout=120s', out: /successfully rolled out/ },
   { command: 'set env deployment/web COLOUR=blue', out: 'deployment.apps/web env updated' },
   { command: 'set env deployment/web --list', out: /^COLOUR=blue$/m },
   {
@@ -161,11 +161,11 @@ export const CHANGING: readonly Cell[] = [
     err: /Expected replicas to be 9, was 3/,
   },
   { command: 'scale statefulset/set --replicas=1', out: 'statefulset.apps/set scaled' },
-  { command: 'rollout status deployment/web --timeout=30s', out: /successfully rolled out/ },
+  { command: 'rollout status deployment/web --timeout=120s', out: /successfully rolled out/ },
   { command: 'rollout history deployment/web', out: [/^REVISION\s+CHANGE-CAUSE$/m, /^2\s+<none>$/m] },
   { command: 'rollout history deployment/web --revision=1', out: /Pod Template:[\s\S]*example\.com\/app:1/ },
   { command: 'rollout undo deployment/web --to-revision=1', out: 'deployment.apps/web rolled back' },
-  { command: 'rollout status deployment/web --timeout=30s', out: /successfully rolled out/ },
+  { command: 'rollout status deployment/web --timeout=120s', out: /successfully rolled out/ },
   { command: 'get deploy web -o jsonpath={.spec.template.spec.containers[0].image}', out: 'example.com/app:1' },
   {
     command: 'rollout undo deployment/web --to-revision=99',
@@ -178,8 +178,8 @@ export const CHANGING: readonly Cell[] = [
   { command: 'rollout restart deployment/web', out: 'deployment.apps/web restarted' },
   { command: 'rollout restart statefulset/set', out: 'statefulset.apps/set restarted' },
   { command: 'rollout history statefulset/set', out: /^REVISION\s+CHANGE-CAUSE$/m },
-  { command: 'rollout status statefulset/set --timeout=30s', out: /roll out complete/ },
-  { command: 'rollout status deployment/web --timeout=30s', out: /successfully rolled out/ },
+  { command: 'rollout status statefulset/set --timeout=120s', out: /roll out complete/ },
+  { command: 'rollout status deployment/web --timeout=120s', out: /successfully rolled out/ },
   {
     command: 'autoscale deployment/web --min=1 --max=3 --cpu-percent=80',
     out: 'horizontalpodautoscaler.autoscaling/web autoscaled',
@@ -197,7 +197,7 @@ export const ENDING: readonly Cell[] = [
     command: 'apply -f $DIR/crd.yaml',
     out: /^customresourcedefinition\.apiextensions\.k8s\.io\/gadgets\.\S+ created\n$/,
   },
-  { command: 'wait crd/gadgets.$NS.example.com --for=condition=Established --timeout=10s', out: /condition met/ },
+  { command: 'wait crd/gadgets.$NS.example.com --for=condition=Established --timeout=120s', out: /condition met/ },
   { command: 'apply -f $DIR/gadget.yaml', out: 'gadget.$NS.example.com/first created', eventually: true },
   { command: 'apply -f $DIR/gadget.yaml', out: 'gadget.$NS.example.com/first unchanged' },
   {
@@ -263,14 +263,14 @@ export const ENDING: readonly Cell[] = [
   { command: 'taint nodes $NODE $NS=x:Sometimes', code: 1, err: /invalid taint effect/ },
   { command: 'taint nodes $NODE $NS-', out: 'node/$NODE untainted' },
   { command: `run evictee --image=i --overrides='{"spec":{"nodeName":"$NODE"}}'`, out: 'pod/evictee created' },
-  { command: 'wait pod/evictee --for=condition=Ready --timeout=20s', out: 'pod/evictee condition met' },
+  { command: 'wait pod/evictee --for=condition=Ready --timeout=120s', out: 'pod/evictee condition met' },
   {
     command: 'drain $NODE --pod-selector=run=evictee',
     code: 1,
     err: /cannot delete .*Pods.*declare no controller.* \(use --force to override\): \S+\/evictee/,
   },
   {
-    command: 'drain $NODE --pod-selector=run=evictee --force --grace-period=0 --timeout=20s',
+    command: 'drain $NODE --pod-selector=run=evictee --force --grace-period=0 --timeout=120s',
     out: /node\/\S+ already cordoned[\s\S]*pod\/evictee evicted|evicting pod/,
     err: /Warning: deleting Pods that declare no controller/,
   },
@@ -294,22 +294,22 @@ export const ENDING: readonly Cell[] = [
     err: /timed out waiting for the condition on pods\/lone-run/,
   },
   {
-    command: 'wait pod/lone-run --for=jsonpath={.status.phase}=Running --timeout=10s',
+    command: 'wait pod/lone-run --for=jsonpath={.status.phase}=Running --timeout=120s',
     out: 'pod/lone-run condition met',
   },
   {
-    command: 'wait deployment -l app=web --for=condition=Available --timeout=20s',
+    command: 'wait deployment -l app=web --for=condition=Available --timeout=120s',
     out: 'deployment.apps/web condition met',
   },
   {
-    command: 'wait configmap/settings --for=create --timeout=5s',
+    command: 'wait configmap/settings --for=create --timeout=120s',
     out: 'configmap/settings condition met',
     only: (minor) => minor >= 31,
   },
   { command: 'wait pod/nobody --for=condition=Ready --timeout=1s', code: 1, err: /pods "nobody" not found/ },
   { command: 'delete pod lone-run --wait=false', out: 'pod "lone-run" deleted' },
   // Nothing is said of what is gone before it was asked for.
-  { command: 'wait pod/lone-run --for=delete --timeout=20s', out: /^(pod\/lone-run condition met\n)?$/ },
+  { command: 'wait pod/lone-run --for=delete --timeout=120s', out: /^(pod\/lone-run condition met\n)?$/ },
   { command: 'delete pod nobody', code: 1, err: 'Error from server (NotFound): pods "nobody" not found' },
   { command: 'delete pod nobody --ignore-not-found', out: '' },
   { command: 'delete configmap files environment', out: 'configmap "files" deleted\nconfigmap "environment" deleted' },
@@ -318,7 +318,7 @@ export const ENDING: readonly Cell[] = [
   { command: 'delete pod lone --now', out: 'pod "lone" deleted' },
   { command: 'delete deployment web --cascade=orphan', out: 'deployment.apps "web" deleted' },
   { command: 'get rs -l app=web -o name', out: /^replicaset\.apps\/web-/ },
-  { command: 'delete rs -l app=web --cascade=foreground --timeout=30s', out: /^replicaset\.apps "web-\w+" deleted\n/ },
+  { command: 'delete rs -l app=web --cascade=foreground --timeout=120s', out: /^replicaset\.apps "web-\w+" deleted\n/ },
   { command: 'get pods -l app=web', err: /No resources found/, eventually: true },
   { command: 'delete sts set --cascade=background --wait=false', out: 'statefulset.apps "set" deleted' },
   { command: 'delete jobs --all', out: /^job\.batch "by-hand" deleted\njob\.batch "once" deleted\n$/ },
@@ -330,7 +330,7 @@ export const ENDING: readonly Cell[] = [
     command: 'delete pods --field-selector=status.phase=Running --grace-period=0 --force',
     err: /Warning: Immediate deletion does not wait|No resources found/,
   },
-  { command: 'delete pvc claim --timeout=20s', out: 'persistentvolumeclaim "claim" deleted' },
+  { command: 'delete pvc claim --timeout=120s', out: 'persistentvolumeclaim "claim" deleted' },
   { command: 'get pv volume-$NS', out: /Released/, eventually: true },
   {
     command:
@@ -338,7 +338,7 @@ export const ENDING: readonly Cell[] = [
     out: /^persistentvolume "volume-/,
     err: outside,
   },
-  { command: 'delete namespace $NS-more --timeout=30s', out: 'namespace "$NS-more" deleted', err: outside },
+  { command: 'delete namespace $NS-more --timeout=120s', out: 'namespace "$NS-more" deleted', err: outside },
   {
     command: 'delete namespace default',
     code: 1,

@@ -17,7 +17,7 @@ export const MAKING: readonly Cell[] = [
   },
   { command: 'create deployment dry --image=i --dry-run=server', out: 'deployment.apps/dry created (server dry run)' },
   { command: 'get deployment dry', code: 1, err: 'Error from server (NotFound): deployments.apps "dry" not found' },
-  { command: 'rollout status deployment/web --timeout=30s', out: /deployment "web" successfully rolled out\n$/ },
+  { command: 'rollout status deployment/web --timeout=120s', out: /deployment "web" successfully rolled out\n$/ },
   {
     command: 'create configmap settings --from-literal=colour=blue --from-literal=size=3',
     out: 'configmap/settings created',
@@ -111,7 +111,7 @@ export const MAKING: readonly Cell[] = [
     out: 'pod/lone-run created',
   },
   { command: 'run shown --image=i --dry-run=client -o name', out: 'pod/shown' },
-  { command: 'wait pod/lone-run --for=condition=Ready --timeout=20s', out: 'pod/lone-run condition met' },
+  { command: 'wait pod/lone-run --for=condition=Ready --timeout=120s', out: 'pod/lone-run condition met' },
   { command: 'create -f $DIR/one.yaml', out: 'configmap/one created' },
   {
     command: 'create -f $DIR/one.yaml',
@@ -140,7 +140,7 @@ export const MAKING: readonly Cell[] = [
 /** What the files made. */
 export const MADE: readonly Cell[] = [
   {
-    command: 'rollout status statefulset/set --timeout=30s',
+    command: 'rollout status statefulset/set --timeout=120s',
     out: /partitioned roll out complete|statefulset rolling update complete 2 pods/,
   },
   { command: 'get sts', out: /^set\s+2\/2\s+\d+s$/m },
@@ -151,7 +151,7 @@ export const MADE: readonly Cell[] = [
   { command: 'describe networkpolicy closed', out: /^\s+Policy Types: Ingress$/m },
   { command: 'describe limitrange limits', out: /^Container\s+cpu\s+-\s+4\s+10m/m },
   {
-    command: 'wait pvc/claim --for=jsonpath={.status.phase}=Bound --timeout=20s',
+    command: 'wait pvc/claim --for=jsonpath={.status.phase}=Bound --timeout=120s',
     out: 'persistentvolumeclaim/claim condition met',
   },
   { command: 'get pvc', out: /^claim\s+Bound\s+volume-\S+\s+2Gi\s+RWO\s+slow-/m },

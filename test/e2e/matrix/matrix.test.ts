@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Cluster, Place } from '../cluster.js';
+import { Cluster, PATIENCE_MS, Place } from '../cluster.js';
 import { installedVersions, Kubectl } from '../kubectl-program.js';
 import { type Cell, words, wrong } from './cell.js';
 import { APPLYING, CHANGING, ENDING } from './changing.js';
@@ -39,7 +39,7 @@ afterAll(async () => {
   process.stderr.write(`${green} cells green of ${present.length} kubectl versions\n`);
   await cluster?.stop();
   await place?.remove();
-}, 60_000);
+});
 
 /** A node for every version to drain, and one that nobody does. */
 const VERSIONS_AND_ONE = present.length + 1;
@@ -74,7 +74,7 @@ async function runCell(kubectl: Kubectl, cell: Cell): Promise<string | undefined
     ...(cell.input === undefined ? {} : { input: JSON.stringify(cell.input) }),
     ...(cell.env ? { env: cell.env } : {}),
   };
-  const end = performance.now() + (cell.eventually ? 15_000 : 0);
+  const end = performance.now() + (cell.eventually ? PATIENCE_MS : 0);
   for (;;) {
     const problem = wrong(cell, await kubectl.run(options, ...words(cell.command)));
     if (problem === undefined || performance.now() > end) return problem;
@@ -85,7 +85,7 @@ async function runCell(kubectl: Kubectl, cell: Cell): Promise<string | undefined
 async function runUntil(kubectl: Kubectl, cell: Cell, until: RegExp): Promise<string | undefined> {
   const running = kubectl.start(...words(cell.command));
   // A watch says nothing of when it has begun, so what it shall see is done again until it did.
-  const end = performance.now() + 20_000;
+  const end = performance.now() + PATIENCE_MS;
   let count = 0;
   while (!until.test(running.output()) && performance.now() < end) {
     if (cell.meanwhile) await kubectl.run({}, ...words(cell.meanwhile.replaceAll('$COUNT', String(count++))));

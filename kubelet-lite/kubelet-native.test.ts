@@ -2,7 +2,7 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LogOptions } from '@trimtab/client';
 import type { Container, PodSpec, PodStatus } from '@trimtab/machinery';
-import { ConfigMaps, seededRandom, silentLogger, systemClock } from '@trimtab/machinery';
+import { ConfigMaps, seededRandom, silentLogger, sleep, systemClock } from '@trimtab/machinery';
 import type { Image } from './images/image-store.js';
 import { type Kubelet, startKubelet } from './kubelet.js';
 import { PODS, type Pod } from './pod/api.js';
@@ -155,6 +155,8 @@ real('real pods', () => {
     expect(looked).toContain('search default.svc.cluster.local svc.cluster.local cluster.local');
     expect(looked).toMatch(/drwxrwsrwx .* 2000 .* \/data\ntmpfs\ntmpfs\n/);
     expect(looked).toContain('Seccomp:\t2');
+    // It runs when it has been told to: what it says comes when it has been given a processor.
+    for (let n = 0; n < 1_000 && (await node.logs(pod)) === ''; n++) await sleep(systemClock, 50);
     expect(await node.logs(pod)).toBe('hello red\n');
     await node.delete('web');
     expect(await node.pods.runtime.list()).toEqual([]);

@@ -241,6 +241,8 @@ describe('what probes do', () => {
     }
   }
   const prober = new NodeProber(new LocalRuntime(systemClock), systemClock);
+  /** These go over real sockets. */
+  const patient = { timeoutSeconds: 60 };
   const target = (container: Partial<Container> = {}): ProbeTarget => ({
     sandboxId: 's',
     containerId: 'c',
@@ -259,12 +261,12 @@ describe('what probes do', () => {
     );
     const named = target({ ports: [{ name: 'web', containerPort: port }] });
     const get = (path: string) =>
-      prober.probe({ httpGet: { port: 'web', path, httpHeaders: [{ name: 'X-Key', value: 'v' }] } }, named);
+      prober.probe({ ...patient, httpGet: { port: 'web', path, httpHeaders: [{ name: 'X-Key', value: 'v' }] } }, named);
     expect(await get('/200')).toEqual({ result: 'success', output: 'body' });
     expect((await get('/302')).result).toBe('warning');
     expect(await get('/503')).toEqual({ result: 'failure', output: 'HTTP probe failed with statuscode: 503' });
     expect(seen[0]).toMatch(/^\/200 kube-probe\/\S+ v$/);
-    expect((await prober.probe({ httpGet: { port: 'nope' } }, named)).output).toBe(
+    expect((await prober.probe({ ...patient, httpGet: { port: 'nope' } }, named)).output).toBe(
       'couldn\'t find a port named "nope"',
     );
   });
@@ -276,7 +278,7 @@ describe('what probes do', () => {
         response.writeHead(to ? 302 : request.url === '/there' ? 200 : 404, to ? { location: to } : {}).end('body');
       }),
     );
-    const get = (path: string) => prober.probe({ httpGet: { port, path } }, target());
+    const get = (path: string) => prober.probe({ ...patient, httpGet: { port, path } }, target());
     expect(await get('/here')).toEqual({ result: 'success', output: 'body' });
     expect(await get('/away')).toEqual({
       result: 'warning',
@@ -290,12 +292,12 @@ describe('what probes do', () => {
 
   test('hooks are commands, requests and sleeps; an answer of any status is an answer', async () => {
     const port = await listen(createServer((_, response) => response.writeHead(500).end()));
-    expect((await prober.hook({ httpGet: { port } }, target(), 1_000)).result).toBe('success');
-    expect(await prober.hook({ httpGet: { port: 1 } }, target(), 1_000)).toEqual({
+    expect((await prober.hook({ httpGet: { port } }, target(), 60_000)).result).toBe('success');
+    expect(await prober.hook({ httpGet: { port: 1 } }, target(), 60_000)).toEqual({
       result: 'failure',
       output: 'Get "http://127.0.0.1:1/": dial tcp 127.0.0.1:1: connect: connection refused',
     });
-    expect((await prober.hook({ exec: { command: ['true'] } }, target(), 1_000)).result).toBe('success');
+    expect((await prober.hook({ exec: { command: ['true'] } }, target(), 60_000)).result).toBe('success');
     const clock = new VirtualClock();
     const sleeping = new NodeProber(new LocalRuntime(clock), clock);
     const done: string[] = [];
@@ -311,8 +313,8 @@ describe('what probes do', () => {
 
   test('tcpSocket connects; a closed port and a silent server are failures', async () => {
     const port = await listen(createTcp(() => {}));
-    expect((await prober.probe({ tcpSocket: { port } }, target())).result).toBe('success');
-    expect((await prober.probe({ tcpSocket: { port: 1 } }, target())).output).toBe(
+    expect((await prober.probe({ ...patient, tcpSocket: { port } }, target())).result).toBe('success');
+    expect((await prober.probe({ ...patient, tcpSocket: { port: 1 } }, target())).output).toBe(
       'dial tcp 127.0.0.1:1: connect: connection refused',
     );
     const clock = new VirtualClock();
@@ -339,8 +341,8 @@ describe('what probes do', () => {
       });
     });
     const port = await listen(server as unknown as Server);
-    expect((await prober.probe({ grpc: { port } }, target())).result).toBe('success');
-    expect(await prober.probe({ grpc: { port, service: 'sick' } }, target())).toEqual({
+    expect((await prober.probe({ ...patient, grpc: { port } }, target())).result).toBe('success');
+    expect(await prober.probe({ ...patient, grpc: { port, service: 'sick' } }, target())).toEqual({
       result: 'failure',
       output: 'service unhealthy (responded with "NOT_SERVING")',
     });

@@ -119,7 +119,7 @@ export class TestNode {
   }
 
   /**
-   * What a server said to a client in the namespace, or the error's code, or `timeout` after `within` milliseconds (4,000).
+   * What a server said to a client in the namespace, or the error's code, or `timeout` after `within` milliseconds (60,000).
    * `from` is the client's own port, kept bound between calls.
    */
   ask(
@@ -133,7 +133,7 @@ export class TestNode {
       client = new Connector(this.#spawn(namespace, [process.execPath, '-e', CLIENT]));
       this.#clients.set(namespace, client);
     }
-    return client.ask({ host, port, within: 4000, ...options });
+    return client.ask({ host, port, within: 60_000, ...options });
   }
 
   dispose(): void {

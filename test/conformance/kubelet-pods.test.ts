@@ -144,7 +144,7 @@ describeReal('real pods', () => {
       await c.create(Pods, {
         metadata: { name: 'p', generation: 100 },
         spec: {
-          terminationGracePeriodSeconds: 2,
+          terminationGracePeriodSeconds: 60,
           containers: [{ name: 'main', image: IMAGE, command: ['sleep', '1000'] }],
         },
       });

@@ -10,7 +10,7 @@ describeReal('real probes', () => {
   const c = useRealCluster();
   const status = (pod: Pod): ContainerStatus | undefined => pod.status?.containerStatuses?.[0];
   const restarts = (pod: Pod): number => status(pod)?.restartCount ?? 0;
-  const every: Probe = { periodSeconds: 1, failureThreshold: 1 };
+  const every: Probe = { periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 60 };
   const start = (script: string, container: Partial<Container>) =>
     c.pod('p', script, container, { restartPolicy: 'Always', terminationGracePeriodSeconds: 0 });
   async function restarted(script: string, livenessProbe: Probe, times = 1): Promise<void> {
@@ -20,8 +20,10 @@ describeReal('real probes', () => {
     expect((await c.event('p', 'Killing')).message).toBe('Container main failed liveness probe, will be restarted');
   }
   async function untouched(script: string, livenessProbe: Probe): Promise<void> {
-    await start(script, { livenessProbe: { ...every, initialDelaySeconds: 1, ...livenessProbe } });
-    await c.running('p');
+    const probe = { ...every, ...livenessProbe };
+    // Asked from when it has answered for the first time: how soon that is no test can know.
+    await start(script, { livenessProbe: probe, startupProbe: { ...probe, failureThreshold: 600 } });
+    await c.until(Pods, 'p', (pod) => status(pod)?.started === true);
     await sleep(systemClock, 3_500);
     expect(restarts(await c.client.get(Pods, { namespace: c.ns, name: 'p' }))).toBe(0);
   }
@@ -116,7 +118,7 @@ describeReal('real probes', () => {
     test('should execute prestop exec hook properly [NodeConformance] [Conformance]', async () => {
       await hooked({ preStop: { exec: { command: ['sh', '-c', 'echo prestop > /seen/file'] } } });
       await c.running('p');
-      await c.gone(Pods, 'p', 5);
+      await c.gone(Pods, 'p', 60);
       await hooked({});
       await c.running('p');
       expect((await c.exec('p', ['cat', '/seen/file'])).text).toBe('prestop\n');
@@ -129,13 +131,13 @@ describeReal('real probes', () => {
     test('should execute prestop http hook properly [NodeConformance] [Conformance]', async () => {
       await hooked({ preStop: call('/echo?msg=prestop') });
       await c.running('p');
-      await c.gone(Pods, 'p', 5);
+      await c.gone(Pods, 'p', 60);
       await heard('/echo?msg=prestop');
     });
     test('[sig-node] PreStop should call prestop when killing a pod [Conformance]', async () => {
       await hooked({ preStop: call('/write') });
       await c.running('p');
-      await c.gone(Pods, 'p');
+      await c.gone(Pods, 'p', 60);
       await heard('/write');
     });
     test('a hook that fails is told of, and the container with it is killed', async () => {

@@ -19,7 +19,7 @@ export class LoopbackNetwork extends SimulatedNetwork {
       env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
       stdin: '',
       netns: attachment.netns,
-      timeoutMs: 10_000,
+      timeoutMs: 120_000,
       maxOutput: 4_096,
     });
     if (exitCode !== 0) throw new Error(`${script}: ${stderr}`);

@@ -210,7 +210,7 @@ class Cluster implements RealCluster {
   async stop(): Promise<void> {
     // A pod deleted without grace is out of the API before it is off the node.
     const pods = join(this.directory, 'root/pods');
-    for (let left = 500; left > 0 && (await readdir(pods)).length > 0; left--) await sleep(systemClock, 10);
+    for (let left = 6_000; left > 0 && (await readdir(pods)).length > 0; left--) await sleep(systemClock, 10);
     await this.#kubelet?.stop();
     for (const connection of this.#connections) connection.close();
     await this.#controllers?.stop();
@@ -226,7 +226,7 @@ class Cluster implements RealCluster {
     const marks = [...this.#uids, ...[this.directory, this.pods.dir].map((path) => basename(path))];
     let left = leftOvers(marks);
     // The kernel takes its time over some of it.
-    for (let tries = 0; left.length > 0 && tries < 200; tries++) {
+    for (let tries = 0; left.length > 0 && tries < 2_400; tries++) {
       await sleep(systemClock, 25);
       left = leftOvers(marks);
     }

@@ -46,7 +46,7 @@ describe.each<[string, (items: readonly DownwardAPIVolumeFile[], defaultMode?: n
     test.each(['labels', 'annotations'])('update %s on modification', async (what) => {
       const item = { path: what, fieldRef: { fieldPath: `metadata.${what}` } };
       const before = { key1: 'value1', builder: 'bar' };
-      const script = `cat ${MOUNT}/${what}; echo; n=0; until grep -q 'key3="value3"' ${MOUNT}/${what}; do n=$((n+1)); [ $n -gt 400 ] && exit 1; sleep 0.025; done; cat ${MOUNT}/${what}`;
+      const script = `cat ${MOUNT}/${what}; echo; n=0; until grep -q 'key3="value3"' ${MOUNT}/${what}; do n=$((n+1)); [ $n -gt 8000 ] && exit 1; sleep 0.025; done; cat ${MOUNT}/${what}`;
       await pod(script, [item], { metadata: { [what]: before } });
       await c.said('p', 'key1="value1"\n');
       const body = { metadata: { [what]: { key3: 'value3', builder: 'foo_o' } } };

@@ -73,7 +73,7 @@ describeReal('[sig-node] ImageVolume', () => {
     const mounts = async () =>
       (await fs.readFile('/proc/self/mountinfo', 'utf8')).includes(`${pod.metadata.uid}/volumes/v`);
     expect(await mounts()).toBe(true);
-    await c.exec('p', ['sh', '-c', 'sleep 0.1']);
+    await c.said('p', 'Permission denied\n');
     expect(await c.logs('p')).toMatch(/Read-only file system\n.*Permission denied\n/);
     await c.gone(Pods, 'p');
     expect(await mounts()).toBe(false);

@@ -71,7 +71,7 @@ describeReal('volumes over the life of pods and kubelets', () => {
     await c.client.patch(Secrets, key('p-secret'), { type: 'merge', body: { stringData: { k: 'new' } } });
     const seen = await inside(
       'p',
-      'n=0; until grep -q new /config/k && grep -q new /secret/k; do n=$((n+1)); [ $n -gt 400 ] && exit 1; sleep 0.025; done',
+      'n=0; until grep -q new /config/k && grep -q new /secret/k; do n=$((n+1)); [ $n -gt 4000 ] && exit 1; sleep 0.025; done',
     );
     expect(seen.code).toBe(0);
     await c.gone(Pods, 'p');

@@ -77,7 +77,7 @@ const change = (c: RealCluster, kind: Shown['object'], name: string, data: Recor
 
 /** Waits within the pod; its own clock ends what never comes. */
 const until = (condition: string): string =>
-  `n=0; until ${condition}; do n=$((n+1)); [ $n -gt 400 ] && { echo never: '${condition.replaceAll("'", '')}'; exit 1; }; sleep 0.025; done`;
+  `n=0; until ${condition}; do n=$((n+1)); [ $n -gt 8000 ] && { echo never: '${condition.replaceAll("'", '')}'; exit 1; }; sleep 0.025; done`;
 
 for (const { title, object: kind, volume } of shown)
   describeReal(`[sig-storage] ${title}`, () => {

@@ -12,6 +12,7 @@ export {
 } from './calls.js';
 export type { Change, ChangeHandler } from './change.js';
 export * from './client.js';
+export { ALL_BUT_METADATA, type Dropped } from './dropped.js';
 export type { Credential, CredentialSource } from './http/credentials.js';
 export { HttpClient, type HttpClientOptions } from './http/http-client.js';
 export {

@@ -13,6 +13,7 @@ import { Observable } from 'rxjs';
 import { Cache, type Indexes, type IndexFunction } from './cache.js';
 import { type Change, type ChangeHandler, Delivery } from './change.js';
 import type { Client, WatchEvent } from './client.js';
+import { ALL_BUT_METADATA, type Dropped, droppedBetween } from './dropped.js';
 import { OwnWrites } from './own-writes.js';
 import { Reflector, type ReflectorStats, type ServerTraits } from './reflector.js';
 import type { Scope } from './reflector-machine.js';
@@ -30,6 +31,12 @@ export interface InformerOptions<T extends KubeObject> {
   readonly indexes?: Indexes<T>;
   /** Run once on every object before it is stored; must be idempotent. An object it throws on is left out, loudly. */
   readonly transform?: (object: T) => T;
+  /** What `transform` leaves out, where that is the same for every object. */
+  readonly dropped?: Dropped;
+  /** Notes of every object what `transform` has left out of it, for {@link Informer.droppedOf}. For tests and development. */
+  readonly checked?: boolean;
+  /** Only metadata is asked for and kept until somebody calls {@link Informer.widen}. */
+  readonly narrow?: boolean;
   /** Tells every cached object again as an update, this often (1 s at least); no server traffic. Default never. */
   readonly resyncMs?: number;
   readonly traits?: ServerTraits;
@@ -67,6 +74,12 @@ export class Informer<T extends KubeObject> {
   readonly #deliveries = new Set<Delivery<T>>();
   readonly #reflector: Reflector<T>;
   readonly #waiting: (() => void)[] = [];
+  readonly #wanting: (() => void)[] = [];
+  /** What objects lack, where they lack something. */
+  readonly #partial = new WeakMap<KubeObject, Dropped>();
+  #scope: Scope;
+  #narrow: boolean;
+  #widening = false;
   #asOf = '';
   #synced = false;
   #dropped = 0;
@@ -77,10 +90,13 @@ export class Informer<T extends KubeObject> {
       throw new Error(`resyncMs is ${options.resyncMs}; the least is ${MIN_RESYNC_MS}`);
     this.type = options.type;
     this.#options = options;
-    this.#selected = selectedBy(options.type, options.scope ?? {});
+    this.#narrow = options.narrow === true && !options.scope?.metadataOnly;
+    this.#scope = { ...options.scope, ...(this.#narrow ? { metadataOnly: true } : {}) };
+    this.#selected = selectedBy(options.type, this.#scope);
     this.#cache = new Cache<T>(options.indexes);
     this.#reflector = new Reflector<T>({
       ...options,
+      scope: this.#scope,
       sink: {
         replace: (items, revision) => this.#replace(items, revision),
         apply: (event) => this.#apply(event),
@@ -123,7 +139,42 @@ export class Informer<T extends KubeObject> {
 
   /** What of the collection is cached. */
   get scope(): Scope {
-    return this.#options.scope ?? {};
+    return this.#scope;
+  }
+
+  /** True while only metadata is kept of objects that can be had whole. */
+  get isNarrow(): boolean {
+    return this.#narrow;
+  }
+
+  /**
+   * Whole objects from now on, for good. Not synced until a list of them, no older than what is known here, is in the cache;
+   * handlers are then told of all of them once more, as additions of the initial list.
+   */
+  widen(): void {
+    if (!this.#narrow) return;
+    this.#narrow = false;
+    this.#widening = true;
+    this.#synced = false;
+    this.#scope = this.#options.scope ?? {};
+    this.#reflector.rescope(this.#scope, this.#own.newest());
+    for (const resolve of this.#wanting.splice(0)) resolve();
+  }
+
+  /** Resolves once whole objects are in the cache: of a narrow one that nobody widens, never. */
+  async whenWhole(): Promise<void> {
+    if (this.#narrow) await new Promise<void>((resolve) => this.#wanting.push(resolve));
+    return this.whenSynced();
+  }
+
+  /** False when every object is cached whole: then nothing lacks anything. */
+  get keepsParts(): boolean {
+    return this.#scope.metadataOnly === true || this.#options.narrow === true || this.#options.transform !== undefined;
+  }
+
+  /** What a cached object lacks; undefined for one that is whole, or whose transform nobody {@link InformerOptions.checked checks}. */
+  droppedOf(object: KubeObject): Dropped | undefined {
+    return this.#partial.get(object);
   }
 
   get stats(): ReflectorStats & { readonly objects: number; readonly dropped: number } {
@@ -156,7 +207,9 @@ export class Informer<T extends KubeObject> {
     const { logger } = this.#options;
     const delivery = new Delivery<T>(handler, logger.child({ resource: this.type.resource }));
     this.#deliveries.add(delivery);
-    const present = this.#cache.list().map((object) => ({ type: 'added', object, inInitialList: true }) as const);
+    const present = (this.#widening ? [] : this.#cache.list()).map(
+      (object) => ({ type: 'added', object, inInitialList: true }) as const,
+    );
     delivery.push(this.#synced ? [...present, 'synced'] : present);
     return {
       hasSynced: () => delivery.synced,
@@ -177,7 +230,7 @@ export class Informer<T extends KubeObject> {
 
   /** Takes the server's answer to an own create, update or patch into the cache; older news will not undo it. */
   recordWrite(answer: T): void {
-    if (!this.#synced || this.#own.isDeleted(answer.metadata.uid)) return;
+    if (!(this.#synced || this.#widening) || this.#own.isDeleted(answer.metadata.uid)) return;
     // The watch was quicker; it may even have shown the deletion that followed.
     if ((compareResourceVersions(answer.metadata.resourceVersion, this.#asOf) ?? 1) <= 0) return;
     const stored = this.#cache.get(keyOf(answer));
@@ -199,20 +252,21 @@ export class Informer<T extends KubeObject> {
   }
 
   #belongs(object: T, stored: T | undefined): boolean {
-    const { scope = {} } = this.#options;
-    if (scope.namespace !== undefined && scope.namespace !== object.metadata.namespace) return false;
+    const { namespace } = this.#scope;
+    if (namespace !== undefined && namespace !== object.metadata.namespace) return false;
     // One that leaves the selector stays until the watch tells of it, as its deletion.
     return stored !== undefined || this.#selected(object);
   }
 
   #replace(items: readonly T[], revision: string): void {
+    const before = this.#narrow;
     const listed = new Set<string>();
     const changes: Change<T>[] = [];
     for (const item of items) {
       const key = keyOf(item);
       listed.add(key);
       if (this.#own.isDeleted(item.metadata.uid) || this.#own.isNewerThan(key, revision)) continue;
-      const object = this.#transformed(item);
+      const object = this.#transformed(item, before);
       if (object) changes.push(...this.#put(object));
     }
     for (const object of this.#cache.list()) {
@@ -223,8 +277,14 @@ export class Informer<T extends KubeObject> {
     }
     this.#own.seen(revision);
     this.#asOf = revision;
+    // An index has wanted more of what is being put in: that comes with the next list.
+    if (before && !this.#narrow) {
+      this.#publish(changes);
+      return;
+    }
     const first = !this.#synced;
     this.#synced = true;
+    this.#widening = false;
     this.#publish(first ? [...changes, 'synced'] : changes);
     if (first) for (const resolve of this.#waiting.splice(0)) resolve();
   }
@@ -253,9 +313,11 @@ export class Informer<T extends KubeObject> {
   #put(object: T): readonly Change<T>[] {
     const stored = this.#cache.get(keyOf(object));
     if (stored && stored.metadata.uid === object.metadata.uid) {
-      if (stored.metadata.resourceVersion === object.metadata.resourceVersion) return [];
+      const same = stored.metadata.resourceVersion === object.metadata.resourceVersion;
+      if (same && !this.#widening) return [];
       this.#cache.set(object);
-      return [{ type: 'updated', object, previous: stored, resync: false }];
+      if (!this.#widening) return [{ type: 'updated', object, previous: stored, resync: false }];
+      return [{ type: 'added', object, inInitialList: true }];
     }
     this.#cache.set(object);
     const added: Change<T> = { type: 'added', object, inInitialList: !this.#synced };
@@ -263,15 +325,24 @@ export class Informer<T extends KubeObject> {
   }
 
   /** Lists leave kind and version out of their items; whoever reads the cache need not know. */
-  #transformed(received: T): T | undefined {
-    const { type, transform, scope } = this.#options;
+  #transformed(received: T, narrow = this.#narrow): T | undefined {
+    const { type, transform, dropped, checked = false } = this.#options;
     const own = { apiVersion: apiVersionOf(type), kind: type.kind };
-    // A server that cannot leave the rest out sends it; it is not kept.
-    const object = scope?.metadataOnly
-      ? ({ ...own, metadata: received.metadata } as T)
-      : received.kind
-        ? received
-        : { ...received, ...own };
+    if (narrow || this.#scope.metadataOnly) {
+      // A server that cannot leave the rest out sends it; it is not kept.
+      const object = { ...own, metadata: received.metadata } as T;
+      this.#partial.set(object, ALL_BUT_METADATA);
+      // What is made for whole objects cannot be asked of parts.
+      return narrow ? object : this.#through(transform, object);
+    }
+    const object = received.kind ? received : { ...received, ...own };
+    const kept = this.#through(transform, object);
+    const lacks = kept && transform ? (dropped ?? (checked ? droppedBetween(object, kept) : undefined)) : undefined;
+    if (lacks) this.#partial.set(kept!, lacks);
+    return kept;
+  }
+
+  #through(transform: ((object: T) => T) | undefined, object: T): T | undefined {
     if (!transform) return object;
     try {
       return transform(object);

@@ -4,7 +4,6 @@ import type { IndexFunction } from './cache.js';
 import type { Client } from './client.js';
 import { Informer, type InformerOptions } from './informer.js';
 import type { ServerTraits, WatchSeconds } from './reflector.js';
-import type { Scope } from './reflector-machine.js';
 
 export interface InformersOptions {
   readonly client: Client;
@@ -15,22 +14,31 @@ export interface InformersOptions {
   readonly watchList?: boolean;
   /** How long a watch is asked to last, drawn from this range; default 5 to 10 minutes. */
   readonly watchSeconds?: WatchSeconds;
+  /**
+   * Of what is asked for as `narrow`, only metadata is watched until somebody needs more: less memory and less to decode
+   * where that never happens, one list more where it does. Default false: everything is watched whole.
+   */
+  readonly metadataFirst?: boolean;
+  /** What transforms leave out is noted object by object. For tests and development. */
+  readonly checked?: boolean;
 }
 
 export type InformerRequest<T extends KubeObject> = Pick<
   InformerOptions<T>,
-  'scope' | 'indexes' | 'transform' | 'resyncMs'
+  'scope' | 'indexes' | 'transform' | 'dropped' | 'resyncMs' | 'narrow'
 >;
 
 /**
- * One informer per type and scope, shared by all who ask. Asking starts it (once {@link start} has been called). The first
- * to ask decides on transform and resync; indexes of later ones are added.
+ * One informer per type, scope and transform, shared by all who ask. Asking starts it (once {@link start} has been called).
+ * The first to ask decides on resync; indexes of later ones are added. One that was asked for as `narrow` is widened for the
+ * first who asks for it whole.
  */
 export class Informers {
   readonly #options: InformersOptions;
   readonly #traits: ServerTraits;
   readonly #informers = new Map<string, Informer<KubeObject>>();
   readonly #users = new Map<string, number>();
+  readonly #transforms = new Map<unknown, number>();
   #running = false;
 
   constructor(options: InformersOptions) {
@@ -39,16 +47,19 @@ export class Informers {
   }
 
   get<T extends KubeObject>(type: ResourceType<T>, request: InformerRequest<T> = {}): Informer<T> {
-    const id = identify(type as unknown as ResourceType, request.scope ?? {});
+    const { metadataFirst = false, checked = false } = this.#options;
+    const narrow = metadataFirst && request.narrow === true && !request.transform;
+    const id = this.#identify(type as unknown as ResourceType, request);
     const known = this.#informers.get(id) as Informer<T> | undefined;
     this.#users.set(id, (this.#users.get(id) ?? 0) + 1);
     if (known) {
       for (const [name, fn] of Object.entries(request.indexes ?? {}))
         if (!known.hasIndex(name)) known.addIndex(name, fn as IndexFunction<T>);
+      if (!narrow) known.widen();
       return known;
     }
-    const { watchList: _, ...around } = this.#options;
-    const informer = new Informer<T>({ ...request, ...around, type, traits: this.#traits });
+    const { watchList: _, metadataFirst: __, ...around } = this.#options;
+    const informer = new Informer<T>({ ...request, ...around, narrow, checked, type, traits: this.#traits });
     this.#informers.set(id, informer as unknown as Informer<KubeObject>);
     if (this.#running) informer.start();
     return informer;
@@ -99,6 +110,15 @@ export class Informers {
     for (const informer of this.#of(type)) informer.recordDelete(key, uid);
   }
 
+  #identify<T extends KubeObject>(type: ResourceType, { scope = {}, transform }: InformerRequest<T>): string {
+    const { namespace = '', labelSelector = '', fieldSelector = '', metadataOnly = false } = scope;
+    if (transform && !this.#transforms.has(transform)) this.#transforms.set(transform, this.#transforms.size + 1);
+    const through = this.#transforms.get(transform) ?? '';
+    const much = metadataOnly ? 'metadata' : '';
+    const which = [clusterOf(type), apiVersionOf(type), type.resource, namespace, labelSelector, fieldSelector];
+    return [...which, much, through].join('|');
+  }
+
   *#of(type: ResourceType): Iterable<Informer<KubeObject>> {
     for (const informer of this.#informers.values())
       if (
@@ -112,13 +132,3 @@ export class Informers {
 
 /** A client that speaks to several clusters tells them apart by their types. */
 const clusterOf = (type: ResourceType): string => (type as { readonly cluster?: string }).cluster ?? '';
-
-const identify = (type: ResourceType, scope: Scope): string =>
-  [
-    clusterOf(type),
-    apiVersionOf(type),
-    type.resource,
-    scope.namespace ?? '',
-    scope.labelSelector ?? '',
-    scope.fieldSelector ?? '',
-  ].join('|');

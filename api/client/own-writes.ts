@@ -16,6 +16,14 @@ export class OwnWrites {
     return this.#written.size;
   }
 
+  /** The revision of the newest write that has not been seen; undefined where all have. */
+  newest(): string | undefined {
+    let newest: string | undefined;
+    for (const { revision } of this.#written.values())
+      if (newest === undefined || (compareResourceVersions(revision, newest) ?? -1) > 0) newest = revision;
+    return newest;
+  }
+
   wrote(object: KubeObject): void {
     const { uid, resourceVersion } = object.metadata;
     if (uid && resourceVersion) this.#written.set(keyOf(object), { uid, revision: resourceVersion });

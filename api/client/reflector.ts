@@ -10,6 +10,7 @@ import {
   type Scope,
   stepReflector,
 } from './reflector-machine.js';
+import { compareResourceVersions } from './resource-version.js';
 
 /** Where a reflector puts what it learns. Called synchronously and in order. */
 export interface ReflectorSink<T extends KubeObject> {
@@ -63,6 +64,7 @@ const WATCH_GRACE_MS = 5_000;
 export class Reflector<T extends KubeObject> {
   readonly #options: ReflectorOptions<T>;
   readonly #traits: ServerTraits;
+  #scope: Scope;
   #state: ReflectorState<T> = initialReflector();
   readonly #inputs: ReflectorInput<T>[] = [];
   #stepping = false;
@@ -78,6 +80,7 @@ export class Reflector<T extends KubeObject> {
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
+    this.#scope = options.scope ?? {};
     this.#traits = options.traits ?? { watchList: true };
   }
 
@@ -107,6 +110,18 @@ export class Reflector<T extends KubeObject> {
     this.#input({ type: 'stop' });
   }
 
+  /** Another part of the collection from now on, listed anew at no older a position than the last, or `notOlderThan` if that is newer. */
+  rescope(scope: Scope, notOlderThan?: string): void {
+    this.#scope = scope;
+    const running = this.#state.phase.name !== 'stopped';
+    if (running) this.stop();
+    const order = notOlderThan === undefined ? -1 : compareResourceVersions(notOlderThan, this.#state.revision);
+    // Before the first list there is no position to compare with.
+    if (notOlderThan !== undefined && (order === undefined || order > 0))
+      this.#state = { ...this.#state, revision: notOlderThan };
+    if (running) this.start();
+  }
+
   /** Inputs that arrive during a step wait for its end, so a client that answers synchronously cannot re-enter. */
   #input(input: ReflectorInput<T>): void {
     this.#inputs.push(input);
@@ -120,13 +135,16 @@ export class Reflector<T extends KubeObject> {
   }
 
   #step(input: ReflectorInput<T>): void {
-    const { clock, scope = {} } = this.#options;
-    const now = clock.now();
+    const now = this.#options.clock.now();
     if (input.type === 'event' || input.type === 'listed') {
       this.#lastContactAt = now;
       if (this.#stats.lastError) delete this.#stats.lastError;
     }
-    const { state, effects } = stepReflector(this.#state, input, { now, scope, watchList: this.#traits.watchList });
+    const { state, effects } = stepReflector(this.#state, input, {
+      now,
+      scope: this.#scope,
+      watchList: this.#traits.watchList,
+    });
     this.#state = state;
     for (const effect of effects) this.#execute(effect);
   }

@@ -42,7 +42,14 @@ export async function dev(file: string, options: OperatorCommandOptions): Promis
   const { systemClock: clock, systemRandom: random } = project.machinery;
   const client = await connect(project, options);
   const logger = operatorLogger();
-  const informers = new project.client.Informers({ client, clock, random, logger });
+  const informers = new project.client.Informers({
+    client,
+    clock,
+    random,
+    logger,
+    metadataFirst: true,
+    checked: true,
+  });
   const start = async (install: boolean): Promise<RunningOperator> =>
     project.framework.runOperator(await project.load(), {
       client,

@@ -10,9 +10,11 @@ export const MOST_UNSCOPED = 1_000;
 export async function warnOfCrowds(informers: Informers, logger: Logger): Promise<void> {
   await Promise.all(
     informers.all().map(async (informer) => {
-      const { type, scope } = informer;
-      if (type.group !== '' || !CROWDS.has(type.resource) || Object.keys(scope).length > 0) return;
-      await informer.whenSynced();
+      const { type } = informer;
+      if (type.group !== '' || !CROWDS.has(type.resource)) return;
+      // As long as metadata is all that is read of them, it is all that is kept.
+      await informer.whenWhole();
+      if (Object.keys(informer.scope).length > 0) return;
       const { objects } = informer.stats;
       if (objects > MOST_UNSCOPED)
         logger.warn(

@@ -97,7 +97,7 @@ function decideDurably({ evaluator, definition, tags }: Durable, input: Input): 
       ...published(definition, tags, object, placeOf(snapshot!), effects, now),
       ...change<KubeObject>(
         type,
-        object,
+        { metadata: object.metadata },
         (draft) => {
           draft.metadata.annotations = { ...draft.metadata.annotations, [annotation]: keep };
         },

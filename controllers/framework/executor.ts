@@ -266,6 +266,9 @@ export class Executor {
     const { namespace, name = '' } = object.metadata;
     const { controller } = this.#options;
     const key = { namespace, name };
+    // Whether anything is to be done is told by the whole object.
+    for (const informer of this.#options.informers.all())
+      if (typeId(informer.type) === typeId(resource)) informer.widen();
     const cached = this.#cached(resource, key);
     if (isApplied(cached, object, controller)) return undefined;
     const before = cached?.metadata.resourceVersion;

@@ -25,7 +25,7 @@ export function withFinalizer(definition: ControllerDefinition, decide: Decide):
     if (!isDeleting(object)) {
       const decision = decide(view, observed);
       if (present) return decision;
-      const add = change<KubeObject>(type, object, (draft) => {
+      const add = change<KubeObject>(type, { metadata: object.metadata }, (draft) => {
         draft.metadata.finalizers = [...(draft.metadata.finalizers ?? []), finalizer];
       });
       return { ...decision, effects: [...add, ...decision.effects] };
@@ -35,7 +35,7 @@ export function withFinalizer(definition: ControllerDefinition, decide: Decide):
     const finished = effects.some((effect) => effect.type === 'done');
     const rest = effects.filter((effect) => effect.type !== 'done');
     if (!finished) return { effects: rest, state: 'cleaningUp' };
-    const release = change<KubeObject>(type, object, (draft) => {
+    const release = change<KubeObject>(type, { metadata: object.metadata }, (draft) => {
       draft.metadata.finalizers = (draft.metadata.finalizers ?? []).filter((name) => name !== finalizer);
     });
     return { effects: [...rest, ...release], state: 'cleanedUp' };

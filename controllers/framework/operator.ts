@@ -52,6 +52,8 @@ export interface OperatorOptions {
   readonly informers?: Informers;
   /** How often the caches are held against the server (a list each); what is wrong is logged and counted. Default never. */
   readonly auditMs?: number;
+  /** Only metadata is watched of kinds of which nothing else is read; default true. Nothing to those who give `informers`. */
+  readonly metadataFirst?: boolean;
 }
 
 export interface RunningOperator {
@@ -76,13 +78,13 @@ const CRDS: ResourceType = {
 
 /** Runs an operator against whatever cluster the client speaks to. */
 export async function runOperator(definition: OperatorDefinition, options: OperatorOptions): Promise<RunningOperator> {
-  const { clock, random, logger, install = true, leaderElection } = options;
+  const { clock, random, logger, install = true, leaderElection, metadataFirst = true } = options;
   const { name, controllers, handlers, definitions = [], admissions = [], conversions = [] } = definition;
   const metrics = new PrometheusMetrics();
   const client = countedClient(options.client, clock, metrics);
   if (install) for (const each of definitions) await installed(client, each, name);
   const traces = new TraceLog();
-  const informers = options.informers ?? new Informers({ client, clock, random, logger });
+  const informers = options.informers ?? new Informers({ client, clock, random, logger, metadataFirst });
   let running: Running | undefined;
   let ending: Promise<readonly string[]> = Promise.resolve([]);
   const begin = (through: Client) => {
@@ -109,7 +111,7 @@ export async function runOperator(definition: OperatorDefinition, options: Opera
       onLost: end,
     });
   // Caches are warm before anybody is elected.
-  for (const controller of controllers) informers.get(controller.for);
+  if (election) for (const controller of controllers) informers.get(controller.for);
   informers.start();
   if (election) election.start();
   else begin(client);

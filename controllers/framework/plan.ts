@@ -5,6 +5,7 @@ import fastJsonPatch, { type Operation } from 'fast-json-patch';
 import { Caches } from './caches.js';
 import type { ControllerDefinition } from './controller.js';
 import { decideOf } from './decide.js';
+import { decided } from './decided.js';
 import type { Effect } from './effects.js';
 import { EventRecorder } from './events.js';
 import { Executor } from './executor.js';
@@ -51,7 +52,7 @@ export async function plan(
   const planned: Planned[] = [];
   for (const definition of definitions) {
     const caches = new Caches(definition, options.informers);
-    await Promise.all(caches.all().map((informer) => informer.whenSynced()));
+    await caches.whenComplete();
     const decide = decideOf(definition);
     for (const object of caches.list(definition.for))
       planned.push(await planOne(definition, caches, decide, object, options));
@@ -74,9 +75,10 @@ async function planOne(
   const recorder = new EventRecorder({ client: dry, clock, logger, source: controller });
   const executor = new Executor({ controller, client: dry, informers, random, recorder, recording: false });
   try {
-    const view = caches.view(type, { namespace, name }, { now: clock.now(), attempt: 0, failure: undefined });
-    const observed = await definition.observe?.(view, client);
-    const { effects, state } = decide(view, observed);
+    const { effects, state } = await decided(caches, async () => {
+      const view = caches.view(type, { namespace, name }, { now: clock.now(), attempt: 0, failure: undefined });
+      return decide(view, await definition.observe?.(view, client));
+    });
     const kept = effects.flatMap(writing);
     await executor.run(base.key, kept);
     const others = effects.flatMap(describeOther);

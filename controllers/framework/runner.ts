@@ -10,6 +10,7 @@ import {
   type WatchDefinition,
 } from './controller.js';
 import { type Decide, decideOf } from './decide.js';
+import { decided } from './decided.js';
 import { EventRecorder } from './events.js';
 import { Executor } from './executor.js';
 import { Externals } from './externals.js';
@@ -24,6 +25,9 @@ import type { Failure } from './view.js';
 const GRACEFUL_STOP_MS = 30_000;
 
 const MOST_CAUSES = 16;
+
+/** Of an object that is to be left alone. */
+const PAUSE = { effects: [], state: 'paused', gone: false };
 
 /**
  * Runs one controller: watches, queues, evaluates, carries out. An evaluation that fails, or whose effects do, is repeated
@@ -49,6 +53,7 @@ export class ControllerRunner {
   readonly #stops: (() => void)[] = [];
   #running = false;
   #pumping = false;
+  #awaiting = false;
   #throttled: (() => void) | undefined;
   #evaluations = 0;
   readonly #idlers: (() => void)[] = [];
@@ -103,7 +108,17 @@ export class ControllerRunner {
     const { shard, metrics } = this.#options;
     if (shard) this.#stops.push(shard.onGain(() => this.#enqueueAll({ type: 'asked' })));
     metrics?.workers?.(name, 0, this.#concurrency.limit);
-    void Promise.all(this.#caches.all().map((informer) => informer.whenSynced())).then(() => this.#schedule());
+    this.#awaitCaches();
+  }
+
+  /** Their first lists, and later whatever more of them is wanted. */
+  #awaitCaches(): void {
+    if (this.#awaiting) return;
+    this.#awaiting = true;
+    void this.#caches.whenComplete().then(() => {
+      this.#awaiting = false;
+      this.#schedule();
+    });
   }
 
   /** Looks at an object again although nothing has changed. */
@@ -221,7 +236,11 @@ export class ControllerRunner {
   }
 
   #pump(): void {
-    if (!this.#running || !this.#caches.all().every((informer) => informer.hasSynced())) return;
+    if (!this.#running) return;
+    if (!this.#caches.complete) {
+      this.#awaitCaches();
+      return;
+    }
     const { clock, metrics, shard } = this.#options;
     const { name } = this.definition;
     while (this.#queue.active < this.#concurrency.limit && this.#queue.depth > 0) {
@@ -332,23 +351,24 @@ export class ControllerRunner {
     const current = () => this.#caches.get(type, splitKey(key));
     this.#externals.follow(key, current);
     const externals = this.#externals.of(key);
-    const view = this.#caches.view(type, splitKey(key), {
-      now: clock.now(),
-      attempt: this.#queue.failures(key),
-      failure: this.#failures.get(key),
-      ...(externals ? { externals: new Map(externals) } : {}),
+    const decision = await decided(this.#caches, async () => {
+      const view = this.#caches.view(type, splitKey(key), {
+        now: clock.now(),
+        attempt: this.#queue.failures(key),
+        failure: this.#failures.get(key),
+        ...(externals ? { externals: new Map(externals) } : {}),
+      });
+      evaluation.asOf = view.asOf;
+      if (view.object?.metadata.annotations?.[PAUSED] === 'true') return PAUSE;
+      const observed = await this.definition.observe?.(view, client);
+      return { ...this.#decide(view, observed), gone: !view.object };
     });
-    evaluation.asOf = view.asOf;
-    if (view.object?.metadata.annotations?.[PAUSED] === 'true') {
-      this.#publish(key, 'paused');
-      return undefined;
-    }
-    const observed = await this.definition.observe?.(view, client);
-    const { effects, state } = this.#decide(view, observed);
-    evaluation.state = state;
-    this.#publish(key, view.object ? state : undefined);
+    evaluation.state = decision.state;
+    this.#publish(key, decision.gone ? undefined : decision.state);
+    if (decision === PAUSE) return undefined;
+    const { effects, gone } = decision;
     const { requeueAfterMs } = await this.#executor.run(key, effects, { signal, writes: evaluation.writes });
-    if (!view.object) this.#failures.delete(key);
+    if (gone) this.#failures.delete(key);
     return requeueAfterMs;
   }
 

@@ -2,6 +2,7 @@ import type { Change, Informer } from '@trimtab/client';
 import { joinKey, type KubeObject, keyOf, type ResourceType } from '@trimtab/machinery';
 import type { Caches } from './caches.js';
 import type { ControllerDefinition, WatchDefinition } from './controller.js';
+import { DroppedField, NeedsWhole } from './guarded.js';
 import { controllerOf, refersTo } from './owners.js';
 import { LOW_PRIORITY } from './queue.js';
 import { type Cause, changeCause } from './trace.js';
@@ -31,7 +32,7 @@ export function triggersOf(definition: ControllerDefinition, caches: Caches, enq
     enqueue(keyOf(change.object), causeOf(type, change), priority?.(change) ?? priorityOf(change));
   };
   return [
-    { informer: caches.informer(type), handler: primary },
+    carefully(caches, caches.informer(type), primary),
     ...owns.map((owned) => ({
       informer: caches.informer(owned),
       handler: (change: Change<KubeObject>) =>
@@ -48,15 +49,33 @@ export function watching(watch: WatchDefinition, caches: Caches, enqueue: Enqueu
   const { type, to, on, ignores, where } = watch;
   return {
     informer: caches.informer(type),
-    handler: (change) => {
+    handler: careful(caches, caches.informer(type), (change) => {
       if ((on && !on.includes(change.type)) || (where && !where(change))) return;
       if (change.type === 'updated' && ignores?.(change.previous, change.object)) return;
       eachState(change, (object) => {
         for (const key of to(object, caches)) enqueue(joinKey(key), causeOf(type, change), priorityOf(change));
       });
-    },
+    }),
   };
 }
+
+type Handler = Listening['handler'];
+
+/** Predicates and mappings that want more than there is are told of every object again once it is there. */
+const careful =
+  (caches: Caches, informer: Informer<KubeObject>, handler: Handler): Handler =>
+  (change) => {
+    try {
+      handler(caches.told(informer, change));
+    } catch (error) {
+      if (!(error instanceof NeedsWhole) && (error instanceof DroppedField || !caches.widen())) throw error;
+    }
+  };
+
+const carefully = (caches: Caches, informer: Informer<KubeObject>, handler: Handler): Listening => ({
+  informer,
+  handler: careful(caches, informer, handler),
+});
 
 function ownerKey(type: ResourceType, object: KubeObject): string | undefined {
   const reference = controllerOf(object);

@@ -18,6 +18,14 @@ export interface Failure {
   readonly beside?: readonly Failure[];
 }
 
+/** How recent what a cache has is. */
+export interface Freshness {
+  /** The revision it is complete up to. */
+  readonly asOf: string;
+  /** Milliseconds since the server was last heard of. */
+  readonly ageMs: number;
+}
+
 /**
  * What a controller decides from. It does not change while a decision is made, contains the controller's own earlier
  * writes, and may be behind the server otherwise.
@@ -28,6 +36,8 @@ export interface View<T extends KubeObject = KubeObject> extends Reader {
   readonly object: T | undefined;
   /** The revision the object's cache is complete up to. */
   readonly asOf: string;
+  /** The same of any declared type, and how long ago the server was heard of; default the object's own. */
+  freshness(type?: ResourceType): Freshness;
   /** Milliseconds since the Unix epoch. */
   readonly now: number;
   /** Failures in a row of this key. */

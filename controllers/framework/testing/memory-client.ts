@@ -102,7 +102,9 @@ export class MemoryClient extends CallingClient {
       case 'get':
         return this.#must(call.type, key);
       case 'list': {
-        const items = this.all(call.type).filter((o) => inScope(o, call.options));
+        const items = this.all(call.type)
+          .filter((o) => inScope(o, call.options))
+          .map((o) => shown(o, call.options));
         const kind = `${call.type.kind}List`;
         return { apiVersion: apiVersionOf(call.type), kind, metadata: { resourceVersion: String(this.#rv) }, items };
       }
@@ -129,7 +131,8 @@ export class MemoryClient extends CallingClient {
     return new Observable((subscriber) => {
       let at = Math.max(FIRST, Number(options.resourceVersion || this.#rv));
       if (Number.isNaN(at)) subscriber.error(expired('not a revision'));
-      const send = (event: WatchEvent) => subscriber.next(event as WatchEvent<T>);
+      const send = ({ type: what, object }: WatchEvent) =>
+        subscriber.next({ type: what, object: what === 'BOOKMARK' ? object : shown(object, options) } as WatchEvent<T>);
       const start = () => {
         if (!options.sendInitialEvents) return pump();
         at = this.#rv;
@@ -278,6 +281,12 @@ const isBound = (pod: Body): boolean => Boolean((pod.spec as { readonly nodeName
 const inScope = (object: KubeObject, scope: ListOptions): boolean =>
   (scope.namespace === undefined || scope.namespace === object.metadata.namespace) &&
   (!scope.labelSelector || matchesLabels(parseLabelSelector(scope.labelSelector), object.metadata.labels));
+
+/** As a server shows it that is asked for metadata alone. */
+const shown = <T extends KubeObject>(object: T, { metadataOnly }: ListOptions): T =>
+  metadataOnly
+    ? ({ apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadata', metadata: object.metadata } as T)
+    : object;
 
 const withStatus = (wanted: Body, status: unknown): Body => {
   const { status: _, ...rest } = wanted;

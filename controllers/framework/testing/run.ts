@@ -25,14 +25,17 @@ export async function runInMemory(
     clock?: VirtualClock;
     client?: MemoryClient;
     logger?: Logger;
+    /** As operators do over a network: see `InformersOptions`. */
+    metadataFirst?: boolean;
   } & Pick<RunnerOptions, 'metrics' | 'handlers' | 'tracer' | 'shard'> = {},
 ): Promise<TestRun> {
   const clock = options.clock ?? new VirtualClock();
   const client = options.client ?? new MemoryClient(clock);
   const random = seededRandom(options.seed ?? 1);
   const logger = options.logger ?? silentLogger;
-  const informers = new Informers({ client, clock, random, logger });
-  const { seed: _, clock: __, client: ___, logger: ____, ...rest } = options;
+  const { metadataFirst = false } = options;
+  const informers = new Informers({ client, clock, random, logger, metadataFirst, checked: true });
+  const { seed: _, clock: __, client: ___, logger: ____, metadataFirst: _____, ...rest } = options;
   const running = runControllers(definitions, {
     client,
     informers,

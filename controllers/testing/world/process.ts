@@ -133,7 +133,14 @@ export class Process {
     this.#link = link;
     const clock = this.#clockOf(link);
     const random = seededRandom(seed * 7_919 + this.#lives);
-    const informers = new Informers({ client: link, clock, random, logger, watchSeconds: WATCH_SECONDS });
+    const informers = new Informers({
+      client: link,
+      clock,
+      random,
+      logger,
+      watchSeconds: WATCH_SECONDS,
+      checked: true,
+    });
     const parts: Parts = { client: link, informers, clock, random, logger: this.#loggerOf(link) };
     const definitions = controllers.flatMap((source) =>
       isLoop(source) ? [] : [this.#watched(typeof source === 'function' ? source(parts) : source, link)],

@@ -30,7 +30,7 @@ interface Facts {
 function ephemeralFacts(view: View<Pod>): Facts | undefined {
   const pod = view.object;
   if (!pod) return undefined;
-  const found = (pod.spec?.volumes ?? [])
+  const found = ephemeralVolumes(pod)
     .filter((volume) => volume.ephemeral?.volumeClaimTemplate)
     .map((volume) => ({
       volume,
@@ -42,6 +42,10 @@ function ephemeralFacts(view: View<Pod>): Facts | undefined {
     foreign: found.flatMap(({ claim }) => (claim && !isControlledBy(claim, pod) ? [claim] : [])),
   };
 }
+
+const NO_VOLUMES: readonly Volume[] = [];
+const ephemeralVolumes = ({ spec }: Pod): readonly Volume[] =>
+  spec?.volumes?.filter((volume) => volume.ephemeral) ?? NO_VOLUMES;
 
 const claimName = (pod: Pod, volume: Volume): string => `${pod.metadata.name}-${volume.name}`;
 
@@ -107,13 +111,13 @@ const machine = setup({
 export const ephemeralVolumeController: ControllerDefinition = controller({
   name: 'ephemeral-volume-controller',
   for: Pods,
+  // What a pod is made of does not change, and hardly any pod has one.
+  where: ({ object }) => ephemeralVolumes(object).length > 0,
   watches: [watch(PersistentVolumeClaims, podsOf, { on: ['deleted'] })],
   indexes: [
     index(Pods, {
       ephemeralClaim: (pod) =>
-        (pod.spec?.volumes ?? [])
-          .filter((volume) => volume.ephemeral)
-          .map((volume) => `${pod.metadata.namespace}/${claimName(pod, volume)}`),
+        ephemeralVolumes(pod).map((volume) => `${pod.metadata.namespace}/${claimName(pod, volume)}`),
     }),
   ],
   machine,

@@ -1,4 +1,6 @@
-import { type PodView, podStatus, sameView } from './status.js';
+import type { PodStatus } from '@trimtab/machinery';
+import { nothingBegun, type PodView, podStatus, sameBesideObject, sameView } from './status.js';
+import { statusPatch } from './status-patch.js';
 import type { StatusWriter } from './status-writer.js';
 
 /** Turns what is known of a pod into its status whenever that can be seen to have changed. */
@@ -8,6 +10,8 @@ export class StatusPublisher {
   #waiting = false;
   #stopped = false;
   #published: PodView | undefined;
+  /** Of what was published, where it has been worked out. */
+  #status: PodStatus | undefined;
 
   constructor(writer: StatusWriter, view: () => PodView) {
     this.#writer = writer;
@@ -26,12 +30,22 @@ export class StatusPublisher {
 
   now(): void {
     const view = this.#view();
-    if (sameView(this.#published, view)) return;
+    const before = this.#published;
+    if (sameView(before, view)) return;
     this.#published = view;
-    this.#writer.want(podStatus(view));
+    // Mostly the object is another because the server has taken what we wrote.
+    if (before && this.#status && sameBesideObject(before, view) && !statusPatch(view.previous, this.#status)) return;
+    this.#status = undefined;
+    if (nothingBegun(view)) this.#writer.wantLater(() => this.#make(this.#view()));
+    else this.#writer.want(this.#make(view));
   }
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  #make(view: PodView): PodStatus {
+    this.#status = podStatus(view);
+    return this.#status;
   }
 }

@@ -1,9 +1,10 @@
 import type { Client } from '@trimtab/client';
 import { compareResourceVersions } from '@trimtab/client';
-import type { Clock, Logger, PodStatus } from '@trimtab/machinery';
+import type { Clock, ContainerStatus, Logger, PodStatus } from '@trimtab/machinery';
 import { isReason } from '@trimtab/machinery';
 import { PODS, type Pod, uidOf } from './api.js';
 import { PASSING_CONDITIONS } from './conditions.js';
+import { BEGINNING_REASONS } from './status.js';
 import { statusPatch } from './status-patch.js';
 
 /** How long a change nobody waits for may be held back to travel with the next one. */
@@ -22,7 +23,8 @@ export class StatusWriter {
   /** The status as the server has it, as far as we know. */
   #written: PodStatus;
   #writtenAt: string;
-  #wanted: PodStatus | undefined;
+  /** Worked out when it is sent. */
+  #wanted: (() => PodStatus) | undefined;
   #writing = false;
   #failures = 0;
   #gone = false;
@@ -51,18 +53,30 @@ export class StatusWriter {
 
   /** Urgent changes are sent at once, others with the next one or after a moment. */
   want(status: PodStatus): void {
-    this.#wanted = status;
+    this.#wanted = () => status;
     if (this.#writing || this.#gone) return;
     if (isUrgent(this.#written, status)) {
       this.#cancelTimer?.();
       this.#cancelTimer = undefined;
       void this.#write();
-    } else if (!this.#cancelTimer && statusPatch(this.#written, status)) {
-      this.#cancelTimer = this.#clock.after(GATHER_MS, () => {
-        this.#cancelTimer = undefined;
-        void this.#write();
-      });
+    } else if (!this.#cancelTimer && statusPatch(this.#written, status)) this.#gather();
+  }
+
+  /** The status of a pod of which nothing has begun: nobody waits for it, and it is made when it is sent. */
+  wantLater(status: () => PodStatus): void {
+    if (isUrgent(this.#written, BEGINNING)) {
+      this.want(status());
+      return;
     }
+    this.#wanted = status;
+    if (!this.#writing && !this.#gone && !this.#cancelTimer) this.#gather();
+  }
+
+  #gather(): void {
+    this.#cancelTimer = this.#clock.after(GATHER_MS, () => {
+      this.#cancelTimer = undefined;
+      void this.#write();
+    });
   }
 
   /** Resolves when the last wanted status is on the server, or the pod is gone. */
@@ -87,7 +101,8 @@ export class StatusWriter {
     if (this.#writing) return;
     this.#writing = true;
     while (this.#wanted && !this.#gone) {
-      const status = this.#wanted;
+      const status = this.#wanted();
+      this.#wanted = () => status;
       const patch = statusPatch(this.#written, status);
       if (!patch) {
         this.#wanted = undefined;
@@ -141,23 +156,43 @@ export class StatusWriter {
   }
 }
 
+/** A pod that has just come. */
+const BEGINNING: PodStatus = { phase: 'Pending' };
+
 /** What somebody waits for: phase, readiness, and containers starting or ending. */
 function isUrgent(before: PodStatus, after: PodStatus): boolean {
-  return JSON.stringify(essence(before)) !== JSON.stringify(essence(after));
+  return essence(before) !== essence(after);
 }
 
-function essence(status: PodStatus): unknown {
-  const states = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])].map((s) => [
+const essences = new WeakMap<PodStatus, string>();
+
+/** Asked of what was written for each that is to follow. */
+function essence(status: PodStatus): string {
+  let text = essences.get(status);
+  if (text === undefined) {
+    text = JSON.stringify(partsOf(status));
+    essences.set(status, text);
+  }
+  return text;
+}
+
+function partsOf(status: PodStatus): unknown {
+  const statuses = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+  const phase = status.phase ?? 'Pending';
+  if (statuses.every(({ state }) => isBeginning(state))) return [phase];
+  const states = statuses.map((s) => [
     s.name,
     s.restartCount,
     s.ready,
     s.state?.running ? 'running' : (s.state?.terminated?.reason ?? 'waiting'),
-    ['ContainerCreating', 'PodInitializing'].includes(s.state?.waiting?.reason ?? '') ? '' : s.state?.waiting?.reason,
+    isBeginning(s.state) ? '' : s.state?.waiting?.reason,
   ]);
-  const resize = [
-    status.conditions?.filter((c) => PASSING_CONDITIONS.includes(c.type)).map((c) => [c.type, c.reason]),
-    status.containerStatuses?.map((s) => s.state?.running && s.resources),
-  ];
-  const before = states.every((s) => s[3] === 'waiting' && !s[4]);
-  return [status.phase ?? 'Pending', before ? [] : [states, resize]];
+  const passing = status.conditions?.filter((c) => PASSING_CONDITIONS.includes(c.type)).map((c) => [c.type, c.reason]);
+  return [phase, states, passing, status.containerStatuses?.map((s) => s.state?.running && s.resources)];
+}
+
+/** Waits for its first start, or says nothing of itself. */
+function isBeginning(state: ContainerStatus['state']): boolean {
+  if (state?.running || state?.terminated?.reason) return false;
+  return !state?.waiting?.reason || BEGINNING_REASONS.includes(state.waiting.reason);
 }

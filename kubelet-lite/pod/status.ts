@@ -30,7 +30,21 @@ export interface PodView {
 
 /** True when both views give the same status: most steps of a pod's inner life change nothing that can be seen. */
 export function sameView(a: PodView | undefined, b: PodView): boolean {
-  if (!a || a.pod !== b.pod || a.containers.size !== b.containers.size || a.verdict !== b.verdict) return false;
+  return a !== undefined && a.pod === b.pod && sameOnNode(a, b);
+}
+
+/**
+ * True when only the object differs, and not in what a status is made of: what differs is what others, or we, have written
+ * to its status or its metadata.
+ */
+export function sameBesideObject(a: PodView, b: PodView): boolean {
+  const { spec } = b.pod;
+  if (a.pod.spec !== spec || a.pod.metadata.generation !== b.pod.metadata.generation) return false;
+  return !spec.readinessGates?.length && sameOnNode(a, b);
+}
+
+function sameOnNode(a: PodView, b: PodView): boolean {
+  if (a.containers.size !== b.containers.size || a.verdict !== b.verdict) return false;
   if (a.sandboxReady !== b.sandboxReady || a.initialized !== b.initialized || a.ended !== b.ended) return false;
   if (a.podIPs !== b.podIPs || a.resize !== b.resize || a.restarting !== b.restarting) return false;
   for (const [name, c] of b.containers) {
@@ -41,6 +55,19 @@ export function sameView(a: PodView | undefined, b: PodView): boolean {
 }
 
 const VISIBLE = ['state', 'last', 'attempt', 'started', 'ready', 'image', 'imageID', 'containerID'] as const;
+
+/** What a container waits for before anybody waits for the pod: nobody is told of each step. */
+export const BEGINNING_REASONS: readonly string[] = ['ContainerCreating', 'PodInitializing'];
+
+/** True while every container waits for its first start and nothing is amiss: the pod is Pending, as it was when it came. */
+export function nothingBegun({ pod: { spec }, verdict, ended, restarting, containers, previous }: PodView): boolean {
+  if (verdict || ended || restarting || (previous.phase ?? 'Pending') !== 'Pending') return false;
+  const waits = ({ name }: { readonly name: string }): boolean => {
+    const c = containers.get(name);
+    return c !== undefined && !c.last && BEGINNING_REASONS.includes(c.state.waiting?.reason ?? '');
+  };
+  return spec.containers.every(waits) && (spec.initContainers ?? []).every(waits);
+}
 
 /** The complete status the kubelet wants the pod to have. Pure. */
 export function podStatus(view: PodView): PodStatus {

@@ -1,6 +1,7 @@
-import { type Node, Nodes, type Pod, Pods } from '@trimtab/machinery';
+import { type KubeObject, type Node, Nodes, type Pod, Pods, ServiceAccounts } from '@trimtab/machinery';
 import { type TestCluster, testCluster } from './testing.js';
 import { explainPod } from './why.js';
+import { retryLines } from './why-retries.js';
 
 let cluster: TestCluster;
 let namespace: string;
@@ -69,6 +70,34 @@ test('a pod that has a node: how its containers came to their state', async () =
   expect(out).toContain('pod/broken is Running on node small.');
   expect(out).toContain('container main: waits: CrashLoopBackOff (back-off 10s)');
   expect(out).toContain('restarted 3 times; before that it was killed because it used more memory than its limit');
+});
+
+test('row 9: an object at which a controller fails: how often, why, and when it is tried again', async () => {
+  const made = await cluster.client.create(ServiceAccounts, { metadata: { name: 'stuck', namespace } });
+  const condition = (until: string) => ({
+    type: 'Retrying',
+    status: 'True',
+    reason: 'ReconciliationFailed',
+    message: `site has failed 12 times and ${until}: dns: no answer`,
+  });
+  const lines = (until: string, now: string) =>
+    retryLines('site/blog', { ...made, status: { conditions: [condition(until)] } } as KubeObject, Date.parse(now));
+  const until = 'is tried again at 2026-01-01T00:10:00Z';
+  const failed = '  It has failed 12 times in a row, the last time with: dns: no answer';
+  expect(lines(until, '2026-01-01T00:05:00Z')).toEqual([
+    'site/blog waits for site, which tries again in 5m, at 2026-01-01T00:10:00Z.',
+    failed,
+  ]);
+  expect(lines(until, '2026-01-01T01:00:00Z')[0]).toContain('was to try again at 2026-01-01T00:10:00Z');
+  expect(lines('rests until something changes', '2026-01-01T00:05:00Z')[0]).toBe(
+    'site/blog waits for site, which does not try again until something changes.',
+  );
+  expect(retryLines('serviceaccount/stuck', made, 0)).toEqual([]);
+  // As the command says it, of a kind whose status has conditions.
+  await create('web', { nodeName: 'small' }, '1m');
+  const body = { status: { conditions: [condition(until)] } };
+  await cluster.client.patch(Pods, { namespace, name: 'web' }, { type: 'merge', body }, { subresource: 'status' });
+  expect((await why('pod/web')).out).toContain(`pod/web waits for site, which was to try again`);
 });
 
 test('of everything: the writes that led there, also when it is gone; what never was is said', async () => {

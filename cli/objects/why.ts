@@ -22,6 +22,7 @@ import { resourceFor } from './targets.js';
 import { exitLines } from './why-exits.js';
 import { changeText, mendsOf } from './why-mends.js';
 import { readNodeMemory } from './why-node.js';
+import { retryLines } from './why-retries.js';
 import { memoryOf } from './why-status.js';
 
 /**
@@ -41,6 +42,7 @@ export async function explainPod(session: Session, reference: string): Promise<n
   });
   if (!object) session.say(`${nameText(type, name)} is gone.`);
   if (isPod) session.say(...(await podLines(session, name, object as Pod | undefined)));
+  if (object) session.say(...retryLines(nameText(type, name), object, session.now()));
   session.say(...chain);
   return 0;
 }

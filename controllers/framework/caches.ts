@@ -5,6 +5,7 @@ import type { CachingDefinition, ControllerDefinition } from './controller.js';
 import { DroppedField, guarded, NeedsWhole } from './guarded.js';
 import { isControlledBy } from './owners.js';
 import type { ProjectedType } from './projection.js';
+import { retryConditionOf } from './retries.js';
 import type { Failure, Freshness, Reader, View } from './view.js';
 
 const idOf = (type: ResourceType): string =>
@@ -25,6 +26,7 @@ export class Caches implements Reader {
   readonly #guarded = new WeakMap<KubeObject, KubeObject>();
   /** Caches of metadata of which something has been handed out. */
   readonly #handed = new Set<Informer<KubeObject>>();
+  readonly #whole = new Set<string>();
   readonly #faults = new Map<string, Error>();
 
   constructor(definition: ControllerDefinition, informers: Informers) {
@@ -32,6 +34,8 @@ export class Caches implements Reader {
     this.#shared = informers;
     this.#caching = new Map((definition.caching ?? []).map(({ type, ...caching }) => [idOf(type), caching]));
     const { owns = [], watches = [], reads = [], indexes = [] } = definition;
+    // What is written down of retries is read of every object at the start.
+    if (retryConditionOf(definition) !== undefined) this.#whole.add(idOf(definition.for));
     for (const type of [definition.for, ...owns, ...watches.map((w) => w.type), ...reads]) this.add(type);
     for (const index of indexes) this.add(index.type, index.indexes);
   }
@@ -39,7 +43,7 @@ export class Caches implements Reader {
   /** Also while running: the cache is there once it has synced. */
   add(type: ResourceType, indexes: Indexes<KubeObject> = {}): Informer<KubeObject> {
     const { projection } = type as Partial<ProjectedType>;
-    const asked = { ...this.#caching.get(idOf(type)), ...projection, narrow: true };
+    const asked = { ...this.#caching.get(idOf(type)), ...projection, narrow: !this.#whole.has(idOf(type)) };
     const informer = this.#shared.get(type, asked);
     this.#informers.set(cacheOf(type), informer);
     for (const [name, fn] of Object.entries(indexes))

@@ -50,6 +50,12 @@ export interface ControllerDefinition<T extends KubeObject = KubeObject, O = unk
   readonly onError?: (error: Error, attempt: number) => ErrorDecision;
   /** After so many failures in a row the key rests until something changes. Default: no end. */
   readonly retries?: number;
+  /**
+   * The type of the condition that says what is tried again, when and why, once the wait is 10 s or more; a process that starts
+   * waits as it says. Default `Retrying` for a `customKind` whose status has conditions, none otherwise; false for none. Of
+   * several controllers of a kind each needs its own.
+   */
+  readonly retryCondition?: string | false;
   /** Last things to do before an object goes; decided like `reconcile`, over again until it says {@link done}. */
   readonly cleanup?: (view: View<T>, observed: O) => readonly Effect[];
   /** Default `cleanup.trimtab.dev/<name>`. */

@@ -63,6 +63,7 @@ export { PrometheusMetrics } from './prometheus.js';
 export { tagsOf } from './publish.js';
 export { type Backoff, LONGEST_WAIT_MS, LOW_PRIORITY, WorkQueue } from './queue.js';
 export { type Rate, RateLimiter } from './rate-limit.js';
+export { RETRYING, type Retrying, retriesOf } from './retry-record.js';
 export { type AdmissionReview, review } from './review.js';
 export { type Running, runControllers } from './run-controllers.js';
 export { ControllerRunner } from './runner.js';

@@ -31,6 +31,10 @@ export function observability(of: Observed): http.RequestListener {
         .writeHead(200, { 'content-type': 'text/plain; version=0.0.4' })
         .end(of.metrics.text(of.informers, of.runners()));
     if (url === '/traces') return void json(of.traces.all());
+    if (url === '/retries')
+      return void json(
+        Object.fromEntries(of.runners().map((runner) => [runner.definition.name, Object.fromEntries(runner.retries)])),
+      );
     if (url === '/machines')
       return void json(
         Object.fromEntries(of.runners().map((runner) => [runner.definition.name, Object.fromEntries(runner.states)])),
@@ -38,7 +42,9 @@ export function observability(of: Observed): http.RequestListener {
     const diagram = url.startsWith('/machines/') ? diagramAt(url.slice(10), of.runners()) : undefined;
     if (diagram !== undefined)
       return void response.writeHead(200, { 'content-type': 'text/vnd.mermaid' }).end(`${diagram}\n`);
-    response.writeHead(404).end('there are /healthz, /readyz, /metrics, /traces and /machines[/CONTROLLER[/KEY]]\n');
+    response
+      .writeHead(404)
+      .end('there are /healthz, /readyz, /metrics, /traces, /retries and /machines[/CONTROLLER[/KEY]]\n');
   };
 }
 

@@ -105,12 +105,17 @@ export class PrometheusMetrics implements ControllerMetrics {
   }
 
   /** Everything so far, and how fresh the caches are and what is under way now. */
-  text(informers?: Informers, runners: readonly Pick<ControllerRunner, 'definition' | 'unfinished'>[] = []): string {
-    for (const { definition, unfinished } of runners) {
+  text(
+    informers?: Informers,
+    runners: readonly Pick<ControllerRunner, 'definition' | 'unfinished' | 'retries'>[] = [],
+  ): string {
+    for (const { definition, unfinished, retries } of runners) {
       const { totalMs, longestMs } = unfinished;
       const labels = queueOf(definition.name);
       this.#set('workqueue_unfinished_work_seconds', 'Work under way, summed up.', labels, totalMs / 1000);
       this.#set('workqueue_longest_running_processor_seconds', 'The longest of it.', labels, longestMs / 1000);
+      const { name: controller } = definition;
+      this.#set('trimtab_retrying_objects', 'Objects that wait to be tried again.', { controller }, retries.size);
     }
     for (const informer of informers?.all() ?? []) {
       const { resource } = informer.type;

@@ -126,6 +126,17 @@ export class WorkQueue {
     return ms;
   }
 
+  /** Has failed so often and is due so late, although it may wait already: as a queue before this one had it. */
+  defer(key: string, failures: number, ms: number): void {
+    const waiting = this.#entries.get(key);
+    if (waiting?.level !== undefined) {
+      waiting.level.drop(waiting);
+      this.#entries.delete(key);
+    }
+    this.#failures.set(key, failures);
+    this.addAfter(key, ms);
+  }
+
   failures(key: string): number {
     return this.#failures.get(key) ?? 0;
   }

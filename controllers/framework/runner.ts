@@ -1,26 +1,21 @@
 import type { Logger } from '@trimtab/machinery';
-import { isReason, joinKey, keyOf, splitKey } from '@trimtab/machinery';
+import { joinKey, keyOf, splitKey } from '@trimtab/machinery';
 import { Caches } from './caches.js';
 import { Concurrency } from './concurrency.js';
-import {
-  type ControllerDefinition,
-  type ErrorDecision,
-  PAUSED,
-  TerminalError,
-  type WatchDefinition,
-} from './controller.js';
+import { type ControllerDefinition, PAUSED, type WatchDefinition } from './controller.js';
 import { type Decide, decideOf } from './decide.js';
 import { decided } from './decided.js';
 import { EventRecorder } from './events.js';
 import { Executor } from './executor.js';
 import { Externals } from './externals.js';
-import { inTime, TimeoutError } from './in-time.js';
+import { inTime } from './in-time.js';
 import { LOW_PRIORITY, WorkQueue } from './queue.js';
 import { RateLimiter } from './rate-limit.js';
+import { Retries } from './retries.js';
+import type { Retrying } from './retry-record.js';
 import type { RunnerOptions, RunnerPhase } from './runner-options.js';
 import type { Cause, TracedWrite } from './trace.js';
 import { type Enqueue, triggersOf, watching } from './triggers.js';
-import type { Failure } from './view.js';
 
 const GRACEFUL_STOP_MS = 30_000;
 
@@ -45,7 +40,7 @@ export class ControllerRunner {
   readonly #externals: Externals;
   readonly #limits: { readonly together?: RateLimiter; readonly perNamespace?: RateLimiter };
   readonly #concurrency: Concurrency;
-  readonly #failures = new Map<string, Failure>();
+  readonly #retries: Retries;
   readonly #states = new Map<string, string>();
   readonly #causes = new Map<string, Cause[]>();
   /** By key, when what is under way began. */
@@ -54,6 +49,7 @@ export class ControllerRunner {
   #running = false;
   #pumping = false;
   #awaiting = false;
+  #restored = false;
   #throttled: (() => void) | undefined;
   #evaluations = 0;
   readonly #idlers: (() => void)[] = [];
@@ -86,12 +82,21 @@ export class ControllerRunner {
       ...(metrics ? { metrics } : {}),
       ...(handlers ? { handlers } : {}),
     });
+    this.#retries = new Retries(definition, {
+      queue: this.#queue,
+      caches: this.#caches,
+      executor: this.#executor,
+      clock,
+      logger: this.#logger,
+      ...(metrics ? { metrics } : {}),
+    });
   }
 
   /** Begins to listen; evaluates nothing before every declared cache has its first list. */
   start(): void {
     if (this.#running) return;
     this.#running = true;
+    this.#restored = false;
     this.#queue.open();
     const { sources = [], name } = this.definition;
     for (const { informer, handler } of triggersOf(this.definition, this.#caches, this.#enqueue)) {
@@ -184,6 +189,11 @@ export class ControllerRunner {
     return this.#queue;
   }
 
+  /** What has failed and waits to be tried again, by key: when, and why. */
+  get retries(): ReadonlyMap<string, Retrying> {
+    return this.#retries.waiting;
+  }
+
   /** How long what is under way has taken so far: together, and the longest of it. */
   get unfinished(): { readonly totalMs: number; readonly longestMs: number } {
     const now = this.#options.clock.now();
@@ -222,7 +232,8 @@ export class ControllerRunner {
   };
 
   #enqueueAll(cause: Cause): void {
-    for (const object of this.#caches.list(this.definition.for)) this.#enqueue(keyOf(object), cause, LOW_PRIORITY);
+    for (const object of this.#caches.informer(this.definition.for).list())
+      if (!this.#retries.deferred(object)) this.#enqueue(keyOf(object), cause, LOW_PRIORITY);
   }
 
   /** Once a burst of events is over: changes that arrive together are one evaluation. */
@@ -240,6 +251,10 @@ export class ControllerRunner {
     if (!this.#caches.complete) {
       this.#awaitCaches();
       return;
+    }
+    if (!this.#restored) {
+      this.#restored = true;
+      for (const object of this.#caches.informer(this.definition.for).list()) this.#retries.deferred(object);
     }
     const { clock, metrics, shard } = this.#options;
     const { name } = this.definition;
@@ -279,14 +294,13 @@ export class ControllerRunner {
         this.#evaluate(key, evaluation, signal),
       );
       this.#queue.forget(key);
-      this.#failures.delete(key);
       if (requeueAfterMs !== undefined) this.#queue.addAfter(key, requeueAfterMs);
       else if (resyncMs !== undefined && this.#caches.get(this.definition.for, splitKey(key)))
         this.#queue.addAfter(key, resyncMs * (0.9 + 0.2 * this.#options.random.next()));
       metrics?.reconciled?.(name, requeueAfterMs === undefined ? 'success' : 'requeue_after', seconds());
     } catch (thrown) {
       error = thrown instanceof Error ? thrown : new Error(String(thrown));
-      this.#failed(key, error);
+      this.#retries.failed(key, error);
       metrics?.reconciled?.(name, 'error', seconds());
     } finally {
       this.#begun.delete(key);
@@ -319,31 +333,6 @@ export class ControllerRunner {
     return { id: `${this.definition.name}-${++this.#evaluations}`, at, causes, writes: [], asOf: '', state: undefined };
   }
 
-  #failed(key: string, error: Error): void {
-    const { metrics } = this.#options;
-    const { name, onError, retries = Number.POSITIVE_INFINITY } = this.definition;
-    this.#failures.set(key, this.#executor.failure(error));
-    const attempt = this.#queue.failures(key) + 1;
-    const decision: ErrorDecision =
-      error instanceof TerminalError ? { action: 'stop' } : (onError?.(error, attempt) ?? { action: 'retry' });
-    if (error instanceof TimeoutError) metrics?.failed?.(name, 'timeout');
-    else if (error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError)
-      metrics?.failed?.(name, 'panic');
-    if (decision.action === 'stop' || attempt > retries) {
-      this.#queue.forget(key);
-      metrics?.failed?.(name, 'terminal');
-      this.#logger.error(
-        { key, attempt, error: error.message },
-        'reconciliation failed for good, until something changes',
-      );
-      return;
-    }
-    const retryMs = this.#queue.addRateLimited(key, decision.afterMs);
-    const expected = isReason(error, 'Conflict', 'AlreadyExists');
-    this.#logger[expected ? 'debug' : 'warn']({ key, error: error.message, retryMs }, 'reconciliation failed');
-    metrics?.retried?.(name);
-  }
-
   async #evaluate(key: string, evaluation: Evaluation, signal: AbortSignal): Promise<number | undefined> {
     const { clock, client } = this.#options;
     await this.#executor.settle(key);
@@ -355,7 +344,7 @@ export class ControllerRunner {
       const view = this.#caches.view(type, splitKey(key), {
         now: clock.now(),
         attempt: this.#queue.failures(key),
-        failure: this.#failures.get(key),
+        failure: this.#retries.failure(key),
         ...(externals ? { externals: new Map(externals) } : {}),
       });
       evaluation.asOf = view.asOf;
@@ -365,10 +354,14 @@ export class ControllerRunner {
     });
     evaluation.state = decision.state;
     this.#publish(key, decision.gone ? undefined : decision.state);
-    if (decision === PAUSE) return undefined;
+    if (decision === PAUSE) {
+      this.#retries.gone(key);
+      return undefined;
+    }
     const { effects, gone } = decision;
     const { requeueAfterMs } = await this.#executor.run(key, effects, { signal, writes: evaluation.writes });
-    if (gone) this.#failures.delete(key);
+    if (gone) this.#retries.gone(key);
+    else await this.#retries.succeeded(key);
     return requeueAfterMs;
   }
 

@@ -5,6 +5,8 @@ import type { ControllerDefinition, WatchDefinition } from './controller.js';
 import { DroppedField, NeedsWhole } from './guarded.js';
 import { controllerOf, refersTo } from './owners.js';
 import { LOW_PRIORITY } from './queue.js';
+import { retryConditionOf } from './retries.js';
+import { onlyRecordDiffers } from './retry-record.js';
 import { type Cause, changeCause } from './trace.js';
 
 /** Looks at a key again, because of something. */
@@ -27,7 +29,11 @@ export interface Listening {
 /** Everything a controller listens to from its start: what it is for, what it owns, what it watches. */
 export function triggersOf(definition: ControllerDefinition, caches: Caches, enqueue: Enqueue): readonly Listening[] {
   const { for: type, owns = [], watches = [], where, priority } = definition;
+  const record = retryConditionOf(definition);
   const primary = (change: Change<KubeObject>) => {
+    // What we have written down of a failure is no reason to try again.
+    if (record !== undefined && change.type === 'updated' && !change.resync)
+      if (onlyRecordDiffers(change.previous, change.object, record)) return;
     if (where && !where(change)) return;
     enqueue(keyOf(change.object), causeOf(type, change), priority?.(change) ?? priorityOf(change));
   };

@@ -52,7 +52,7 @@ export const exec = (
 
 export const why = (reference: string, options: Common): Promise<void> =>
   // The scheduler's rules come with it, which no other command needs.
-  run(options, async (session) => (await import('../objects/why.js')).explainPod(session, reference));
+  run(options, async (session) => (await import('../objects/why.js')).explainObject(session, reference));
 
 /** Of the present, or of the moment that the options name. */
 async function read(

@@ -3,6 +3,7 @@ import {
   type KubeObject,
   type Pod,
   Pods,
+  type Selector,
   selectorFromLabels,
   selectorFromObject,
 } from '@trimtab/machinery';
@@ -44,14 +45,19 @@ export function firstPod(pods: readonly Pod[]): Pod | undefined {
   return [...pods].sort((a, b) => rank(a) - rank(b) || age(a) - age(b))[0];
 }
 
-/** `spec.selector` of whatever runs or finds pods, as a query; undefined where there is none. */
-export function podSelectorOf(object: KubeObject): string | undefined {
+/** `spec.selector` of whatever runs or finds pods; undefined where there is none. */
+export function selectorOf(object: KubeObject): Selector | undefined {
   const { selector } =
     (object as { readonly spec?: { readonly selector?: Readonly<Record<string, unknown>> } }).spec ?? {};
   if (!selector || Object.keys(selector).length === 0) return undefined;
   const structured = 'matchLabels' in selector || 'matchExpressions' in selector;
-  const parsed = structured ? selectorFromObject(selector) : selectorFromLabels(selector as Record<string, string>);
-  return formatLabelSelector(parsed);
+  return structured ? selectorFromObject(selector) : selectorFromLabels(selector as Record<string, string>);
+}
+
+/** The same as a query. */
+export function podSelectorOf(object: KubeObject): string | undefined {
+  const selector = selectorOf(object);
+  return selector && formatLabelSelector(selector);
 }
 
 /** The pod of a name, of `pod/name`, or one of those of `deployment/name` and the like. */

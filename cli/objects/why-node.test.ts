@@ -5,7 +5,7 @@ import type { ContainerStatus, Event, Pod } from '@trimtab/machinery';
 import { Nodes, Pods } from '@trimtab/machinery';
 import { showGoneLogs } from './gone-logs.js';
 import { type TestCluster, testCluster } from './testing.js';
-import { explainPod } from './why.js';
+import { explainObject } from './why.js';
 import { bytesText, exitLines } from './why-exits.js';
 import { changeText, mendsOf } from './why-mends.js';
 
@@ -336,7 +336,7 @@ describe('what the nodes remember', () => {
         log,
       }),
     );
-    const { out } = await cluster.run((session) => explainPod(session, 'pod/web'));
+    const { out } = await cluster.run((session) => explainObject(session, 'pod/web'));
     const from = out.indexOf('What the node remembers');
     expect(out.slice(from, out.indexOf('How it came here'))).toBe(
       [
@@ -355,7 +355,7 @@ describe('what the nodes remember', () => {
     );
     expect(asked.at(-1)).toContain(`uid=${made.metadata.uid}`);
     await cluster.client.delete(Pods, { namespace, name: 'web' }, { gracePeriodSeconds: 0 });
-    const after = await cluster.run((session) => explainPod(session, 'pod/web'));
+    const after = await cluster.run((session) => explainObject(session, 'pod/web'));
     expect(after.out).toMatch(/^pod\/web is gone\.\nWhat the node remembers:\n/);
   });
 

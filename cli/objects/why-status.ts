@@ -24,7 +24,7 @@ function containerLines({ name, state, lastState, restartCount }: ContainerStatu
   ];
 }
 
-function stateText(state: ContainerState | undefined): string {
+export function stateText(state: ContainerState | undefined): string {
   if (state?.running) return `runs since ${state.running.startedAt}`;
   if (state?.waiting)
     return `waits: ${state.waiting.reason}${state.waiting.message ? ` (${state.waiting.message.trim()})` : ''}`;

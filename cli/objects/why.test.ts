@@ -1,6 +1,17 @@
-import { type KubeObject, type Node, Nodes, type Pod, Pods, ServiceAccounts } from '@trimtab/machinery';
+import {
+  Deployments,
+  Jobs,
+  type KubeObject,
+  type Node,
+  Nodes,
+  PersistentVolumeClaims,
+  type Pod,
+  Pods,
+  ServiceAccounts,
+  Services,
+} from '@trimtab/machinery';
 import { type TestCluster, testCluster } from './testing.js';
-import { explainPod } from './why.js';
+import { explainObject } from './why.js';
 import { retryLines } from './why-retries.js';
 
 let cluster: TestCluster;
@@ -29,7 +40,7 @@ const create = (name: string, spec: Partial<NonNullable<Pod['spec']>>, cpu = '2'
     metadata: { name, namespace },
     spec: { containers: [{ name: 'main', image: 'main:1', resources: { requests: { cpu } } }], ...spec },
   });
-const why = (reference: string) => cluster.run((session) => explainPod(session, reference));
+const why = (reference: string) => cluster.run((session) => explainObject(session, reference));
 
 test('a pending pod: every node, and the smallest change that would place it', async () => {
   await create('web', {});
@@ -107,4 +118,129 @@ test('of everything: the writes that led there, also when it is gone; what never
   await cluster.client.delete(Pods, { namespace, name: 'brief' }, { gracePeriodSeconds: 0 });
   expect((await why('pod/brief')).out).toMatch(/^pod\/brief is gone\.\nHow it came here/);
   expect(await why('pod/nobody')).toMatchObject({ code: 1, err: expect.stringContaining('"nobody" not found') });
+});
+
+describe('what stands for pods', () => {
+  const template = (labels: Record<string, string>) => ({
+    metadata: { labels },
+    spec: { containers: [{ name: 'main', image: 'main:1', ports: [{ name: 'web', containerPort: 80 }] }] },
+  });
+  const labels = { app: 'shop', tier: 'front' };
+  const madePod = async (name: string, status: object) => {
+    const made = await cluster.client.create(Pods, {
+      metadata: { name, namespace, labels },
+      spec: { ...template(labels).spec, nodeName: 'small' },
+    });
+    await cluster.client.update(Pods, { ...made, status } as Pod, { subresource: 'status' });
+  };
+  const main = { name: 'main', ready: false, restartCount: 0, image: 'main:1', imageID: '' };
+  const ready = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
+  const crashing = (seconds: number) => ({
+    phase: 'Running',
+    containerStatuses: [
+      {
+        ...main,
+        restartCount: 2,
+        state: { waiting: { reason: 'CrashLoopBackOff', message: `back-off ${seconds}s restarting` } },
+        lastState: { terminated: { exitCode: 127, reason: 'Error', finishedAt: `2026-01-01T00:00:0${seconds}Z` } },
+      },
+    ],
+  });
+  const pulling = { reason: 'ImagePullBackOff', message: 'Back-off pulling image "main:1"' };
+  const beginning = (out: string) => out.slice(0, out.indexOf('How it came here')).split('\n');
+
+  test('a deployment: how far it is, which pods keep it and why, and the first of them in full', async () => {
+    await cluster.client.create(Deployments, {
+      metadata: { name: 'shop', namespace },
+      spec: { replicas: 4, paused: true, selector: { matchLabels: labels }, template: template(labels) },
+    });
+    expect(beginning((await why('deploy/shop')).out)[0]).toBe(
+      'deployment.apps/shop wants 4 pods: 0 of them are ready.',
+    );
+    await madePod('a', ready);
+    await madePod('b', crashing(1));
+    await madePod('c', crashing(2));
+    await madePod('d', { phase: 'Pending', containerStatuses: [{ ...main, state: { waiting: pulling } }] });
+    const lines = beginning((await why('deploy/shop')).out);
+    expect(lines.slice(0, 6)).toEqual([
+      'deployment.apps/shop wants 4 pods: 1 of them is ready.',
+      '  0 of them are of its newest template.',
+      '  It is paused: its template is not rolled out until kubectl rollout resume deployment.apps/shop.',
+      '  b, c: container main keeps ending: it exited with code 127 (the command was not found)',
+      '  d: container main waits: ImagePullBackOff (Back-off pulling image "main:1")',
+      'pod/b is Running on node small.',
+    ]);
+  });
+
+  test('a job: what is done, what has failed; nothing is told of pods that have succeeded', async () => {
+    const job = await cluster.client.create(Jobs, {
+      metadata: { name: 'sum', namespace },
+      spec: { completions: 3, template: { spec: { ...template({}).spec, restartPolicy: 'Never' } } },
+    });
+    const { labels: own } = (job as { spec: { template: { metadata: { labels: Record<string, string> } } } }).spec
+      .template.metadata;
+    const status = { startTime: '2026-01-01T00:00:00Z', succeeded: 1, failed: 1, active: 1 };
+    await cluster.client.update(Jobs, { ...job, status }, { subresource: 'status' });
+    for (const [name, phase, exitCode] of [
+      ['done', 'Succeeded', 0],
+      ['lost', 'Failed', 3],
+    ] as const) {
+      const made = await cluster.client.create(Pods, {
+        metadata: { name, namespace, labels: own },
+        spec: { ...template({}).spec, nodeName: 'small' },
+      });
+      const state = { terminated: { exitCode, reason: 'Error', finishedAt: '2026-01-01T00:00:00Z' } };
+      const end = { ...made, status: { phase, containerStatuses: [{ ...main, state }] } } as Pod;
+      await cluster.client.update(Pods, end, { subresource: 'status' });
+    }
+    expect(beginning((await why('job/sum')).out).slice(0, 3)).toEqual([
+      'job.batch/sum is not done: 1 of 3 succeeded, 1 failed (backoffLimit 6), 1 pod under way.',
+      '  lost: container main exited with code 3',
+      'pod/lost is Failed on node small.',
+    ]);
+  });
+
+  test('a service: who stands behind it, the label that keeps pods away, the port nobody has', async () => {
+    await madePod('a', ready);
+    const service = (name: string, selector: Record<string, string>, targetPort: string | number) =>
+      cluster.client.create(Services, {
+        metadata: { name, namespace },
+        spec: { selector, ports: [{ name: 'http', port: 80, targetPort }] },
+      });
+    await service('right', labels, 'web');
+    await service('wrong', { app: 'shop', tier: 'back' }, 80);
+    await service('portless', labels, 'metrics');
+    await service('free', {}, 80);
+    const of = async (name: string) => beginning((await why(`svc/${name}`)).out).slice(0, -1);
+    expect(await of('right')).toEqual(['service/right sends to 1 pod: 1 pod with app=shop,tier=front, 1 ready.']);
+    expect(await of('wrong')).toEqual([
+      'service/wrong sends to nobody: no pod here carries app=shop,tier=back.',
+      '  1 pod would be: they carry tier=front instead of tier=back.',
+    ]);
+    expect((await of('portless'))[1]).toBe(
+      '  Port http leads to the port named metrics, and no container has a port of that name.',
+    );
+    expect(await of('free')).toEqual(['service/free selects no pods: its endpoints are written by whoever made it.']);
+  });
+
+  test('a claim: what it waits for, and who uses it', async () => {
+    await cluster.client.create(PersistentVolumeClaims, {
+      metadata: { name: 'data', namespace },
+      spec: {
+        accessModes: ['ReadWriteOnce'],
+        storageClassName: 'slow',
+        resources: { requests: { storage: '1Gi' } },
+      },
+    });
+    const lines = async () => beginning((await why('pvc/data')).out);
+    expect((await lines())[0]).toBe(
+      'persistentvolumeclaim/data is Pending: it waits for a volume from storage class slow. No pod uses it.',
+    );
+    await create('db', { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] }, '1m');
+    expect((await lines()).slice(0, 3)).toEqual([
+      'persistentvolumeclaim/data is Pending: it waits for a volume from storage class slow. Used by pod/db.',
+      '  db: waits for a node',
+      'pod/db waits for a node.',
+    ]);
+  });
 });

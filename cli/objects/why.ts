@@ -4,32 +4,40 @@ import {
   Events,
   isReason,
   type KubeObject,
+  matchesLabels,
   Namespaces,
   Nodes,
   PersistentVolumeClaims,
   PersistentVolumes,
   type Pod,
   Pods,
+  type ResourceType,
   StorageClasses,
+  selectNothing,
 } from '@trimtab/machinery';
 import { CliError } from '../errors.js';
 import { chainOf } from '../history/chain.js';
+import { listAll } from './collection.js';
 import { eventSelector, isAbout } from './describe/events.js';
 import { keyFor } from './get.js';
 import { nameText } from './object-text.js';
+import { selectorOf } from './pod-choice.js';
 import type { Session } from './session.js';
 import { resourceFor } from './targets.js';
 import { exitLines } from './why-exits.js';
 import { changeText, mendsOf } from './why-mends.js';
 import { readNodeMemory } from './why-node.js';
+import { troubled } from './why-pods.js';
 import { retryLines } from './why-retries.js';
 import { memoryOf } from './why-status.js';
+import { accountOf, hasAccount } from './why-workload.js';
 
 /**
  * Says in words why an object is what it is: of a pod, why it waits for a node, or how its containers came to their state; of
- * everything, the writes that led there, as far as they are kept.
+ * what stands for pods, how far it is and what keeps them, with the first of them that is in trouble; of everything, the writes
+ * that led there, as far as they are kept.
  */
-export async function explainPod(session: Session, reference: string): Promise<number> {
+export async function explainObject(session: Session, reference: string): Promise<number> {
   const [kind = '', name] = reference.includes('/') ? reference.split('/', 2) : ['pod', reference];
   if (!name) throw new CliError(`cannot explain ${reference}: say trimtab why pod/NAME`);
   const isPod = ['po', 'pod', 'pods'].includes(kind);
@@ -42,10 +50,30 @@ export async function explainPod(session: Session, reference: string): Promise<n
   });
   if (!object) session.say(`${nameText(type, name)} is gone.`);
   if (isPod) session.say(...(await podLines(session, name, object as Pod | undefined)));
+  if (object && !isPod) session.say(...(await workloadLines(session, type, object)));
   if (object) session.say(...retryLines(nameText(type, name), object, session.now()));
   session.say(...chain);
   return 0;
 }
+
+async function workloadLines(session: Session, type: ResourceType, object: KubeObject): Promise<readonly string[]> {
+  const resource = type.group ? `${type.resource}.${type.group}` : type.resource;
+  if (!hasAccount(resource)) return [];
+  const { name = '', namespace } = object.metadata;
+  const [neighbours, events] = await Promise.all([listAll(session, Pods, { namespace }), eventsOf(session, object)]);
+  const pods =
+    resource === 'persistentvolumeclaims'
+      ? neighbours.filter((pod) => claimsOf(pod).includes(name))
+      : neighbours.filter(({ metadata }) => matchesLabels(selectorOf(object) ?? selectNothing, metadata.labels));
+  const lines = accountOf(resource, nameText(type, name), object, { pods, neighbours, events });
+  const [, [worst] = []] = troubled(pods)[0] ?? [];
+  return worst && !worst.metadata.deletionTimestamp
+    ? [...lines, ...(await podLines(session, worst.metadata.name!, worst))]
+    : lines;
+}
+
+const claimsOf = ({ spec }: Pod): readonly (string | undefined)[] =>
+  (spec?.volumes ?? []).map((volume) => volume.persistentVolumeClaim?.claimName);
 
 async function podLines(session: Session, name: string, pod: Pod | undefined): Promise<readonly string[]> {
   if (pod && !pod.spec?.nodeName && !pod.status?.reason) return placementOf(session, pod);
@@ -62,12 +90,12 @@ async function podLines(session: Session, name: string, pod: Pod | undefined): P
 }
 
 /** Oldest first. */
-async function eventsOf(session: Session, pod: Pod): Promise<readonly Event[]> {
-  const { namespace } = pod.metadata;
-  const { items } = await session.client.list(Events, { namespace, fieldSelector: eventSelector(pod) });
+async function eventsOf(session: Session, object: KubeObject): Promise<readonly Event[]> {
+  const { namespace } = object.metadata;
+  const { items } = await session.client.list(Events, { namespace, fieldSelector: eventSelector(object) });
   const seen = ({ lastTimestamp, eventTime, metadata }: Event) =>
     Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? '') || 0;
-  return items.filter((event) => isAbout(event, pod)).sort((a, b) => seen(a) - seen(b));
+  return items.filter((event) => isAbout(event, object)).sort((a, b) => seen(a) - seen(b));
 }
 
 /** Asks the scheduler's own rules about every node, on a picture made of what the API shows. */

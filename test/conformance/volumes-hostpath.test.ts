@@ -107,7 +107,8 @@ describeReal('[sig-storage] HostPath', () => {
       // A container has what was mounted when it began, whatever comes after.
       for (const name of Object.keys(names)) await c.running(name);
       for (const name of Object.keys(names)) {
-        await c.exec(name, ['sh', '-c', `mount -t tmpfs e2e /v/${name} && echo ${name} > /v/${name}/file`]);
+        const mounting = `mount -t tmpfs e2e /v/${name} && echo ${name} > /v/${name}/file`;
+        expect(await c.exec(name, ['sh', '-c', mounting])).toEqual({ text: '', code: 0 });
       }
       mount('-t', 'tmpfs', 'e2e', join(shared, 'host'));
       await fs.writeFile(join(shared, 'host/file'), 'host');

@@ -25,6 +25,7 @@ import { Observable } from 'rxjs';
 import { refusal } from './authorization/refusal.js';
 import type { AccessAttributes, Authorizer, UserInfo } from './contracts.js';
 import { momentOf, parseInstant, snapshotAt } from './history/instant.js';
+import type { Pace } from './pace.js';
 import { mutate, validate } from './registry/admit.js';
 import { bindPod } from './registry/binding.js';
 import { type Registry, type RequestContext, resourceName, storeKey, type Target } from './registry/context.js';
@@ -48,7 +49,11 @@ export interface LocalClientParts {
   readonly fieldManager: string;
   /** Answers {@link Client.raw}. */
   readonly raw: (path: string) => Promise<string>;
+  /** When watches are told of changes, and callers that their writes are done; at once unless said otherwise. */
+  readonly pace?: Pace;
 }
+
+const reads: ReadonlySet<ApiCall['verb']> = new Set(['raw', 'get', 'list']);
 
 /**
  * The cluster from inside the server's process: no JSON and no HTTP, and the same authorization, admission and registry as
@@ -60,6 +65,17 @@ export class LocalClient extends CallingClient {
   }
 
   async call(call: ApiCall): Promise<unknown> {
+    const { pace } = this.parts;
+    if (!pace || reads.has(call.verb)) return this.#call(call);
+    // Who is told of a write goes on, and does so no sooner than those who were told of what it changed.
+    try {
+      return await this.#call(call);
+    } finally {
+      await pace.turn();
+    }
+  }
+
+  async #call(call: ApiCall): Promise<unknown> {
     switch (call.verb) {
       case 'raw':
         return this.parts.raw(call.path);
@@ -104,11 +120,13 @@ export class LocalClient extends CallingClient {
     return new Observable((subscriber) => {
       let stop: (() => void) | undefined;
       let closed = false;
+      const { pace } = this.parts;
+      const told = (step: () => void) => (pace ? pace.step(step) : step());
       const start = async () => {
         const { kind, namespace } = this.#asked('watch', type as unknown as ResourceType, ...selected(options));
         stop = await watchObjects(this.parts.registry, kind, namespace, options, {
-          next: (notice) => subscriber.next(notice as WatchEvent<T>),
-          end: (error) => (error ? subscriber.error(error) : subscriber.complete()),
+          next: (notice) => told(() => subscriber.next(notice as WatchEvent<T>)),
+          end: (error) => told(() => (error ? subscriber.error(error) : subscriber.complete())),
         });
         if (closed) stop();
       };

@@ -27,6 +27,7 @@ import type { Documents, HttpParts } from './http/parts.js';
 import { Seats } from './http/seats.js';
 import { versionInfo } from './http/version.js';
 import { LocalClient } from './local-client.js';
+import { Pace } from './pace.js';
 import type { Registry } from './registry/context.js';
 import { FieldIndexes } from './registry/field-index.js';
 import { KindTable } from './registry/kind-table.js';
@@ -129,8 +130,9 @@ export function localClientOf(
   authorizer: Authorizer,
   user: UserInfo,
   fieldManager = user.name.slice(user.name.lastIndexOf(':') + 1),
+  pace?: Pace,
 ): Client {
-  return new LocalClient({ registry, authorizer, user, fieldManager, raw: rawPath });
+  return new LocalClient({ registry, authorizer, user, fieldManager, raw: rawPath, ...(pace ? { pace } : {}) });
 }
 
 async function rawPath(path: string): Promise<string> {
@@ -193,8 +195,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const registry = createRegistry(options);
   const { authorizer, clock, logger, branching } = options;
   const mounted = new Map<string, HttpParts>();
+  const pace = new Pace(clock);
   const branches =
-    branching && new Branches(registry, (name, store, written) => startBranch(options, mounted, name, store, written));
+    branching &&
+    new Branches(registry, (name, store, written) => startBranch(options, mounted, name, store, written, pace));
   const { parts, close } = serving(options, registry, {
     ...(branching ? { makeRules: branching.rules } : {}),
     ...(branches ? { branches } : {}),
@@ -226,7 +230,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     url: `https://${host.includes(':') ? `[${host}]` : host}:${listener.port}`,
     port: listener.port,
     kinds: registry.kinds,
-    localClient: (user, fieldManager) => localClientOf(registry, authorizer, user, fieldManager),
+    localClient: (user, fieldManager) => localClientOf(registry, authorizer, user, fieldManager, pace),
     renewCertificate: (pair) => listener.renew(pair),
     close: async () => {
       cancelMetrics();
@@ -244,6 +248,7 @@ async function startBranch(
   name: string,
   store: Store,
   written: Store,
+  pace: Pace,
 ): Promise<RunningBranch> {
   const { clock, random, logger } = options;
   const rules = options.branching!.realm(store);
@@ -264,7 +269,7 @@ async function startBranch(
   const inhabitants = new Promise<void>((resolve) => setImmediate(resolve)).then(() =>
     rules.inhabit({
       name,
-      client: (user, fieldManager) => localClientOf(inside, rules.authorizer, user, fieldManager),
+      client: (user, fieldManager) => localClientOf(inside, rules.authorizer, user, fieldManager, pace),
       since,
     }),
   );

@@ -47,7 +47,7 @@ const LEAP = 65_536;
 /** Frames written at once; what is more waits for the next sync. */
 const FLUSH = 4 * 1024 * 1024;
 /** What is told of in one turn of the event loop: whoever hears of it goes on at once, and all others wait for that. */
-const TOLD_AT_ONCE = 32;
+const TOLD_AT_ONCE = 16;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const SEGMENT = { least: 1024 * 1024, most: 32 * 1024 * 1024 };
 const SHARE = 8;

@@ -58,7 +58,7 @@ describe('garbage collector', () => {
     expect(await pods()).toEqual([]);
   });
 
-  test('[sig-api-machinery] Garbage collector should orphan pods created by rc if delete options say so [Conformance]', async () => {
+  test('[sig-api-machinery] Garbage collector should orphan pods created by rc if delete options say so [Serial] [Conformance]', async () => {
     await controller('test', 100);
     await e2e.w.remove(ReplicationControllers, key(), { propagationPolicy: 'Orphan' });
     await settle();
@@ -66,7 +66,7 @@ describe('garbage collector', () => {
     expect(await pods()).toHaveLength(100);
   });
 
-  test('[sig-api-machinery] Garbage collector should keep the rc around until all its pods are deleted if the deleteOptions says so [Conformance]', async () => {
+  test('[sig-api-machinery] Garbage collector should keep the rc around until all its pods are deleted if the deleteOptions says so [Serial] [Conformance]', async () => {
     await controller('test', 10);
     for (const { metadata } of await pods())
       await e2e.w.patch(Pods, key(metadata.name!), { metadata: { finalizers: ['example.com/held'] } });
@@ -103,7 +103,7 @@ describe('garbage collector', () => {
     expect(await e2e.w.list(Pods, e2e.ns)).toEqual([]);
   });
 
-  test("[sig-api-machinery] Garbage collector should not delete dependents that have both valid owner and owner that's waiting for dependents to be deleted [Conformance]", async () => {
+  test("[sig-api-machinery] Garbage collector should not delete dependents that have both valid owner and owner that's waiting for dependents to be deleted [Serial] [Conformance]", async () => {
     await controller('going', 4);
     await e2e.w.create(ReplicationControllers, {
       metadata: key('staying'),

@@ -457,13 +457,13 @@ describe('what stands behind Services', () => {
       port: 6443,
     });
 
-  test('[sig-network] Services should provide secure master service [Conformance]', async () => {
+  test('[sig-network] API Server should provide secure master service [Conformance]', async () => {
     await published();
     const { spec } = await e2e.w.get(Services, { namespace: 'default', name: 'kubernetes' });
     expect(spec?.ports).toMatchObject([{ name: 'https', port: 443 }]);
   });
 
-  test('[sig-network] EndpointSlice should have Endpoints and EndpointSlices pointing to API Server [Conformance]', async () => {
+  test('[sig-network] API Server should have Endpoints and EndpointSlices pointing to API Server [Conformance]', async () => {
     await published();
     await settle();
     const { subsets } = await e2e.w.get(EndpointsResource, { namespace: 'default', name: 'kubernetes' });
@@ -492,18 +492,26 @@ describe('what stands behind Services', () => {
   const addresses = async (name: string) =>
     (await slices(name)).flatMap(({ endpoints }) => endpoints?.flatMap((e) => e.addresses) ?? []);
 
-  test('[sig-network] EndpointSlice should create and delete Endpoints and EndpointSlices for a Service with a selector specified [Conformance]', async () => {
+  test('[sig-network] EndpointSlice should create and delete EndpointSlices for a Service with a selector that matches no pods [Conformance]', async () => {
     await service('empty', { selector: { does: 'not-match-anything' } });
     await settle();
     expect(await slices('empty')).toHaveLength(1);
-    expect((await e2e.w.get(EndpointsResource, key('empty'))).subsets ?? []).toEqual([]);
     await e2e.w.remove(Services, key('empty'));
     await settle();
     expect(await slices('empty')).toEqual([]);
+  });
+
+  test('[sig-network] EndpointsController should create and delete Endpoints for a Service with a selector that matches no pods [Conformance]', async () => {
+    await service('empty', { selector: { does: 'not-match-anything' } });
+    await settle();
+    expect((await e2e.w.get(EndpointsResource, key('empty'))).subsets ?? []).toEqual([]);
+    await e2e.w.remove(Services, key('empty'));
+    await settle();
     expect(await e2e.w.find(EndpointsResource, key('empty'))).toBeUndefined();
   });
 
-  test('[sig-network] EndpointSlice should create Endpoints and EndpointSlices for Pods matching a Service [Conformance]', async () => {
+  /** A Service and the addresses of the two pods it selects. */
+  async function both(): Promise<readonly string[]> {
     await e2e.w.create(
       Pods,
       pod(e2e.ns, 'one', {}, { labels: labelled('test') }),
@@ -511,8 +519,17 @@ describe('what stands behind Services', () => {
     );
     await service('both');
     await settle();
-    const ips = (await pods()).map(({ status }) => status!.podIP!).sort();
+    return (await pods()).map(({ status }) => status!.podIP!).sort();
+  }
+
+  test('[sig-network] EndpointSlice should create Endpoints and EndpointSlices for Pods matching a Service [Conformance]', async () => {
+    const ips = await both();
     expect((await addresses('both')).sort()).toEqual(ips);
+    expect(await e2e.w.find(EndpointsResource, key('both'))).toBeDefined();
+  });
+
+  test('[sig-network] EndpointsController should create Endpoints for Pods matching a Service [Conformance]', async () => {
+    const ips = await both();
     const { subsets } = await e2e.w.get(EndpointsResource, key('both'));
     expect(subsets?.flatMap((each) => each.addresses?.map(({ ip }) => ip)).sort()).toEqual(ips);
   });

@@ -24,6 +24,7 @@ beforeAll(async () => {
     name,
     storage,
     served: true,
+    selectableFields: fields.map((field) => ({ jsonPath: `.${field}` })),
     schema: {
       openAPIV3Schema: {
         type: 'object',
@@ -77,7 +78,7 @@ const person = (version: string, name: string, fields: object): Person => ({
 });
 
 describe('[sig-api-machinery] CustomResourceConversionWebhook [Privileged:ClusterAdmin]', () => {
-  test('should be able to convert from CR v1 to CR v2', async () => {
+  test('should be able to convert from CR v1 to CR v2 [Conformance]', async () => {
     await api.client.create(persons('v1'), person('v1', 'one', { hostPort: 'localhost:8080' }));
     const seen = await api.client.get(persons('v2'), { namespace: 'default', name: 'one' });
     expect(seen).toMatchObject({ apiVersion: 'stable.example.com/v2', host: 'localhost', port: '8080' });
@@ -85,7 +86,7 @@ describe('[sig-api-machinery] CustomResourceConversionWebhook [Privileged:Cluste
     expect(webhook.received[0]).toMatchObject({ path: '/crdconvert?timeout=30s' });
   });
 
-  test('should be able to convert a non homogeneous list of CRs', async () => {
+  test('should be able to convert a non homogeneous list of CRs [Conformance]', async () => {
     await api.client.create(persons('v2'), person('v2', 'two', { host: 'example.com', port: '443' }));
     const asV1 = await api.client.list(persons('v1'), { namespace: 'default' });
     expect(asV1.items.map((p) => p.hostPort)).toEqual(['localhost:8080', 'example.com:443']);
@@ -95,4 +96,40 @@ describe('[sig-api-machinery] CustomResourceConversionWebhook [Privileged:Cluste
       ['example.com', '443'],
     ]);
   });
+});
+
+test('[sig-api-machinery] CustomResourceFieldSelectors [Privileged:ClusterAdmin] CustomResourceFieldSelectors MUST list and watch custom resources matching the field selector [Conformance]', async () => {
+  const scope = { namespace: 'default', labelSelector: 'of=selectors' };
+  const make = (version: string, name: string, fields: object) => {
+    const made = person(version, name, fields);
+    return api.client.create(persons(version), {
+      ...made,
+      metadata: { ...made.metadata, labels: { of: 'selectors' } },
+    });
+  };
+  // Selected by the fields of the version that asks, whatever version they were made or are kept in.
+  const by = (version: string, fieldSelector: string) => api.client.list(persons(version), { ...scope, fieldSelector });
+  const before = (await api.client.list(persons('v2'), scope)).metadata.resourceVersion;
+  const seen = watching(api.client, persons('v2') as unknown as ResourceType, {
+    ...scope,
+    fieldSelector: 'host=host1',
+    resourceVersion: before,
+  });
+  await make('v1', 'first', { hostPort: 'host1:80' });
+  await make('v1', 'second', { hostPort: 'host1:8080' });
+  await make('v2', 'third', { host: 'host2', port: '80' });
+  const names = (list: { items: readonly Person[] }) => list.items.map(({ metadata }) => metadata.name);
+  expect(names(await by('v1', 'hostPort=host1:80'))).toEqual(['first']);
+  expect(names(await by('v2', 'host=host1'))).toEqual(['first', 'second']);
+  expect(names(await by('v2', 'host=host1,port=80'))).toEqual(['first']);
+  expect(names(await by('v2', 'host!=host1'))).toEqual(['third']);
+  await expect(by('v1', 'host=host1')).rejects.toThrow(/field label not supported|not supported/);
+  await api.client.delete(persons('v1'), { namespace: 'default', name: 'second' });
+  await seen.until(({ type, object }) => type === 'DELETED' && object.metadata.name === 'second');
+  expect(seen.events.map(({ type, object }) => `${type} ${object.metadata.name}`)).toEqual([
+    'ADDED first',
+    'ADDED second',
+    'DELETED second',
+  ]);
+  seen.stop();
 });

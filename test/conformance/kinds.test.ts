@@ -178,12 +178,13 @@ const kinds: Readonly<Record<string, Lifecycle>> = {
     resource: 'csidrivers',
     body: () => ({ spec: { volumeLifecycleModes: ['Ephemeral'], attachRequired: false } }),
   },
-  '[sig-storage] VolumeAttributesClass should run through the lifecycle of a VolumeAttributesClass [Conformance]': {
-    group: 'storage.k8s.io',
-    version: 'v1',
-    resource: 'volumeattributesclasses',
-    body: () => ({ driverName: 'e2e.example.com', parameters: { a: 'b' } }),
-  },
+  '[sig-storage] VolumeAttributesClass [FeatureGate:VolumeAttributesClass] should run through the lifecycle of a VolumeAttributesClass [Conformance]':
+    {
+      group: 'storage.k8s.io',
+      version: 'v1',
+      resource: 'volumeattributesclasses',
+      body: () => ({ driverName: 'e2e.example.com', parameters: { a: 'b' } }),
+    },
   '[sig-storage] PersistentVolumes CSI Conformance should apply changes to a pv/pvc status [Conformance]': {
     group: '',
     version: 'v1',
@@ -213,16 +214,15 @@ const kinds: Readonly<Record<string, Lifecycle>> = {
     resource: 'serviceaccounts',
     body: () => ({ automountServiceAccountToken: false }),
   },
-  '[sig-node] [DRA] kubelet-independent: ResourceClaim operations (create, list, watch, patch, update, status, delete)':
-    {
-      group: 'resource.k8s.io',
-      version: 'v1',
-      resource: 'resourceclaims',
-      body: () => ({
-        spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu.example.com' } }] } },
-      }),
-    },
-  '[sig-node] [DRA] kubelet-independent: ResourceClaimTemplate operations': {
+  '[sig-node] [DRA] CRUD Tests resource.k8s.io/v1 ResourceClaim [Conformance]': {
+    group: 'resource.k8s.io',
+    version: 'v1',
+    resource: 'resourceclaims',
+    body: () => ({
+      spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu.example.com' } }] } },
+    }),
+  },
+  '[sig-node] [DRA] CRUD Tests resource.k8s.io/v1 ResourceClaimTemplate [Conformance]': {
     group: 'resource.k8s.io',
     version: 'v1',
     resource: 'resourceclaimtemplates',
@@ -230,13 +230,13 @@ const kinds: Readonly<Record<string, Lifecycle>> = {
       spec: { spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu.example.com' } }] } } },
     }),
   },
-  '[sig-node] [DRA] kubelet-independent: DeviceClass operations': {
+  '[sig-node] [DRA] CRUD Tests resource.k8s.io/v1 DeviceClass [Conformance]': {
     group: 'resource.k8s.io',
     version: 'v1',
     resource: 'deviceclasses',
     body: () => ({ spec: { selectors: [{ cel: { expression: 'device.driver == "gpu.example.com"' } }] } }),
   },
-  '[sig-node] [DRA] kubelet-independent: ResourceSlice operations': {
+  '[sig-node] [DRA] CRUD Tests resource.k8s.io/v1 ResourceSlice [Conformance]': {
     group: 'resource.k8s.io',
     version: 'v1',
     resource: 'resourceslices',

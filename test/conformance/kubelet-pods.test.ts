@@ -131,7 +131,7 @@ describeReal('real pods', () => {
   describe('[sig-node] Pods Extended (pod generation) Pod Generation', () => {
     const observed = (pod: Pod) => pod.status?.observedGeneration === pod.metadata.generation;
 
-    test('pod generation should start at 1 and increment per update [Conformance]', async () => {
+    test('pod generation should start at 1 and increment per update [MinimumKubeletVersion:1.34] [Conformance]', async () => {
       const made = await c.pod('p', 'sleep 1000');
       expect(made.metadata.generation).toBe(1);
       await c.until(Pods, 'p', (pod) => pod.status?.phase === 'Running' && observed(pod));

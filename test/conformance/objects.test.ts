@@ -109,6 +109,16 @@ test('[sig-node] ConfigMap should fail to create ConfigMap with empty key [Confo
   expect(status.reason).toBe('Invalid');
 });
 
+test('[sig-node] ConfigMap should update ConfigMap successfully [NodeConformance] [Conformance]', async () => {
+  const created = await api.client.create(
+    core('configmaps'),
+    object('ConfigMap', 'changing', { data: { data: 'value' } }),
+  );
+  const updated = await api.client.update(core('configmaps'), { ...created, data: { data: 'value-2' } } as KubeObject);
+  expect(updated).toMatchObject({ data: { data: 'value-2' }, metadata: { uid: created.metadata.uid } });
+  expect(await api.client.get(core('configmaps'), { namespace, name: 'changing' })).toEqual(updated);
+});
+
 test('[sig-node] Secrets should fail to create secret due to empty secret key [Conformance]', async () => {
   const status = await refusal(
     api.client.create(core('secrets'), object('Secret', 'empty', { data: { '': 'dmFsdWU=' } })),

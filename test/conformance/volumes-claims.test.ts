@@ -10,7 +10,7 @@ import {
 } from '@trimtab/machinery';
 import { describeReal, useRealCluster } from './real-cluster.js';
 
-describeReal('[sig-storage] PersistentVolumes', () => {
+describeReal('[sig-storage] PersistentVolumes CSI Conformance', () => {
   const c = useRealCluster();
   const claim = (name: string, spec: object = {}) =>
     c.create(PersistentVolumeClaims, {
@@ -36,7 +36,7 @@ describeReal('[sig-storage] PersistentVolumes', () => {
     );
 
   // Conformance: CSI Conformance.
-  test('should run through the lifecycle of a PV and a PVC', async () => {
+  test('should run through the lifecycle of a PV and a PVC [Conformance]', async () => {
     const pv = await volume('life', { hostPath: { path: '/tmp/data' }, persistentVolumeReclaimPolicy: 'Retain' });
     await claim('life', { storageClassName: c.ns });
     const name = pv.metadata.name!;
@@ -56,7 +56,7 @@ describeReal('[sig-storage] PersistentVolumes', () => {
     await c.gone(PersistentVolumes, name);
   });
 
-  test('should apply changes to a pv/pvc status', async () => {
+  test('should apply changes to a pv/pvc status [Conformance]', async () => {
     const pv = await volume('status', { hostPath: { path: '/tmp/data' }, storageClassName: `${c.ns}-none` });
     await claim('status', { storageClassName: `${c.ns}-other` });
     const condition = { type: 'StatusPatched', status: 'True', reason: 'E2E', message: 'Set from e2e test' };

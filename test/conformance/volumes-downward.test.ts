@@ -28,22 +28,22 @@ describe.each<[string, (items: readonly DownwardAPIVolumeFile[], defaultMode?: n
       });
     }
 
-    test('provide podname only', async () => {
+    test('provide podname only [NodeConformance] [Conformance]', async () => {
       await pod(`ls ${MOUNT}; cat ${MOUNT}/podname`, [podname]);
       expect(await c.output('p')).toBe('podname\np');
     });
 
-    test('set DefaultMode on files', async () => {
+    test('set DefaultMode on files [LinuxOnly] [NodeConformance] [Conformance]', async () => {
       await pod(`stat -Lc %A ${MOUNT}/podname`, [podname], { mode: 0o400 });
       expect(await c.output('p')).toBe('-r--------\n');
     });
 
-    test('set mode on item file', async () => {
+    test('set mode on item file [LinuxOnly] [NodeConformance] [Conformance]', async () => {
       await pod(`stat -Lc %A ${MOUNT}/podname`, [{ ...podname, mode: 0o400 }]);
       expect(await c.output('p')).toBe('-r--------\n');
     });
 
-    test.each(['labels', 'annotations'])('update %s on modification', async (what) => {
+    test.each(['labels', 'annotations'])('update %s on modification [NodeConformance] [Conformance]', async (what) => {
       const item = { path: what, fieldRef: { fieldPath: `metadata.${what}` } };
       const before = { key1: 'value1', builder: 'bar' };
       const script = `cat ${MOUNT}/${what}; echo; n=0; until grep -q 'key3="value3"' ${MOUNT}/${what}; do n=$((n+1)); [ $n -gt 8000 ] && exit 1; sleep 0.025; done; cat ${MOUNT}/${what}`;
@@ -63,13 +63,16 @@ describe.each<[string, (items: readonly DownwardAPIVolumeFile[], defaultMode?: n
       ["container's memory limit", 'limits.memory', undefined, String(64 << 20)],
       ["container's cpu request", 'requests.cpu', '1m', '250'],
       ["container's memory request", 'requests.memory', '1Mi', '32'],
-    ])('provide %s', async (_what, resource, divisor, expected) => {
+    ])('provide %s [NodeConformance] [Conformance]', async (_what, resource, divisor, expected) => {
       await pod(`cat ${MOUNT}/amount`, [ofResource(resource, divisor)], { container: { resources } });
       expect(await c.output('p')).toBe(expected);
     });
 
-    test.each(['cpu', 'memory'])(
-      'provide node allocatable (%s) as default limit if the limit is not set',
+    test.each([
+      ['cpu', 'cpu'],
+      ['memory', 'memory'],
+    ])(
+      'provide node allocatable (%s) as default %s limit if the limit is not set [NodeConformance] [Conformance]',
       async (resource) => {
         await pod(`cat ${MOUNT}/amount`, [ofResource(`limits.${resource}`)]);
         const { allocatable } = (await c.client.get(Nodes, { name: 'node-a' })).status ?? {};

@@ -18,15 +18,18 @@ describeReal('[sig-storage] EmptyDir volumes', () => {
   test.each<[string, EmptyDirVolumeSource, string]>([
     ['tmpfs', { medium: 'Memory' }, 'tmpfs drwxrwxrwt'],
     ['default medium', {}, 'drwxrwxrwx'],
-  ])('volume on %s should have the correct mode', async (_name, emptyDir, expected) => {
-    const kind = emptyDir.medium ? 'stat -f -c %T /test-volume | tr "\\n" " ";' : '';
-    expect(await seen(`${kind} stat -c %A /test-volume`, emptyDir)).toBe(`${expected}\n`);
-  });
+  ])(
+    'volume on %s should have the correct mode [LinuxOnly] [NodeConformance] [Conformance]',
+    async (_name, emptyDir, expected) => {
+      const kind = emptyDir.medium ? 'stat -f -c %T /test-volume | tr "\\n" " ";' : '';
+      expect(await seen(`${kind} stat -c %A /test-volume`, emptyDir)).toBe(`${expected}\n`);
+    },
+  );
 
   for (const medium of ['tmpfs', 'default'])
     for (const mode of ['0644', '0666', '0777'])
       for (const who of ['root', 'non-root'])
-        test(`should support (${who},${mode},${medium})`, async () => {
+        test(`should support (${who},${mode},${medium}) [LinuxOnly] [NodeConformance] [Conformance]`, async () => {
           const script = `umask 0; cd /test-volume; echo -n mount-tester > test-file; chmod ${mode} test-file; cat test-file; stat -c ' %a %u %T' test-file; stat -f -c %T .`;
           const text = await seen(
             script,
@@ -38,7 +41,7 @@ describeReal('[sig-storage] EmptyDir volumes', () => {
           expect(text.endsWith('\ntmpfs\n')).toBe(medium === 'tmpfs');
         });
 
-  test('pod should support shared volumes between containers', async () => {
+  test('pod should support shared volumes between containers [Conformance]', async () => {
     const volumeMounts = [{ name: 'shared', mountPath: '/usr/share/volumeshare' }];
     const busybox = { image: 'busybox:1', volumeMounts };
     const writer = 'echo Hello from the busy-box sub-container > /usr/share/volumeshare/shareddata.txt; sleep 1000';

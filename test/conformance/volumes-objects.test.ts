@@ -100,24 +100,24 @@ for (const { title, object: kind, volume } of shown)
     const mapping = { key: 'data-2', path: 'path/to/data-2' };
     const nonRoot = { securityContext: { runAsUser: NON_ROOT } };
 
-    test(consumable, async () => {
+    test(`${consumable} [NodeConformance] [Conformance]`, async () => {
       expect(await consumed(`ls; ${file('data-1')}`)).toBe('data-1\ndata-2\ndata-3\n-rw-r--r-- 0 0\nvalue-1');
     });
 
-    test(`${consumable} with defaultMode set`, async () => {
+    test(`${consumable} with defaultMode set [LinuxOnly] [NodeConformance] [Conformance]`, async () => {
       expect(await consumed(file('data-1'), { defaultMode: 0o400 })).toBe('-r-------- 0 0\nvalue-1');
     });
 
     if (kind === 'ConfigMap') {
-      test(`${consumable} as non-root`, async () => {
+      test(`${consumable} as non-root [NodeConformance] [Conformance]`, async () => {
         expect(await consumed(`id -u; ${file('data-1')}`, {}, nonRoot)).toBe(`${NON_ROOT}\n-rw-r--r-- 0 0\nvalue-1`);
       });
-      test(`${consumable} with mappings as non-root`, async () => {
+      test(`${consumable} with mappings as non-root [NodeConformance] [Conformance]`, async () => {
         const text = await consumed(`ls; ${file('path/to/data-2')}`, { items: [mapping] }, nonRoot);
         expect(text).toBe('path\n-rw-r--r-- 0 0\nvalue-2');
       });
     } else {
-      test(`${consumable} as non-root with defaultMode and fsGroup set`, async () => {
+      test(`${consumable} as non-root with defaultMode and fsGroup set [LinuxOnly] [NodeConformance] [Conformance]`, async () => {
         const securityContext = { runAsUser: NON_ROOT, fsGroup: 1001 };
         const text = await consumed(
           `${file('data-1')}; stat -c '%A %u %g' . ..data ..data/ data-1`,
@@ -130,18 +130,18 @@ for (const { title, object: kind, volume } of shown)
       });
     }
 
-    test(`${consumable} with mappings`, async () => {
+    test(`${consumable} with mappings [NodeConformance] [Conformance]`, async () => {
       expect(await consumed(`ls; ${file('path/to/data-2')}`, { items: [mapping] })).toBe(
         'path\n-rw-r--r-- 0 0\nvalue-2',
       );
     });
 
-    test(`${consumable} with mappings and Item mode set`, async () => {
+    test(`${consumable} with mappings and Item ${kind === 'Secret' ? 'Mode' : 'mode'} set [LinuxOnly] [NodeConformance] [Conformance]`, async () => {
       const items = [{ ...mapping, mode: 0o400 }];
       expect(await consumed(file('path/to/data-2'), { items })).toBe('-r-------- 0 0\nvalue-2');
     });
 
-    test('should be consumable in multiple volumes in the same pod', async () => {
+    test(`should be consumable in multiple volumes in ${kind === 'Secret' ? 'a' : 'the same'} pod [NodeConformance] [Conformance]`, async () => {
       await object(c, kind, 'it', DATA);
       const volumes = [volume('v', { of: 'it' }), volume('w', { of: 'it' })];
       const volumeMounts = [
@@ -153,7 +153,7 @@ for (const { title, object: kind, volume } of shown)
     });
 
     if (kind === 'ConfigMap')
-      test('updates should be reflected in volume', async () => {
+      test('updates should be reflected in volume [NodeConformance] [Conformance]', async () => {
         await object(c, kind, 'it', { 'data-1': 'value-1' });
         const mount = { volumeMounts: [{ name: 'v', mountPath: MOUNT }] };
         const script = `cat ${MOUNT}/data-1; echo; ${until(`grep -q value-2 ${MOUNT}/data-1`)}; cat ${MOUNT}/data-1`;
@@ -163,7 +163,7 @@ for (const { title, object: kind, volume } of shown)
         expect(await c.output('p')).toBe('value-1\nvalue-2');
       });
 
-    test('optional updates should be reflected in volume', async () => {
+    test('optional updates should be reflected in volume [NodeConformance] [Conformance]', async () => {
       await object(c, kind, 'going', DATA);
       await object(c, kind, 'changing', { 'data-1': 'value-1' });
       const names = ['going', 'changing', 'coming'];
@@ -191,7 +191,7 @@ for (const { title, object: kind, volume } of shown)
     });
 
     if (!projects)
-      test('should be immutable if `immutable` field is set', async () => {
+      test('should be immutable if `immutable` field is set [Conformance]', async () => {
         await object(c, kind, 'it', { 'data-1': 'value-1' });
         await change(c, kind, 'it', { 'data-2': 'value-2' });
         const type = kind === 'ConfigMap' ? ConfigMaps : Secrets;
@@ -230,7 +230,7 @@ for (const { title, object: kind, volume } of shown)
 describeReal('[sig-storage] ConfigMap', () => {
   const c = useRealCluster();
 
-  test('binary data should be reflected in volume', async () => {
+  test('binary data should be reflected in volume [NodeConformance] [Conformance]', async () => {
     await c.create(ConfigMaps, {
       metadata: { name: 'it' },
       data: { 'data-1': 'value-1' },
@@ -246,7 +246,7 @@ describeReal('[sig-storage] ConfigMap', () => {
 describeReal('[sig-storage] Secrets', () => {
   const c = useRealCluster();
 
-  test('should be able to mount in a volume regardless of a different secret existing with same name in different namespace', async () => {
+  test('should be able to mount in a volume regardless of a different secret existing with same name in different namespace [NodeConformance] [Conformance]', async () => {
     await c.client.create(Secrets, {
       apiVersion: 'v1',
       kind: 'Secret',
@@ -265,7 +265,7 @@ describeReal('[sig-storage] Secrets', () => {
 describeReal('[sig-storage] Projected combined', () => {
   const c = useRealCluster();
 
-  test('should project all components that make up the projection API', async () => {
+  test('should project all components that make up the projection API [Projection] [NodeConformance] [Conformance]', async () => {
     await object(c, 'ConfigMap', 'config', { 'configmap-data': 'config' });
     await object(c, 'Secret', 'secret', { 'secret-data': 'secret' });
     const sources = [
@@ -284,7 +284,7 @@ describeReal('[sig-storage] Projected combined', () => {
 describeReal('[sig-storage] EmptyDir wrapper volumes', () => {
   const c = useRealCluster();
 
-  test('should not conflict', async () => {
+  test('should not conflict [Conformance]', async () => {
     await object(c, 'ConfigMap', 'config', { a: '1' });
     await object(c, 'Secret', 'secret', { a: '2' });
     const volumes = [
@@ -299,7 +299,7 @@ describeReal('[sig-storage] EmptyDir wrapper volumes', () => {
     expect(await c.output('p')).toBe('21');
   });
 
-  test('should not cause race condition when used for configmaps', async () => {
+  test('should not cause race condition when used for configmaps [Serial] [Conformance]', async () => {
     const names = Array.from({ length: 50 }, (_, i) => `racey-${i}`);
     await Promise.all(names.map((name) => object(c, 'ConfigMap', name, { 'data-1': 'value-1' })));
     const volumes = names.map((name) => ({
@@ -321,7 +321,7 @@ describeReal('[sig-storage] EmptyDir wrapper volumes', () => {
   });
 });
 
-describeReal('[sig-storage] Subpath', () => {
+describeReal('[sig-storage] Subpath Atomic writer volumes', () => {
   const c = useRealCluster();
 
   /** A file of the volume as a sub path: there, whole, and not to be changed from inside. */
@@ -332,27 +332,27 @@ describeReal('[sig-storage] Subpath', () => {
     expect(await c.output('p')).toBe(`${content}\nsh: can't create ${mountPath}: Read-only file system\n`);
   }
 
-  test('should support subpaths with secret pod', async () => {
+  test('should support subpaths with secret pod [Conformance]', async () => {
     await object(c, 'Secret', 'my-secret', { 'secret-key': 'secret-value' });
     await atomic({ name: 'v', secret: { secretName: 'my-secret' } }, 'secret-key', 'secret-value');
   });
 
-  test('should support subpaths with configmap pod', async () => {
+  test('should support subpaths with configmap pod [Conformance]', async () => {
     await object(c, 'ConfigMap', 'my-configmap', { 'configmap-key': 'configmap-value' });
     await atomic({ name: 'v', configMap: { name: 'my-configmap' } }, 'configmap-key', 'configmap-value');
   });
 
-  test('should support subpaths with configmap pod with mountPath of existing file', async () => {
+  test('should support subpaths with configmap pod with mountPath of existing file [Conformance]', async () => {
     await object(c, 'ConfigMap', 'my-configmap', { 'configmap-key': 'configmap-value' });
     await atomic({ name: 'v', configMap: { name: 'my-configmap' } }, 'configmap-key', 'configmap-value', '/etc/passwd');
   });
 
-  test('should support subpaths with downward pod', async () => {
+  test('should support subpaths with downward pod [Conformance]', async () => {
     const items = [{ path: 'downward/podname', fieldRef: { fieldPath: 'metadata.name' } }];
     await atomic({ name: 'v', downwardAPI: { items } }, 'downward/podname', 'p');
   });
 
-  test('should support subpaths with projected pod', async () => {
+  test('should support subpaths with projected pod [Conformance]', async () => {
     const items = [{ path: 'projected/podname', fieldRef: { fieldPath: 'metadata.name' } }];
     await atomic(projected('v', [{ downwardAPI: { items } }]), 'projected/podname', 'p');
   });

@@ -56,8 +56,11 @@ export interface ControllerDefinition<T extends KubeObject = KubeObject, O = unk
    * several controllers of a kind each needs its own.
    */
   readonly retryCondition?: string | false;
-  /** Last things to do before an object goes; decided like `reconcile`, over again until it says {@link done}. */
-  readonly cleanup?: (view: View<T>, observed: O) => readonly Effect[];
+  /**
+   * Last things to do before an object goes; decided like `reconcile`, over again until it says {@link done}, or like a derived
+   * `machine`, until that is in a final state.
+   */
+  readonly cleanup?: ((view: View<T>, observed: O) => readonly Effect[]) | AnyStateMachine;
   /** Default `cleanup.trimtab.dev/<name>`. */
   readonly finalizer?: string;
   /** What it does beyond what its declaration tells: kinds it writes without owning them. For derived RBAC rules. */

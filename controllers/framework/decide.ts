@@ -4,7 +4,7 @@ import { change } from './change.js';
 import type { ControllerDefinition } from './controller.js';
 import { type Effect, requeueAfter } from './effects.js';
 import { withFinalizer } from './finalizer.js';
-import { MachineEvaluator, type Place, placeOf, type TimerChange } from './machine.js';
+import { MachineEvaluator, placeOf, stateName, type TimerChange } from './machine.js';
 import { published, tagsOf } from './publish.js';
 import type { View } from './view.js';
 
@@ -137,6 +137,3 @@ function withTimers(due: readonly DueEvent[], changes: readonly TimerChange[], n
 
 const earliest = (due: readonly DueEvent[]): DueEvent | undefined =>
   due.reduce<DueEvent | undefined>((first, d) => (!first || d.at < first.at ? d : first), undefined);
-
-const stateName = ({ value }: Pick<Place, 'value'>): string =>
-  typeof value === 'string' ? value : JSON.stringify(value);

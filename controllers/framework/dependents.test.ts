@@ -1,5 +1,13 @@
 import { ConfigMaps, Pods, Secrets } from '@trimtab/machinery';
-import { controller, dependent, dependents, runInMemory, type View } from './index.js';
+import {
+  controller,
+  dependent,
+  dependents,
+  dependentsMachine,
+  machineDiagram,
+  runInMemory,
+  type View,
+} from './index.js';
 import { key, type Site, Sites, site } from './testing/sites.js';
 
 const parts = [
@@ -61,6 +69,26 @@ test('row 20: made when what they need is ready, bulk, conditional and read-only
   await t.client.patch(Sites, key, { type: 'merge', body: { spec: { pods: 1, theme: 'none' } } });
   await t.pass();
   expect([pods(), t.client.all(ConfigMaps).length]).toEqual([['s-0'], 0]);
+});
+
+test('row 20: the same as a statechart, in which every part is a region', async () => {
+  const definition = controller<Site>({
+    name: 'c',
+    for: Sites,
+    owns: [ConfigMaps, Pods],
+    watches: [{ type: Secrets as never, to: () => [key] }],
+    machine: dependentsMachine(Sites, parts),
+  });
+  const t = await runInMemory([definition]);
+  const state = () => JSON.parse(t.running.runners[0]!.states.get('ns/s')!);
+  await t.client.create(Sites, site(2));
+  await t.pass();
+  expect(state()).toEqual({ pods: 'waiting', settings: 'ready', password: 'making' });
+  await t.client.create(Secrets, { metadata: { namespace: 'ns', name: 'given' } });
+  await t.pass();
+  expect([state(), t.client.all(Pods).length]).toEqual([{ pods: 'making', settings: 'ready', password: 'ready' }, 2]);
+  const drawn = machineDiagram(definition.machine!);
+  for (const part of ['pods', 'settings', 'password']) expect(drawn).toContain(`state "${part}"`);
 });
 
 test('row 20: what needs itself, or what is not there, is refused in words', () => {

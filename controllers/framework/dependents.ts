@@ -1,4 +1,5 @@
 import type { KubeObject, ResourceType } from '@trimtab/machinery';
+import { type AnyStateMachine, createMachine } from 'xstate';
 import { apply, type Effect, remove } from './effects.js';
 import { owned } from './owned.js';
 import { isDeleting } from './owners.js';
@@ -45,23 +46,85 @@ export function dependents<T extends KubeObject>(
   view: View<T>,
   definitions: readonly Dependent<T>[],
 ): DependentsResult {
+  const parts = judged(type, view, definitions);
+  return {
+    effects: parts.flatMap(({ effects }) => effects),
+    ready: parts.every(({ phase }) => phase === 'ready'),
+    waitingFor: parts.filter(({ behind }) => behind).map(({ name }) => name),
+  };
+}
+
+/** Where one of them stands. */
+interface Judged {
+  readonly name: string;
+  /** `waiting` for others, being `made`, `ready`, or there is more than there should be, which is `leaving`. */
+  readonly phase: 'waiting' | 'making' | 'ready' | 'leaving';
+  readonly behind: boolean;
+  readonly effects: readonly Effect[];
+}
+
+function judged<T extends KubeObject>(
+  type: ResourceType<T>,
+  view: View<T>,
+  definitions: readonly Dependent<T>[],
+): readonly Judged[] {
   const { object } = view;
-  if (!object) return { effects: [], ready: true, waitingFor: [] };
+  if (!object) return [];
   const order = inOrder(definitions);
   const states = new Map(order.map((each) => [each.name, stateOf(type, view, object, each)]));
   const needed = (name: string) =>
     order.some((each) => each.after?.includes(name) && states.get(each.name)!.surplus.length > 0);
-  const effects: Effect[] = [];
-  const waitingFor: string[] = [];
-  for (const { name, after = [], type: kind } of order) {
-    const state = states.get(name)!;
+  return order.map(({ name, after = [], type: kind }) => {
+    const { ready, surplus, wanted } = states.get(name)!;
     const begun = after.every((before) => states.get(before)!.ready);
-    if (!state.ready) waitingFor.push(name);
-    if (begun) for (const wanted of state.wanted) effects.push(apply(kind, wanted));
-    if (!needed(name)) for (const extra of state.surplus) if (!isDeleting(extra)) effects.push(remove(kind, extra));
-  }
-  const gone = [...states.values()].every(({ surplus }) => surplus.length === 0);
-  return { effects, ready: waitingFor.length === 0 && gone, waitingFor };
+    const leaving = needed(name) ? [] : surplus.filter((extra) => !isDeleting(extra));
+    return {
+      name,
+      phase: !ready ? (begun ? 'making' : 'waiting') : surplus.length > 0 ? 'leaving' : 'ready',
+      behind: !ready,
+      effects: [
+        ...(begun ? wanted.map((each) => apply(kind, each)) : []),
+        ...leaving.map((extra) => remove(kind, extra)),
+      ],
+    };
+  });
+}
+
+/**
+ * {@link dependents} as the machine of a controller: one region for each, which waits, makes, is ready or takes away. So where
+ * each part of an object stands is shown where states are shown, and drawn where machines are drawn.
+ */
+export function dependentsMachine<T extends KubeObject>(
+  type: ResourceType<T>,
+  definitions: readonly Dependent<T>[],
+): AnyStateMachine {
+  type Context = { readonly parts: ReadonlyMap<string, Judged> };
+  const regionOf = ({ name, after = [] }: Dependent<T>) => {
+    const act = ({ context }: { readonly context: Context }) => context.parts.get(name)?.effects ?? [];
+    const is =
+      (phase: Judged['phase']) =>
+      ({ context }: { readonly context: Context }) =>
+        (context.parts.get(name)?.phase ?? 'ready') === phase;
+    const phases = ['waiting', 'making', 'leaving', 'ready'] as const;
+    const states = Object.fromEntries(phases.map((phase) => [phase, { entry: act }]));
+    const waiting = after.length > 0 ? { description: `Waits for ${after.join(', ')}` } : {};
+    return {
+      initial: 'looking',
+      states: {
+        ...states,
+        waiting: { ...states.waiting, ...waiting },
+        looking: { always: phases.map((phase) => ({ guard: is(phase), target: phase })) },
+      },
+    };
+  };
+  return createMachine({
+    type: 'parallel',
+    context: ({ input }) => {
+      const { view } = input as { readonly view: View<T> };
+      return { parts: new Map(judged(type, view, definitions).map((part) => [part.name, part])) };
+    },
+    states: Object.fromEntries(definitions.map((each) => [each.name, regionOf(each)])),
+  } as Parameters<typeof createMachine>[0]) as AnyStateMachine;
 }
 
 interface State {

@@ -1,9 +1,8 @@
 import type { Client, Informers } from '@trimtab/client';
 import { recordingClient } from '@trimtab/client';
 import type { KubeObject, ObjectKey, Random, ResourceType } from '@trimtab/machinery';
-import { apiVersionOf, conflict, equalJson, isReason, joinKey, StatusError } from '@trimtab/machinery';
+import { apiVersionOf, conflict, equalJson, isReason, joinKey } from '@trimtab/machinery';
 import { isApplied } from './applied.js';
-import type { ClusteredType } from './clusters.js';
 import type {
   ApplyEffect,
   BatchEffect,
@@ -21,6 +20,7 @@ import type {
   RequeueAfterEffect,
 } from './effects.js';
 import type { EventRecorder } from './events.js';
+import { expectedOf, idOf, isAmbiguous, isNamespaceTerminating, isObject, typeId } from './executor-rules.js';
 import type { Handlers } from './handlers.js';
 import type { ControllerMetrics } from './metrics.js';
 import { generateName } from './names.js';
@@ -76,6 +76,7 @@ export class Executor {
   readonly #failed = new WeakMap<object, Effect>();
   readonly #beside = new WeakMap<object, readonly unknown[]>();
   readonly #applied = new Map<string, { readonly object: KubeObject; readonly revision: string | undefined }>();
+  readonly #current = new Map<string, Effect>();
   readonly #uncertain = new Map<string, { readonly resource: ResourceType; readonly key: ObjectKey }[]>();
 
   constructor(options: ExecutorOptions) {
@@ -105,11 +106,23 @@ export class Executor {
     };
   }
 
+  /** The effect under way on account of a key. */
+  current(key: string): Effect | undefined {
+    return this.#current.get(key);
+  }
+
   /** Stops at the first effect that fails, and throws what it failed with. */
   async run(key: string, effects: readonly Effect[], options: RunOptions = {}): Promise<Outcome> {
     const { signal = NEVER, writes = [] } = options;
     const run: Run = { key, signal, moved: new Map(), writes, requeueAfterMs: undefined };
-    for (const effect of effects) await this.#execute(run, effect);
+    try {
+      for (const effect of effects) {
+        this.#current.set(key, effect);
+        await this.#execute(run, effect);
+      }
+    } finally {
+      this.#current.delete(key);
+    }
     return { writes: run.writes, ...(run.requeueAfterMs === undefined ? {} : { requeueAfterMs: run.requeueAfterMs }) };
   }
 
@@ -375,24 +388,3 @@ export class Executor {
 
 /** What an effect wrote, and where that left it. */
 type Written = ObjectKey & { readonly resourceVersion?: string };
-
-const typeId = (type: ResourceType): string =>
-  `${(type as Partial<ClusteredType>).cluster ?? ''}/${type.group}/${type.resource}`;
-
-const idOf = (resource: ResourceType, key: ObjectKey): string => `${typeId(resource)}/${joinKey(key)}`;
-
-/** The revision an object must be at: the one decided from, or where this run's own patches have brought it since. */
-function expectedOf(run: Run, id: string, decidedFrom: string | undefined): string | undefined {
-  const moved = run.moved.get(id);
-  return moved && moved.from === decidedFrom ? moved.to : decidedFrom;
-}
-
-const isObject = (value: unknown): value is object => value !== null && typeof value === 'object';
-
-/** The write may or may not have happened. */
-const isAmbiguous = (error: unknown): boolean => error instanceof StatusError && [500, 503, 504].includes(error.code);
-
-/** Nothing can be created there any more, and nothing needs to be. */
-const isNamespaceTerminating = (error: unknown): boolean =>
-  error instanceof StatusError &&
-  error.status.details?.causes?.some((c) => c.reason === 'NamespaceTerminating') === true;

@@ -25,6 +25,7 @@ import {
   not,
   type Observed,
   PAUSED,
+  permissionsOf,
   RateLimiter,
   type ReconcileTrace,
   requeueAfter,
@@ -301,6 +302,11 @@ describe('what makes it look', () => {
     await t.client.create(ConfigMaps, { metadata: { namespace: 'ns', name: 'light' } });
     await t.pass();
     expect(seen).toEqual(['a']);
+    expect(permissionsOf([definition])).toContainEqual({
+      apiGroups: [''],
+      resources: ['configmaps'],
+      verbs: ['get', 'list', 'watch'],
+    });
   });
 
   test('row 15: any stream of keys is a source, and things outside are polled for each object while it is there', async () => {
@@ -331,7 +337,9 @@ describe('what makes it look', () => {
     await t.client.create(Sites, site(1));
     await t.pass();
     expect(seen).toEqual(['nothing', { value: 1 }]);
-    keys.next(key);
+    // A flood of keys is held up where it costs nothing: a key waits once, however often it comes.
+    for (let i = 0; i < 100_000; i++) keys.next(key);
+    expect(t.running.runners[0]!.queue.depth).toBe(1);
     await t.pass(20_000);
     expect(seen).toHaveLength(3);
     value = 2;
@@ -483,6 +491,57 @@ describe('finalizers', () => {
     broken = false;
     await t.pass(100_000);
     expect([t.client.find(Sites, key), log]).toEqual([undefined, ['destroyed']]);
+  });
+
+  test('row 17: a cleanup in states goes on where it was, also in another process', async () => {
+    const steps = setup({
+      types: { context: {} as { readonly view: View<Site> }, input: {} as { readonly view: View<Site> } },
+      actions: { drain: () => call('drain'), drop: () => call('drop') },
+      guards: {
+        drained: ({ context }) => context.view.external('outside') === 'drained',
+        dropped: ({ context }) => context.view.external('outside') === 'dropped',
+      },
+    }).createMachine({
+      context: ({ input }) => input,
+      initial: 'looking',
+      states: {
+        looking: {
+          always: [
+            { guard: 'dropped', target: 'gone' },
+            { guard: 'drained', target: 'dropping' },
+            { target: 'draining' },
+          ],
+        },
+        draining: { entry: 'drain' },
+        dropping: { entry: 'drop' },
+        gone: { type: 'final' },
+      },
+    });
+    const log: string[] = [];
+    let outside = 'busy';
+    const handlers = { drain: () => void log.push('drain'), drop: () => void log.push('drop') };
+    const definition = controller<Site>({
+      name: 'c',
+      for: Sites,
+      cleanup: steps,
+      externals: [{ name: 'outside', everyMs: 1_000, read: async () => outside }],
+      reconcile: () => [],
+    });
+    let t = await runInMemory([definition], { handlers });
+    const state = () => t.running.runners[0]!.states.get('ns/s');
+    await t.client.create(Sites, site(1));
+    await t.pass();
+    await t.client.delete(Sites, key);
+    await t.pass(1_000);
+    expect([state(), log.at(-1)]).toEqual(['cleaningUp.draining', 'drain']);
+    outside = 'drained';
+    t = await t.restart();
+    await t.pass(1_000);
+    expect([state(), log.at(-1)]).toEqual(['cleaningUp.dropping', 'drop']);
+    expect(t.client.find(Sites, key)).toBeDefined();
+    outside = 'dropped';
+    await t.pass(1_000);
+    expect(t.client.find(Sites, key)).toBeUndefined();
   });
 });
 
@@ -660,7 +719,7 @@ test('row 28: a stop says what was still under way, and that begins nothing more
   await t.pass();
   const stopped = t.running.drain();
   await t.pass(30_000);
-  expect(await stopped).toEqual(['c ns/s']);
+  expect(await stopped).toEqual(['c ns/s: call hang']);
   release();
   await t.pass(1_000);
   expect(t.client.all(Pods)).toEqual([]);

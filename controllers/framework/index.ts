@@ -32,7 +32,7 @@ export {
   type PrinterColumn,
 } from './custom-kind.js';
 export { type Decide, type DecisionResult, decideOf } from './decide.js';
-export { type Dependent, type DependentsResult, dependent, dependents } from './dependents.js';
+export { type Dependent, type DependentsResult, dependent, dependents, dependentsMachine } from './dependents.js';
 export * from './effects.js';
 export { EventRecorder } from './events.js';
 export { Executor, type ExecutorOptions, type Outcome } from './executor.js';
@@ -55,7 +55,7 @@ export {
 } from './operator.js';
 export { owned, setCondition } from './owned.js';
 export { controllerOf, controllerReference, isControlledBy, isDeleting, refersTo } from './owners.js';
-export { clusterRole, permissionRecorder, permissionsOf, refusedBy } from './permissions.js';
+export { clusterRole, neededFor, permissionRecorder, permissionsOf, refusedBy, unusedOf } from './permissions.js';
 export { type Planned, type PlannedWrite, type PlanOptions, plan, printPlan } from './plan.js';
 export * from './predicates.js';
 export { type Keep, type KeepOf, type Projected, projected } from './projection.js';

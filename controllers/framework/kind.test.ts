@@ -18,6 +18,7 @@ import {
   review,
   runInMemory,
   s,
+  unusedOf,
   webhookConfigurations,
 } from './index.js';
 
@@ -130,6 +131,10 @@ test('row 34: roles come from the declaration, and a test says what they forget'
   expect(refusedBy(rules, used)).toEqual(['patch /configmaps']);
   const declared = { ...definition, permissions: [{ type: ConfigMaps, verbs: ['patch'] }] };
   expect(refusedBy(permissionsOf([declared]), used)).toEqual([]);
+  // And what the role could do without, by what the test has tried.
+  const unused = unusedOf(permissionsOf([declared]), used);
+  expect(unused).toContain('delete apps/deployments');
+  expect(unused).not.toContain('patch /configmaps');
 });
 
 describe('row 31: admission beside the controller', () => {

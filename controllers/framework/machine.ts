@@ -30,6 +30,10 @@ export const placeOf = (snapshot: AnyMachineSnapshot): Place => ({
   nodes: (snapshot as unknown as { readonly _nodes: readonly AnyStateNode[] })._nodes,
 });
 
+/** `running`, and of nested or parallel states their JSON. */
+export const stateName = ({ value }: Pick<Place, 'value'>): string =>
+  typeof value === 'string' ? value : JSON.stringify(value);
+
 export type TimerChange =
   | { readonly type: 'arm'; readonly id: string; readonly ms: number; readonly event: AnyEventObject }
   | { readonly type: 'cancel'; readonly id: string };

@@ -23,6 +23,8 @@ export interface ControllerMetrics {
   asking?(controller: string, key: string): void;
   /** A write that reached the server. */
   wrote?(controller: string, verb: string, resource: string): void;
+  /** From the first event until a look found nothing left to write. */
+  converged?(controller: string, seconds: number): void;
   /** An object's machine is in another state than before. */
   transitioned?(controller: string, key: string, from: string | undefined, to: string): void;
 }

@@ -7,7 +7,7 @@ import { machineDiagram } from './machine-diagram.js';
 import type { PrometheusMetrics } from './prometheus.js';
 import { type AdmissionReview, review } from './review.js';
 import type { ControllerRunner } from './runner.js';
-import type { TraceLog } from './trace.js';
+import type { ReconcileTrace, TraceLog } from './trace.js';
 
 export interface Observed {
   readonly health: () => Health;
@@ -39,25 +39,35 @@ export function observability(of: Observed): http.RequestListener {
       return void json(
         Object.fromEntries(of.runners().map((runner) => [runner.definition.name, Object.fromEntries(runner.states)])),
       );
-    const diagram = url.startsWith('/machines/') ? diagramAt(url.slice(10), of.runners()) : undefined;
+    const diagram = url.startsWith('/machines/') ? diagramAt(url.slice(10), of) : undefined;
     if (diagram !== undefined)
       return void response.writeHead(200, { 'content-type': 'text/vnd.mermaid' }).end(`${diagram}\n`);
     response
       .writeHead(404)
-      .end('there are /healthz, /readyz, /metrics, /traces, /retries and /machines[/CONTROLLER[/KEY]]\n');
+      .end('there are /healthz, /readyz, /metrics, /traces, /retries and /machines[/CONTROLLER[/KEY[?at=TIME]]]\n');
   };
 }
 
-/** `CONTROLLER` is its machine; `CONTROLLER/NAMESPACE/NAME` the same with the state that object is in. */
-function diagramAt(path: string, runners: readonly ControllerRunner[]): string | undefined {
+/**
+ * `CONTROLLER` is its machine; `CONTROLLER/NAMESPACE/NAME` the same with the state that object is in, and with `?at=TIME` the
+ * one it was in then, as far as that is remembered.
+ */
+function diagramAt(url: string, { runners, traces }: Observed): string | undefined {
+  const [path = '', query] = url.split('?');
   const [name = '', ...rest] = path.split('/').map(decodeURIComponent);
-  const runner = runners.find(({ definition }) => definition.name === name);
+  const runner = runners().find(({ definition }) => definition.name === name);
   const machine = runner?.definition.machine;
   if (!runner || !machine) return undefined;
   if (rest.length === 0) return machineDiagram(machine);
-  const state = runner.states.get(rest.join('/'));
+  const key = rest.join('/');
+  const at = new URLSearchParams(query).get('at');
+  const state = at === null ? runner.states.get(key) : stateAt(traces.of(name, key), Date.parse(at));
   return state === undefined ? undefined : machineDiagram(machine, state.split(', '));
 }
+
+/** After the last look before that moment. */
+const stateAt = (looks: readonly ReconcileTrace[], time: number): string | undefined =>
+  looks.findLast(({ at, state }) => at <= time && state !== undefined)?.state;
 
 /** The largest body a server sends: an object may have 3 MiB, an update carries two. */
 const LARGEST_REVIEW = 8 << 20;

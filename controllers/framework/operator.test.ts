@@ -154,6 +154,11 @@ describe('code that changes while it runs, and machines that are looked at', () 
       `${plain}  classDef current stroke-width:4px,font-weight:bold\n  class written current\n`,
     );
     expect(await get('/machines/note/ns/other')).toMatch('there are');
+    // Where it was at another time: before the first look, nowhere.
+    const [first] = running.traces.of('note', 'ns/n');
+    const then = async (ms: number) => get(`/machines/note/ns/n?at=${new Date(ms).toISOString()}`);
+    expect(await then(first!.at)).toContain('class written current');
+    expect(await then(first!.at - 1)).toMatch('there are');
     await running.stop();
   });
 });

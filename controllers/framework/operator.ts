@@ -64,7 +64,7 @@ export interface RunningOperator {
   readonly port: number | undefined;
   readonly webhookPort: number | undefined;
   health(): Health;
-  /** Ends what is under way, gives up leadership, and says what had to be left: `controller key`. */
+  /** Ends what is under way, gives up leadership, and says what had to be left: `controller key: effect under way`. */
   stop(): Promise<readonly string[]>;
 }
 

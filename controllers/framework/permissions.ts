@@ -51,21 +51,27 @@ export const clusterRole = (name: string, definitions: readonly ControllerDefini
 /** The same client, which notes what it is asked: run tests through it, and {@link refusedBy} says what the rules forget. */
 export function permissionRecorder(client: Client): { readonly client: Client; readonly used: ReadonlySet<string> } {
   const used = new Set<string>();
-  const note = (type: ResourceType, verb: string, subresource?: string) =>
-    void used.add(`${verb} ${type.group}/${type.resource}${subresource ? `/${subresource}` : ''}`);
   const recording = interpose(
     client,
     (call, next) => {
-      const verb = requestVerb(call);
-      if (verb && 'type' in call) note(call.type, verb, subresourceOf(call));
+      const needed = neededFor(call);
+      if (needed !== undefined) used.add(needed);
       return next(call);
     },
     (type, options) => {
-      note(type as unknown as ResourceType, 'watch');
+      used.add(`watch ${type.group}/${type.resource}`);
       return client.watch(type, options);
     },
   );
   return { client: recording, used };
+}
+
+/** What a call needs to be allowed, as {@link permissionRecorder} notes it; undefined for what no rule speaks of. */
+export function neededFor(call: ApiCall): string | undefined {
+  const verb = requestVerb(call);
+  if (!verb || !('type' in call)) return undefined;
+  const subresource = subresourceOf(call);
+  return `${verb} ${call.type.group}/${call.type.resource}${subresource ? `/${subresource}` : ''}`;
 }
 
 const subresourceOf = (call: ApiCall): string | undefined => {
@@ -83,3 +89,13 @@ export const refusedBy = (rules: readonly PolicyRule[], used: ReadonlySet<string
       (rule) => rule.apiGroups?.includes(group) && rule.resources?.includes(resource) && rule.verbs.includes(verb),
     );
   });
+
+/** Of what these rules allow, what was never used, as `verb group/resource`: what a role could do without, if all was tried. */
+export const unusedOf = (rules: readonly PolicyRule[], used: ReadonlySet<string>): readonly string[] =>
+  rules
+    .flatMap(({ apiGroups = [], resources = [], verbs }) =>
+      apiGroups.flatMap((group) =>
+        resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`)),
+      ),
+    )
+    .filter((each) => !used.has(each));

@@ -78,6 +78,7 @@ test('row 30: metrics carry controller-runtime’s names, and say how fresh the 
     'workqueue_work_duration_seconds_count{name="c",controller="c"} 2',
     'trimtab_writes_total{controller="c",verb="apply",resource="configmaps"} 1',
     'trimtab_cache_staleness_seconds{resource="sites"} 2',
+    'trimtab_convergence_seconds_count{controller="c"} 1',
     '# TYPE workqueue_adds_total counter',
   ])
     expect(text.split('\n')).toContain(line);

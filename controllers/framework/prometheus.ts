@@ -3,6 +3,7 @@ import type { ControllerMetrics, ReconcileResult } from './metrics.js';
 import type { ControllerRunner } from './runner.js';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const CONVERGENCE_SECONDS = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 3600];
 const QUEUE_SECONDS = [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10, 100, 1000];
 
 type Labels = Readonly<Record<string, string>>;
@@ -82,6 +83,11 @@ export class PrometheusMetrics implements ControllerMetrics {
 
   wrote(controller: string, verb: string, resource: string): void {
     this.#count('trimtab_writes_total', 'Writes that reached the server.', { controller, verb, resource });
+  }
+
+  converged(controller: string, seconds: number): void {
+    const help = 'From the first event until a look found nothing left to write.';
+    this.#observe('trimtab_convergence_seconds', help, CONVERGENCE_SECONDS, { controller }, seconds);
   }
 
   transitioned(controller: string, _key: string, from: string | undefined, to: string): void {

@@ -6,7 +6,7 @@ export interface Running {
   readonly runners: readonly ControllerRunner[];
   /** Begins nothing new; resolves when what is under way has ended, or after 30 s. */
   stop(): Promise<void>;
-  /** The same, and resolves with what was still under way when the time for it was over, as `controller key`. */
+  /** The same, and resolves with what was still under way when the time for it was over, as `controller key: effect`. */
   drain(): Promise<readonly string[]>;
 }
 

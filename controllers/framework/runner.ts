@@ -1,10 +1,12 @@
 import type { Logger } from '@trimtab/machinery';
 import { joinKey, keyOf, splitKey } from '@trimtab/machinery';
 import { Caches } from './caches.js';
+import { Causes } from './causes.js';
 import { Concurrency } from './concurrency.js';
 import { type ControllerDefinition, PAUSED, type WatchDefinition } from './controller.js';
 import { type Decide, decideOf } from './decide.js';
 import { decided } from './decided.js';
+import { effectText } from './effect-text.js';
 import { EventRecorder } from './events.js';
 import { Executor } from './executor.js';
 import { Externals } from './externals.js';
@@ -18,8 +20,6 @@ import type { Cause, TracedWrite } from './trace.js';
 import { type Enqueue, triggersOf, watching } from './triggers.js';
 
 const GRACEFUL_STOP_MS = 30_000;
-
-const MOST_CAUSES = 16;
 
 /** Of an object that is to be left alone. */
 const PAUSE = { effects: [], state: 'paused', gone: false };
@@ -42,9 +42,11 @@ export class ControllerRunner {
   readonly #concurrency: Concurrency;
   readonly #retries: Retries;
   readonly #states = new Map<string, string>();
-  readonly #causes = new Map<string, Cause[]>();
+  readonly #causes = new Causes();
   /** By key, when what is under way began. */
   readonly #begun = new Map<string, number>();
+  /** By key, when the first event came that is not answered to the end. */
+  readonly #unsettled = new Map<string, number>();
   readonly #stops: (() => void)[] = [];
   #running = false;
   #pumping = false;
@@ -111,7 +113,7 @@ export class ControllerRunner {
       this.#stops.push(() => subscription.unsubscribe());
     }
     const { shard, metrics } = this.#options;
-    if (shard) this.#stops.push(shard.onGain(() => this.#enqueueAll({ type: 'asked' })));
+    if (shard) this.#stops.push(shard.onGain(() => this.enqueueAll()));
     metrics?.workers?.(name, 0, this.#concurrency.limit);
     this.#awaitCaches();
   }
@@ -129,6 +131,12 @@ export class ControllerRunner {
   /** Looks at an object again although nothing has changed. */
   enqueue(key: string): void {
     this.#enqueue(key, { type: 'asked' });
+  }
+
+  /** The same of every object, in no hurry. */
+  enqueueAll(): void {
+    for (const object of this.#caches.informer(this.definition.for).list())
+      if (!this.#retries.deferred(object)) this.#enqueue(keyOf(object), { type: 'asked' }, LOW_PRIORITY);
   }
 
   /** Watches something more from now on, until the answer is called; the last to go ends the watch itself. */
@@ -152,8 +160,8 @@ export class ControllerRunner {
   }
 
   /**
-   * No new evaluation begins; resolves when those under way have ended, or after 30 s, with the keys of those that had not:
-   * their next effects are not begun any more.
+   * No new evaluation begins; resolves when those under way have ended, or after 30 s, with those that had not, as
+   * `key: effect under way`: their next effects are not begun any more.
    */
   async stop(): Promise<readonly string[]> {
     this.#running = false;
@@ -162,7 +170,10 @@ export class ControllerRunner {
     this.#externals.stop();
     this.#queue.close();
     if (this.#queue.active > 0) await this.#activeEnded();
-    const left = this.#queue.activeKeys;
+    const left = this.#queue.activeKeys.map((key) => {
+      const effect = this.#executor.current(key);
+      return `${key}: ${effect ? effectText(effect) : 'deciding'}`;
+    });
     await this.#recorder.flushed();
     return left;
   }
@@ -218,23 +229,15 @@ export class ControllerRunner {
   readonly #abort = new AbortController();
 
   readonly #enqueue: Enqueue = (key, cause, priority) => {
-    const { shard, metrics } = this.#options;
+    const { shard, metrics, clock } = this.#options;
     const { name } = this.definition;
     if (shard && !shard.owns(name, key)) return;
-    if (this.#options.tracer) {
-      const causes = this.#causes.get(key);
-      if (!causes) this.#causes.set(key, [cause]);
-      else if (causes.length < MOST_CAUSES) causes.push(cause);
-    }
+    if (metrics?.converged && !this.#unsettled.has(key)) this.#unsettled.set(key, clock.now());
+    if (this.#options.tracer) this.#causes.note(key, cause);
     this.#queue.add(key, priority);
     metrics?.queued?.(name);
     metrics?.queueDepth?.(name, this.#queue.depth);
   };
-
-  #enqueueAll(cause: Cause): void {
-    for (const object of this.#caches.informer(this.definition.for).list())
-      if (!this.#retries.deferred(object)) this.#enqueue(keyOf(object), cause, LOW_PRIORITY);
-  }
 
   /** Once a burst of events is over: changes that arrive together are one evaluation. */
   #schedule(): void {
@@ -294,6 +297,7 @@ export class ControllerRunner {
         this.#evaluate(key, evaluation, signal),
       );
       this.#queue.forget(key);
+      if (evaluation.writes.length === 0) this.#settled(key);
       if (requeueAfterMs !== undefined) this.#queue.addAfter(key, requeueAfterMs);
       else if (resyncMs !== undefined && this.#caches.get(this.definition.for, splitKey(key)))
         this.#queue.addAfter(key, resyncMs * (0.9 + 0.2 * this.#options.random.next()));
@@ -325,11 +329,17 @@ export class ControllerRunner {
     }
   }
 
+  /** A look that had nothing left to write: since the first event that asked for one, so long. */
+  #settled(key: string): void {
+    const since = this.#unsettled.get(key);
+    if (since === undefined) return;
+    this.#unsettled.delete(key);
+    const { clock, metrics } = this.#options;
+    metrics?.converged?.(this.definition.name, (clock.now() - since) / 1000);
+  }
+
   #begin(key: string, at: number): Evaluation {
-    const failures = this.#queue.failures(key);
-    // What comes due has no event: a retry, a deadline or a resync.
-    const causes = this.#causes.get(key) ?? [{ type: failures > 0 ? 'retry' : 'due' } as const];
-    this.#causes.delete(key);
+    const causes = this.#causes.take(key, this.#queue.failures(key));
     return { id: `${this.definition.name}-${++this.#evaluations}`, at, causes, writes: [], asOf: '', state: undefined };
   }
 

@@ -1,4 +1,17 @@
-import { changeStatus, controller, event, type Observed, requeueAfter, type View } from '@trimtab/framework';
+import {
+  any,
+  apply,
+  type ControllerDefinition,
+  change,
+  changeStatus,
+  controller,
+  event,
+  generationChanged,
+  labelsChanged,
+  type Observed,
+  requeueAfter,
+  type View,
+} from '@trimtab/framework';
 import { ConfigMaps, Deployments, type KubeObject, type ResourceType, timestamp } from '@trimtab/machinery';
 import fc from 'fast-check';
 import { assign, setup } from 'xstate';
@@ -51,6 +64,50 @@ const fidgets = controller<Gauge>({
 });
 
 describe('expectStable', () => {
+  test('row 16: a predicate that hides what calls for a write is found out, and one that does not passes', async () => {
+    const labelling = (where: NonNullable<ControllerDefinition<Gauge>['where']>) =>
+      controller<Gauge>({
+        name: 'labels',
+        for: Gauges,
+        where,
+        reconcile: ({ object }) =>
+          object
+            ? change(Gauges, object, (draft) => {
+                draft.metadata.labels = { ...draft.metadata.labels, size: String(object.spec.size) };
+              })
+            : [],
+      });
+    const run = async (where: NonNullable<ControllerDefinition<Gauge>['where']>) => {
+      const w = await world({ kinds: [Gauges], controllers: [labelling(where)] });
+      await w.create(Gauges, { metadata: key, spec: { size: 2 } });
+      await w.settle();
+      await w.patch(Gauges, key, { metadata: { labels: { size: 'mine' } } });
+      await expectStable(w);
+    };
+    await run(any(generationChanged, labelsChanged));
+    await expect(run(generationChanged)).rejects.toThrow(
+      /1 writes asked for when looked at once more.*hidden by a predicate.*update gauges default\/it/s,
+    );
+  });
+
+  test('row 34: a world knows what its controllers need, and whether their declarations say so', async () => {
+    const made = (permissions: ControllerDefinition['permissions'] = []) =>
+      controller<Gauge>({
+        name: 'maps',
+        for: Gauges,
+        permissions,
+        reconcile: ({ object }) =>
+          object ? [apply(ConfigMaps, { metadata: key, data: { size: String(object.spec.size) } })] : [],
+      });
+    for (const permissions of [[], [{ type: ConfigMaps as ResourceType, verbs: ['patch'] }]]) {
+      const w = await world({ kinds: [Gauges], controllers: [made(permissions)] });
+      await w.create(Gauges, { metadata: key, spec: { size: 2 } });
+      await w.settle();
+      if (permissions.length > 0) expect(w).toStayWithinItsRole();
+      else expect(() => expect(w).toStayWithinItsRole()).toThrow('patch /configmaps');
+    }
+  });
+
   test('passes what settles and stays, as a function and as a matcher', async () => {
     const w = await world({ kinds: [Gauges], controllers: [follows] });
     await w.create(Gauges, { metadata: key, spec: { size: 2 } });

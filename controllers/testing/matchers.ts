@@ -89,6 +89,18 @@ export const matchers = {
     };
   },
 
+  /** Of a world: its controllers have asked for nothing that the role made of their declarations does not allow. */
+  toStayWithinItsRole(w: World): Result {
+    const beyond = w.processes.flatMap((process) => process.beyondRole.map((each) => `${process.name}: ${each}`));
+    return {
+      pass: beyond.length === 0,
+      message: () =>
+        beyond.length === 0
+          ? 'its controllers were expected to ask for more than they declare'
+          : `asked for, and not declared (owns, watches, reads or permissions):\n${beyond.map((each) => `  ${each}`).join('\n')}`,
+    };
+  },
+
   /** Of a perturbation report: nothing went otherwise than in a clean run. */
   toHaveNoDivergence(report: PerturbReport): Result {
     const { divergences, plans } = report;
@@ -131,6 +143,7 @@ declare global {
       toHaveOwned(owner: KubeObject, type: ResourceType, count: number): Promise<R>;
       toBeInState(controller: string, state: unknown): R;
       toMatchObjectState(wanted: object): R;
+      toStayWithinItsRole(): R;
       toHaveNoDivergence(): R;
     }
   }

@@ -13,7 +13,9 @@ export interface StableOptions {
 
 /**
  * Eventually stable reconciliation (Anvil): the world settles, it then is as it should be, and it stays so: for a day no
- * controller under test asks for a single write. Rejects with the timeline of what it did instead.
+ * controller under test asks for a single write, and not when every object is looked at once more either: what they would then
+ * write, an event should have made them write before, and a predicate, a mapping or a missing watch has hidden it. Rejects with the
+ * timeline of what it did instead.
  */
 export async function expectStable(w: World, options: StableOptions = {}): Promise<void> {
   const { matches = () => true, within = '1h', rest = '24h' } = options;
@@ -37,5 +39,27 @@ export async function expectStable(w: World, options: StableOptions = {}): Promi
             .join('\n'),
       );
   }
+  await unasked(w);
   if (!(await matches(w))) throw new Error(`did not stay as it should be: ${String(matches)}\n${w.timeline()}`);
+}
+
+const LOOK_MS = 60_000;
+
+async function unasked(w: World): Promise<void> {
+  const asked = () => w.processes.reduce((sum, process) => sum + process.writes, 0);
+  const before = asked();
+  const since = w.trace.entries.length;
+  for (const process of w.processes) process.lookAgain();
+  await w.pass(LOOK_MS);
+  const writes = asked() - before;
+  if (writes === 0) return;
+  const entries = w.trace.entries.slice(since);
+  const first = entries.findIndex((entry) => entry.type === 'write' || entry.type === 'refused');
+  throw new Error(
+    `${writes} writes asked for when looked at once more with nothing changed: some event that called for them was hidden by a predicate, a mapping, or a watch that is not declared\n` +
+      entries
+        .slice(Math.max(0, first - 5), first + 20)
+        .map((entry) => traceLine(entry, w.trace.start))
+        .join('\n'),
+  );
 }

@@ -1,15 +1,19 @@
-/** What a website is made of; names, owners and selectors are the controller's. */
-export const deploymentFor = ({ image, replicas }: { readonly image: string; readonly replicas: number }) => ({
+import type { Website } from './website.js';
+
+const labelsOf = ({ metadata }: Website) => ({ website: metadata.name! });
+
+/** What a website is made of; names and owners are the controller's. */
+export const deploymentFor = (site: Website) => ({
   spec: {
-    replicas,
-    selector: { matchLabels: { app: 'website' } },
+    replicas: site.spec.replicas,
+    selector: { matchLabels: labelsOf(site) },
     template: {
-      metadata: { labels: { app: 'website' } },
-      spec: { containers: [{ name: 'web', image, ports: [{ containerPort: 80 }] }] },
+      metadata: { labels: labelsOf(site) },
+      spec: { containers: [{ name: 'web', image: site.spec.image, ports: [{ containerPort: 80 }] }] },
     },
   },
 });
 
-export const serviceFor = () => ({
-  spec: { selector: { app: 'website' }, ports: [{ port: 80, targetPort: 80 }] },
+export const serviceFor = (site: Website) => ({
+  spec: { selector: labelsOf(site), ports: [{ port: 80, targetPort: 80 }] },
 });

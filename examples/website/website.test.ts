@@ -32,6 +32,7 @@ test('a website has a deployment and a service, and is ready when its pods are',
   expect(await w.get(Websites, key)).not.toHaveCondition('Ready');
   expect((await w.get(Deployments, key)).spec?.replicas).toBe(3);
   await expect(w).toBeStable();
+  expect(w).toStayWithinItsRole();
 });
 
 test('survives every single fault', async () => {

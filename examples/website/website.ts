@@ -11,7 +11,9 @@ export const Websites = customKind({
   columns: [{ name: 'Ready', type: 'string', path: '.status.conditions[?(@.type=="Ready")].status' }],
 });
 
-export const websites = controller<ObjectOf<typeof Websites>>({
+export type Website = ObjectOf<typeof Websites>;
+
+export const websites = controller<Website>({
   name: 'website',
   for: Websites,
   owns: [Deployments, Services],
@@ -21,8 +23,8 @@ export const websites = controller<ObjectOf<typeof Websites>>({
     const up = view.owned(Deployments)[0]?.status?.availableReplicas ?? 0;
     const ready = up >= site.spec.replicas;
     return [
-      apply(Deployments, owned(Websites, site, deploymentFor(site.spec))),
-      apply(Services, owned(Websites, site, serviceFor())),
+      apply(Deployments, owned(Websites, site, deploymentFor(site))),
+      apply(Services, owned(Websites, site, serviceFor(site))),
       ...setCondition(Websites, view, 'Ready', ready, ready ? 'AllReplicasUp' : 'RollingOut'),
     ];
   },

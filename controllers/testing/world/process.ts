@@ -1,5 +1,13 @@
 import { type ApiCall, type Client, Informers, isWrite } from '@trimtab/client';
-import { type ControllerDefinition, type ControllerMetrics, runControllers } from '@trimtab/framework';
+import {
+  type ControllerDefinition,
+  type ControllerMetrics,
+  neededFor,
+  permissionsOf,
+  type Running,
+  refusedBy,
+  runControllers,
+} from '@trimtab/framework';
 import {
   type Clock,
   joinKey,
@@ -64,6 +72,8 @@ export class Process {
   #burstOfLooks = { second: 0, of: new Map<string, number>() };
   #heldTimers: (() => void)[] | undefined;
   #running = false;
+  #controllers: Running | undefined;
+  #definitions: readonly ControllerDefinition[] = [];
   /** What its controllers are for. */
   kinds: readonly ResourceType[] = [];
   /** Evaluations begun, over all lives. */
@@ -76,6 +86,8 @@ export class Process {
   writes = 0;
   /** One write more ends it. */
   mostWrites = Number.POSITIVE_INFINITY;
+  /** What its requests needed to be allowed, over all lives, as `verb group/resource`. */
+  readonly used = new Set<string>();
   /** Why it was stopped by itself. */
   hotLoop: string | undefined;
   /** Errors of decisions themselves, as `controller key: message`: anything that is not the server's refusal. */
@@ -146,9 +158,23 @@ export class Process {
       isLoop(source) ? [] : [this.#watched(typeof source === 'function' ? source(parts) : source, link)],
     );
     this.kinds = definitions.map((definition) => definition.for);
-    runControllers(definitions, { ...parts, metrics: this.#metrics(link) });
+    this.#definitions = definitions;
+    this.#controllers = runControllers(definitions, { ...parts, metrics: this.#metrics(link) });
     for (const loop of controllers) if (isLoop(loop)) loop.start(parts);
     informers.start();
+  }
+
+  /** Has every object looked at again, although nothing has changed. */
+  lookAgain(): void {
+    if (this.#running) for (const runner of this.#controllers?.runners ?? []) runner.enqueueAll();
+  }
+
+  /**
+   * What its controllers have asked for that the role derived from their declarations does not allow, as `verb
+   * group/resource`. Of a process with loops of other making nothing can be said.
+   */
+  get beyondRole(): readonly string[] {
+    return this.#options.controllers.some(isLoop) ? [] : refusedBy(permissionsOf(this.#definitions), this.used);
   }
 
   /** As `kill -9`: nothing it has begun goes on, nothing is told it any more. */
@@ -201,6 +227,8 @@ export class Process {
     const now = this.#options.clock.now();
     if (resourceOf(call) !== 'events') {
       this.requests++;
+      const needed = neededFor(call);
+      if (needed !== undefined) this.used.add(needed);
       if (isWrite(call) && ++this.writes > this.mostWrites)
         this.#stopLoop(`${this.writes} writes, the last ${callText(call)}`);
     }

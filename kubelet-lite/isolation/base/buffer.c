@@ -1,6 +1,7 @@
 #include "base/buffer.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,9 +78,18 @@ void buffer_free(struct buffer *b)
 struct arena_chunk {
     struct arena_chunk *previous;
     size_t size;
+    bool lent;
 };
 
 #define HEADER ((sizeof(struct arena_chunk) + 15) & ~(size_t)15)
+
+struct arena arena_in(void *room, size_t size)
+{
+    size_t lost = -(uintptr_t)room & 15;
+    struct arena_chunk *chunk = (void *)((char *)room + lost);
+    *chunk = (struct arena_chunk){.size = size - lost, .lent = true};
+    return (struct arena){.chunk = chunk, .used = HEADER};
+}
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
@@ -93,12 +103,13 @@ void *arena_alloc(struct arena *arena, size_t size)
             abort();
         fresh->previous = arena->chunk;
         fresh->size = chunk;
+        fresh->lent = false;
         arena->chunk = fresh;
         arena->used = HEADER;
     }
     void *result = (char *)arena->chunk + arena->used;
     arena->used += size;
-    return result;
+    return arena->chunk->lent ? memset(result, 0, size) : result;
 }
 
 char *arena_string(struct arena *arena, const char *text)
@@ -124,7 +135,8 @@ void arena_free(struct arena *arena)
 {
     while (arena->chunk) {
         struct arena_chunk *previous = arena->chunk->previous;
-        munmap(arena->chunk, arena->chunk->size);
+        if (!arena->chunk->lent)
+            munmap(arena->chunk, arena->chunk->size);
         arena->chunk = previous;
     }
     arena->used = 0;

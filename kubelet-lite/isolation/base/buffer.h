@@ -34,6 +34,8 @@ struct arena {
     size_t used;
 };
 
+/* One for little: as long as `room`, which is the caller's and outlives it, is enough, the kernel is not asked. */
+struct arena arena_in(void *room, size_t size);
 /* Never NULL for sane sizes: running out of memory ends the process (it is 4 MiB of input at most). */
 void *arena_alloc(struct arena *arena, size_t size);
 char *arena_string(struct arena *arena, const char *text);

@@ -11,6 +11,9 @@
 #include "base/sys.h"
 #include "pod/pod.h"
 
+/* Of a zygote that has ended. */
+#define ORPHANED (-1)
+
 static struct process *processes;
 
 static void forget(struct process *p)
@@ -39,6 +42,13 @@ static void fail_birth(struct process *p)
 
 static void take_message(struct process *p, const struct child_message *m, int fd, pid_t sender)
 {
+    /* Nobody inside may trace it, or it would have been born late: what it says comes from itself. */
+    if (p->zygote && sender != p->zygote) {
+        p->pid = sender;
+        p->zygote = 0;
+        if (p->doomed)
+            kill(p->pid, SIGKILL);
+    }
     /* Whoever may trace the late one can say anything in its name: until that is known it is not heard, and afterwards
      * only on how it fares. */
     bool trusted = !p->late || (p->forerunner && sender == p->pid);
@@ -91,10 +101,37 @@ static void channel_ended(struct process *p)
         p->started(p);
 }
 
+static void end(struct process *p, int status)
+{
+    /* What the child said last comes first. If somebody keeps its channel open, that is over now too. */
+    if (p->channel.fd >= 0) {
+        hear(p);
+        channel_ended(p);
+    }
+    p->pid = 0;
+    forget(p);
+    if (p->pidfd >= 0)
+        close(p->pidfd);
+    p->pidfd = -1;
+    p->exited(p, status);
+}
+
+/* Of what a zygote was asked for: false when it has ended without a word, or never been there, and now is no more. */
+static bool hear_first(struct process *p)
+{
+    if (hear(p) || !p->zygote)
+        return true;
+    p->zygote = 0;
+    end(p, 127 << 8);
+    return false;
+}
+
 static void channel_ready(struct source *source, uint32_t events)
 {
     (void)events;
     struct process *p = (struct process *)(void *)((char *)source - offsetof(struct process, channel));
+    if (p->zygote && !hear_first(p))
+        return;
     if (!hear(p))
         channel_ended(p);
 }
@@ -113,6 +150,7 @@ pid_t process_clone(struct process *p, const struct birth *birth, struct child *
     p->master = -1;
     p->ready = p->failed = false;
     p->late = p->forerunner = birth->late;
+    p->zygote = 0;
     p->doomed = false;
     p->heard = 0;
     p->channel = (struct source){.fd = channel, .ready = channel_ready};
@@ -123,8 +161,63 @@ pid_t process_clone(struct process *p, const struct birth *birth, struct child *
     return pid;
 }
 
+bool process_ask(struct process *p, pid_t zygote, int requests, const struct zygote_request *request, size_t length,
+                 const int streams[3])
+{
+    int pair[2], on = 1, given[4], count = 0;
+    struct iovec part = {(void *)(uintptr_t)request, length};
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof given)];
+    } control = {0};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return false;
+    given[count++] = pair[1];
+    for (int i = 0; i < 3; i++)
+        if (streams[i] >= 0)
+            given[count++] = streams[i];
+    size_t size = (size_t)count * sizeof(int);
+    struct msghdr header = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = CMSG_SPACE(size)};
+    *CMSG_FIRSTHDR(&header) = (struct cmsghdr){.cmsg_len = CMSG_LEN(size), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&header)), given, size);
+    bool asked = setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) == 0 &&
+                 sendmsg(requests, &header, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length;
+    close(pair[1]);
+    if (!asked) {
+        close(pair[0]);
+        return false;
+    }
+    p->zygote = zygote;
+    p->channel = (struct source){.fd = pair[0], .ready = channel_ready};
+    if (p->started)
+        loop_watch(&p->channel, EPOLLIN);
+    p->next = processes;
+    processes = p;
+    return true;
+}
+
+void processes_orphaned(pid_t zygote)
+{
+    for (struct process *p = processes, *next; p; p = next) {
+        next = p->next;
+        if (p->zygote != zygote || !hear_first(p) || !p->zygote)
+            continue;
+        /* It has been born, and will say so or end. */
+        p->zygote = ORPHANED;
+        loop_watch(&p->channel, EPOLLIN);
+    }
+}
+
 void process_signal(struct process *p, int sig, bool group)
 {
+    /* It may be there, and not have been asked who it is. */
+    if (p->zygote)
+        hear(p);
+    if (p->zygote) {
+        p->doomed |= sig == SIGKILL;
+        loop_watch(&p->channel, EPOLLIN);
+    }
     if (p->pid <= 0)
         return;
     /* The one that goes on may be there already, and not known yet. */
@@ -132,7 +225,11 @@ void process_signal(struct process *p, int sig, bool group)
         p->doomed = true;
     if (group && kill(-p->pid, sig) == 0)
         return;
-    sys_pidfd_send_signal(p->pidfd, sig);
+    /* Our own child, not waited for yet: the number can mean nobody else. */
+    if (p->pidfd < 0)
+        kill(p->pid, sig);
+    else
+        sys_pidfd_send_signal(p->pidfd, sig);
 }
 
 void processes_settle(void)
@@ -148,6 +245,14 @@ void processes_settle(void)
     }
 }
 
+static struct process *find(pid_t pid)
+{
+    struct process *p = processes;
+    while (p && p->pid != pid)
+        p = p->next;
+    return p;
+}
+
 void processes_reap(void)
 {
     int status;
@@ -157,21 +262,15 @@ void processes_reap(void)
         if (p->forerunner && p->channel.fd >= 0)
             hear(p);
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        struct process *p = processes;
-        while (p && p->pid != pid)
-            p = p->next;
-        /* Others are orphans of containers in the host's PID namespace, and forerunners: reaping was all they needed. */
-        if (!p)
-            continue;
-        /* What the child said last comes first. If somebody keeps its channel open, that is over now too. */
-        if (p->channel.fd >= 0) {
-            hear(p);
-            channel_ended(p);
+        struct process *p = find(pid);
+        /* A zygote's child has said who it is before it could end. */
+        for (struct process *unknown = p ? NULL : processes, *next; unknown; unknown = next) {
+            next = unknown->next;
+            if (unknown->zygote)
+                hear_first(unknown);
         }
-        p->pid = 0;
-        forget(p);
-        close(p->pidfd);
-        p->pidfd = -1;
-        p->exited(p, status);
+        /* Others are orphans of containers in the host's PID namespace, and forerunners: reaping was all they needed. */
+        if (p || (p = find(pid)))
+            end(p, status);
     }
 }

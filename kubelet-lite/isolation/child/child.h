@@ -38,6 +38,7 @@ struct child {
     pid_t outer_pid;           /* its own number outside, once hooks have been run */
     void (*warned)(const struct child_message *message); /* of warnings before a second birth; NULL: standard error */
     const char *keyring;       /* name of a new session keyring, NULL: the caller's */
+    int requests;              /* > 0: be a zygote of the container, and take them from here */
     const char *root_link;     /* exec: path to the container's root when its mount namespace has another, NULL */
 };
 
@@ -91,10 +92,42 @@ struct program {
     bool searched;               /* in $PATH */
 };
 size_t program_size(const struct plan_process *plan);
+const char *program_search(const struct plan_process *plan);
+/* What to try for a name, each with its NUL; *end is behind the last. Answers how many: at least one but for the empty name. */
+size_t program_names(const char *name, const char *search, char *room, char **end);
 struct program program_pack(const struct plan_process *plan, char *room);
 /* Needs nothing but what it is given; the errno value of its failure. */
 int program_run(const struct program *program);
 int program_fail(struct error *error, const struct program *program, int err);
+
+/*
+ * zygote.c: one that stays between all the steps of an exec and its program, and bears a child of its parent's for every
+ * request: a zygote_request, and as SCM_RIGHTS the child's channel and then its streams. The child says CHILD_READY first.
+ * What a zygote cannot do ends it.
+ */
+#define ZYGOTE_WORDS 4000
+#define ZYGOTE_ARGUMENTS 256
+#define ZYGOTE_NAMES 64
+struct zygote_request {
+    uint16_t arguments, names;  /* how many words are `words` */
+    bool searched, streams[3];
+    char words[ZYGOTE_WORDS];
+};
+/* Its length; 0: too much for one, or nothing to execute. */
+size_t zygote_request(struct zygote_request *request, char *const *arguments, const char *search);
+/* Whether the container's filter leaves room for that. */
+bool zygote_can_be(const struct plan_process *plan);
+void zygote_serve(struct child *child, const struct plan_process *plan, struct error *error) __attribute__((noreturn));
+
+/*
+ * late.c: everything that is ours alone, from where .data ends to the end of the address space, reads as zeroes for children
+ * of ours but for `kept`. Between `data_end` and `from`, in the file's last page, it is up to the caller.
+ */
+struct rest {
+    uintptr_t data_end, from;
+    size_t size;
+};
+int memory_wiped(void *kept, size_t size, struct rest *rest, struct error *error);
 
 /* groups.c: sent once, after the birth; child_groups() waits for it, and comes before whatever has to do with groups. */
 int child_send_groups(int channel, const struct cgroup_door *door, struct error *error);

@@ -45,11 +45,11 @@ static int settle_for_waiting(const struct child *child, struct error *error)
     return sys_close_range(from, ~0u, 0) < 0 ? fail(error, "stdio", errno, "close_range") : 0;
 }
 
-/* One that is born late brings nothing but the way back. */
+/* One that is born late brings nothing but the way back; who bears it, where it is asked. */
 static int settle_for_birth(const struct child *child, struct error *error)
 {
     struct child alone = *child;
-    alone.exec_gate = alone.report = child->channel;
+    alone.exec_gate = alone.report = child->requests > 0 ? child->requests : child->channel;
     return child->birth->late ? settle_for_waiting(&alone, error) : 0;
 }
 
@@ -139,6 +139,8 @@ void child_finish(struct child *child, const struct plan_process *plan, struct e
         child_die(child->channel, error);
     if (child->exec_gate >= 0)
         wait_at_gate(child, plan, error);
+    if (child->requests > 0)
+        zygote_serve(child, plan, error);
     if (child->birth->late)
         child_late_birth(child, plan, error);
     if (start_hooks(child, error) < 0)

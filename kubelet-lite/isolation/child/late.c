@@ -33,7 +33,7 @@ struct luggage {
     struct program program;
     struct child_message message; /* "exec" and the program's name, ready to be sent when it fails */
     size_t size;
-    uintptr_t data_end, wiped_from;
+    struct rest rest;
     int channel;
     bool terminal, die_with_parent;
 };
@@ -90,7 +90,7 @@ BARE static void depart(void *argument)
 {
     struct luggage *l = argument;
     /* The rest of the page that .data ends in belongs to the file's mapping, which cannot be wiped by the kernel. */
-    for (volatile char *at = (char *)l->data_end; (uintptr_t)at < l->wiped_from; at++)
+    for (volatile char *at = (char *)l->rest.data_end; (uintptr_t)at < l->rest.from; at++)
         *at = 0;
     /* Not clone3: filters that know it hide its flags behind ENOSYS. */
     long pid = raw_call(SYS_clone, CLONE_PARENT, 0, 0, 0, 0);
@@ -101,23 +101,22 @@ BARE static void depart(void *argument)
     leave(l, CHILD_BORN, pid);
 }
 
-/* Everything that is ours alone, from where .data ends to the end of the address space, but for `kept`. */
-static int wipe(struct luggage *l, struct error *error)
+int memory_wiped(void *kept, size_t size, struct rest *rest, struct error *error)
 {
 #if defined(__SANITIZE_ADDRESS__)
     /* What is loaded from files lies in between, and the sanitizer needs its own. */
-    l->data_end = l->wiped_from = 0;
-    (void)error;
+    (void)kept, (void)size, (void)error;
+    *rest = (struct rest){0};
     return 0;
 #else
     extern char _edata;
-    l->data_end = (uintptr_t)&_edata;
-    l->wiped_from = (l->data_end + PAGE - 1) & ~(PAGE - 1);
-    size_t rest = ((size_t)PTRDIFF_MAX & ~(PAGE - 1)) - l->wiped_from;
+    rest->data_end = (uintptr_t)&_edata;
+    rest->from = (rest->data_end + PAGE - 1) & ~(PAGE - 1);
+    rest->size = ((size_t)PTRDIFF_MAX & ~(PAGE - 1)) - rest->from;
     /* Holes in between are told as ENOMEM when all else is done. */
-    if (madvise((void *)l->wiped_from, rest, MADV_WIPEONFORK) < 0 && errno != ENOMEM)
+    if (madvise((void *)rest->from, rest->size, MADV_WIPEONFORK) < 0 && errno != ENOMEM)
         return fail(error, "memory", errno, "keeping it from an exec");
-    return madvise(l, l->size, MADV_KEEPONFORK) < 0 ? fail(error, "memory", errno, "of an exec") : 0;
+    return madvise(kept, size, MADV_KEEPONFORK) < 0 ? fail(error, "memory", errno, "of an exec") : 0;
 #endif
 }
 
@@ -137,7 +136,7 @@ void child_late_birth(struct child *child, const struct plan_process *plan, stru
     program_fail(error, &l->program, 0);
     strcpy(l->message.stage, error->stage);
     memcpy(l->message.object, error->object, sizeof l->message.object);
-    if (wipe(l, error) < 0)
+    if (memory_wiped(l, l->size, &l->rest, error) < 0)
         child_die(child->channel, error);
     raw_continue((char *)l + size, depart, l);
 }

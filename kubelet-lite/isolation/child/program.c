@@ -5,7 +5,7 @@
 #include "base/raw.h"
 #include "child/child.h"
 
-static const char *search_path(const struct plan_process *plan)
+const char *program_search(const struct plan_process *plan)
 {
     const char *search = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     for (char **entry = plan->env; *entry; entry++)
@@ -29,7 +29,7 @@ static size_t list_size(char *const *list)
 
 size_t program_size(const struct plan_process *plan)
 {
-    const char *name = plan->args[0], *search = search_path(plan);
+    const char *name = plan->args[0], *search = program_search(plan);
     size_t places = 1, size = list_size(plan->args) + list_size(plan->env) + 2 * sizeof(char *);
     if (!is_searched(plan))
         return size + strlen(name) + 1;
@@ -64,24 +64,34 @@ static void put_list(char **to, char *const *list, char **room)
     *to = NULL;
 }
 
-static void put_names(char **to, const struct plan_process *plan, char **room)
+size_t program_names(const char *name, const char *search, char *room, char **end)
 {
-    const char *name = plan->args[0];
-    if (!is_searched(plan)) {
-        *to++ = put(room, name, strlen(name));
-        *to = NULL;
-        return;
+    size_t count = 0;
+    if (strchr(name, '/')) {
+        put(&room, name, strlen(name));
+        *end = room;
+        return 1;
     }
-    for (const char *at = search_path(plan); *name; at++) {
+    for (const char *at = search; *name; at++) {
         size_t n = strcspn(at, ":");
-        char *whole = *room;
-        put(room, n ? at : ".", n ? n : 1);
-        (*room)[-1] = '/';
-        put(room, name, strlen(name));
-        *to++ = whole;
+        put(&room, n ? at : ".", n ? n : 1);
+        room[-1] = '/';
+        put(&room, name, strlen(name));
+        count++;
         at += n;
         if (!*at)
             break;
+    }
+    *end = room;
+    return count;
+}
+
+static void put_names(char **to, const struct plan_process *plan, char *room)
+{
+    char *end;
+    for (size_t left = program_names(plan->args[0], program_search(plan), room, &end); left > 0; left--) {
+        *to++ = room;
+        room += strlen(room) + 1;
     }
     *to = NULL;
 }
@@ -89,7 +99,7 @@ static void put_names(char **to, const struct plan_process *plan, char **room)
 struct program program_pack(const struct plan_process *plan, char *room)
 {
     size_t places = 2;
-    for (const char *at = search_path(plan); *at; at++)
+    for (const char *at = program_search(plan); *at; at++)
         places += *at == ':';
     struct program p = {.args = (char **)(void *)room, .searched = is_searched(plan)};
     p.env = p.args + count_of(plan->args) + 1;
@@ -97,7 +107,7 @@ struct program program_pack(const struct plan_process *plan, char *room)
     room = (char *)(p.names + (p.searched ? places : 2));
     put_list(p.args, plan->args, &room);
     put_list(p.env, plan->env, &room);
-    put_names(p.names, plan, &room);
+    put_names(p.names, plan, room);
     return p;
 }
 

@@ -202,7 +202,7 @@ export function useWorkbench(): Workbench {
   beforeAll(() => {
     makeCore();
     bench.prepare();
-  });
+  }, 180_000);
   afterAll(() => bench.remove());
   return bench;
 }

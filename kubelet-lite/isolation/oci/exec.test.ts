@@ -101,14 +101,16 @@ describeContainers('exec', () => {
     ]);
   };
 
-  test.each(['', '--tty'])('into a container that may trace it comes with nothing of its caller, %s', (tty) => {
-    const tracing = next();
-    const name = `seen-by-${tracing}`;
-    makeTracer();
-    const sets = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID', 'CAP_SYS_PTRACE'];
-    const capabilities = { bounding: sets, effective: sets, permitted: sets };
-    const bundle = bench.bundle(tracing, config(['tracer', 'what-the-caller-knows'], { process: { capabilities } }));
-    const found = bench.shell(`
+  test.each(['', '--tty'])(
+    'into a container that may trace it comes with nothing of its caller, %s',
+    (tty) => {
+      const tracing = next();
+      const name = `seen-by-${tracing}`;
+      makeTracer();
+      const sets = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID', 'CAP_SYS_PTRACE'];
+      const capabilities = { bounding: sets, effective: sets, permitted: sets };
+      const bundle = bench.bundle(tracing, config(['tracer', 'what-the-caller-knows'], { process: { capabilities } }));
+      const found = bench.shell(`
       core run --detach --bundle ${bundle} ${tracing} > ${name}
       export TOLD=what-the-caller-knows
       for i in $(seq 500); do
@@ -116,12 +118,14 @@ describeContainers('exec', () => {
         [ "$(grep -c seen ${name})" -ge 5 ] && break
       done
       core delete --force ${tracing}`);
-    expect(found).toMatchObject({ status: 0, stdout: '', stderr: '' });
-    const lines = bench.read(name).split('\n').slice(1, -1);
-    expect(lines.length).toBeGreaterThanOrEqual(5);
-    // The caller's terminal is what it hands over itself.
-    expect(lines.filter((line) => !/^seen \d+( file:\/dev\/pts\/\d+)*$/.test(line))).toEqual([]);
-  });
+      expect(found).toMatchObject({ status: 0, stdout: '', stderr: '' });
+      const lines = bench.read(name).split('\n').slice(1, -1);
+      expect(lines.length).toBeGreaterThanOrEqual(5);
+      // The caller's terminal is what it hands over itself.
+      expect(lines.filter((line) => !/^seen \d+( file:\/dev\/pts\/\d+)*$/.test(line))).toEqual([]);
+    },
+    60_000,
+  );
 
   test('into a container whose PID namespace another has joined, which may trace, likewise; a filter that forbids it is no obstacle', () => {
     const [owner, guest, strict] = [next(), next(), next()];
@@ -152,5 +156,5 @@ describeContainers('exec', () => {
     bench.sleeper(strict, { linux: { seccomp } });
     expect(exec(strict, 'echo', 'in')).toMatchObject({ status: 0, stdout: 'in\n' });
     bench.core('delete', '--force', strict);
-  });
+  }, 60_000);
 });

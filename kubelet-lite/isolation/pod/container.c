@@ -53,6 +53,7 @@ void container_free(struct container *c)
         }
     }
     pump_close(c);
+    zygote_end(c);
     if (c->input >= 0)
         close(c->input);
     if (c->log.file >= 0)
@@ -114,6 +115,7 @@ static void container_exited(struct process *p, int status)
         return;
     }
     c->oom = cgroup_oom_kills(c->cgroup) > 0;
+    zygote_end(c);
     /* In a PID namespace of its own the kernel has killed the rest; in a shared one we do. */
     if (!c->own_pid)
         cgroup_kill(c->cgroup);

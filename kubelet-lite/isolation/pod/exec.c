@@ -18,6 +18,7 @@ struct exec {
     struct stream *stream;   /* NULL when the client has gone, and for sync */
     bool tty, want[3];
     int input; /* our end of stdin until the stream has it */
+    int held[2]; /* of sync the other ends: the pipes' own end would only wake us once more before the process's */
     int exit_code;
     /* execSync */
     bool sync, late;
@@ -40,6 +41,9 @@ static void exec_free(struct exec *e)
     timer_stop(&e->timer);
     output_close(e, 0);
     output_close(e, 1);
+    for (int i = 0; i < 2; i++)
+        if (e->held[i] >= 0)
+            close(e->held[i]);
     if (e->input >= 0)
         close(e->input);
     buffer_free(&e->kept[0]);
@@ -87,14 +91,7 @@ static void output_open(struct exec *e, int i, int fd)
 {
     fcntl(fd, F_SETFL, O_NONBLOCK);
     e->output[i] = (struct source){.fd = fd, .ready = i ? stderr_ready : stdout_ready};
-}
-
-/* Once there is somebody to read for: what a program says at once may be there before the news that it runs. */
-static void outputs_watch(struct exec *e)
-{
-    for (int i = 0; i < 2; i++)
-        if (e->output[i].fd >= 0)
-            loop_watch(&e->output[i], EPOLLIN);
+    loop_watch(&e->output[i], EPOLLIN);
 }
 
 /* The stream's owner is the exec, which lives until its process has ended. */
@@ -110,7 +107,9 @@ static void stream_closed(struct stream *s)
         es->exec->stream = NULL;
         /* Nobody listens any more: the whole session of the exec'd process goes, never the container's. */
         process_signal(&es->exec->process, SIGKILL, true);
-        outputs_watch(es->exec);
+        for (int i = 0; i < 2; i++)
+            if (es->exec->output[i].fd >= 0)
+                loop_watch(&es->exec->output[i], EPOLLIN);
     }
     free(es);
 }
@@ -118,8 +117,9 @@ static void stream_closed(struct stream *s)
 static void stream_drained(struct stream *s)
 {
     struct exec *e = ((struct exec_stream *)s)->exec;
-    if (e)
-        outputs_watch(e);
+    for (int i = 0; e && i < 2; i++)
+        if (e->output[i].fd >= 0)
+            loop_watch(&e->output[i], EPOLLIN);
 }
 
 static void begin_streaming(struct exec *e)
@@ -160,7 +160,6 @@ static void exec_started(struct process *p)
     if (p->master >= 0)
         output_open(e, 0, p->master);
     begin_streaming(e);
-    outputs_watch(e);
 }
 
 static void answer_sync(struct exec *e)
@@ -216,25 +215,31 @@ static void sync_late(struct timer *timer)
     process_signal(&e->process, SIGKILL, true);
 }
 
-static int plan_exec(const struct container *c, const struct exec *e, const struct json *params, struct plan_process *plan,
-                     struct arena *arena, struct error *error)
+/* Without a zygote, from the beginning. */
+static int exec_clone(struct exec *e, struct container *c, char **command, const int ends[3], struct arena *arena, struct error *error)
 {
-    if (exec_image_read(c->exec_image, plan, arena, error) < 0 ||
-        !(plan->args = plan_strings(arena, json_get(params, "command"), "command", error)))
+    struct birth where = {
+        .pid_namespace = c->process.pidfd, .v2_group = c->door.v2, .user_namespace = -1, .late = tracing_hides_exec(c)};
+    struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .door = &c->door, .maps = &pod.maps, .exec_gate = -1};
+    struct plan_process plan = {0};
+    if (exec_image_read(c->exec_image, &plan, arena, error) < 0)
         return -1;
-    plan->terminal = e->tty;
-    plan->die_with_parent = true;
-    return plan->args[0] ? 0 : fail(error, "exec", EINVAL, "command is empty");
+    plan.args = command;
+    plan.terminal = e->tty;
+    plan.die_with_parent = true;
+    pid_t pid = process_clone(&e->process, &where, &child, error);
+    if (pid == 0)
+        child_exec(&child, &plan, c->process.pidfd, c->namespaces);
+    return pid < 0 ? -1 : 0;
 }
 
 static int exec_launch(struct exec *e, struct container *c, const struct json *params, struct arena *arena,
                        struct error *error)
 {
     int pair[2], ends[3] = {-1, -1, -1};
-    struct birth where = {.pid_namespace = c->process.pidfd, .v2_group = c->door.v2, .user_namespace = -1};
-    struct plan_process plan = {0};
-    if (plan_exec(c, e, params, &plan, arena, error) < 0)
-        return -1;
+    char **command = plan_strings(arena, json_get(params, "command"), "command", error);
+    if (!command || !*command)
+        return command ? fail(error, "exec", EINVAL, "command is empty") : -1;
     for (int i = 0; i < 3 && !e->tty; i++) {
         if (!e->want[i])
             continue;
@@ -248,17 +253,14 @@ static int exec_launch(struct exec *e, struct container *c, const struct json *p
             output_open(e, i - 1, pair[0]);
         }
     }
-    where.late = tracing_hides_exec(&plan);
-    struct child child = {.stdio = {ends[0], ends[1], ends[2]}, .door = &c->door, .maps = &pod.maps, .exec_gate = -1};
-    pid_t pid = process_clone(&e->process, &where, &child, error);
-    if (pid == 0)
-        child_exec(&child, &plan, c->process.pidfd, c->namespaces);
-    for (int i = 0; i < 3; i++)
-        if (ends[i] >= 0)
+    int launched = !e->tty && zygote_exec(c, &e->process, command, ends, arena) ? 0 : exec_clone(e, c, command, ends, arena, error);
+    for (int i = 0; i < 3; i++) {
+        if (e->sync && i > 0)
+            e->held[i - 1] = ends[i];
+        else if (ends[i] >= 0)
             close(ends[i]);
-    if (e->sync)
-        outputs_watch(e);
-    return pid < 0 ? -1 : 0;
+    }
+    return launched;
 }
 
 static int exec_begin(struct request *request, const struct json *params, struct error *error, bool sync)
@@ -275,7 +277,7 @@ static int exec_begin(struct request *request, const struct json *params, struct
                                   .channel.fd = -1,
                                   .started = sync ? NULL : exec_started,
                                   .exited = exec_exited};
-    e->output[0].fd = e->output[1].fd = e->input = -1;
+    e->output[0].fd = e->output[1].fd = e->input = e->held[0] = e->held[1] = -1;
     e->tty = !sync && json_get_bool(params, "tty", false);
     e->want[0] = !sync && json_get_bool(params, "stdin", false);
     e->want[1] = sync || e->tty || json_get_bool(params, "stdout", true);
@@ -286,7 +288,8 @@ static int exec_begin(struct request *request, const struct json *params, struct
         e->limit = (size_t)1 << 20;
     e->command = strdup(json_text(json_first(json_get(params, "command")), ""));
     e->timer.fire = sync_late;
-    struct arena arena = {0};
+    char room[6144];
+    struct arena arena = arena_in(room, sizeof room);
     int launched = exec_launch(e, c, params, &arena, error);
     arena_free(&arena);
     if (launched < 0) {

@@ -34,7 +34,8 @@ struct process {
     struct source channel; /* until execve */
     bool ready;            /* CHILD_READY seen */
     bool late, forerunner; /* born late; `pid` is still of the one that goes before */
-    bool doomed;           /* killed as a forerunner */
+    pid_t zygote;          /* asked for it; 0 once it is there, which is known by what it says */
+    bool doomed;           /* killed before it was known */
     int heard;             /* messages */
     bool failed;
     struct error failure;
@@ -48,6 +49,13 @@ struct process {
 
 /* child_clone() whose messages and end are handled by the loop. */
 pid_t process_clone(struct process *process, const struct birth *birth, struct child *child, struct error *error);
+/*
+ * One that a zygote is to bear, whose `channel` ours is the other end of; true when it has been asked. What has been asked of
+ * a zygote that has ended: processes_orphaned().
+ */
+bool process_ask(struct process *process, pid_t zygote, int requests, const struct zygote_request *request, size_t length,
+                 const int streams[3]);
+void processes_orphaned(pid_t zygote);
 void process_signal(struct process *process, int sig, bool group);
 /* Before somebody comes who may trace: waits for what is not yet its program among those who will be seen, or kills it. */
 void processes_settle(void);
@@ -60,7 +68,9 @@ struct container {
     enum { CONTAINER_STARTING, CONTAINER_RUNNING, CONTAINER_EXITED } state;
     bool tty, takes_input, stdin_once, own_pid, own_groups;
     uint64_t namespaces;   /* to join for exec */
+    bool traces;           /* it may: CAP_SYS_PTRACE */
     int exec_image;        /* exec_image.c, -1 */
+    struct zygote *zygote; /* NULL: no exec so far */
     struct cgroup_door door;
     pid_t pid;
     int64_t started, finished;
@@ -98,9 +108,13 @@ int exec_image_read(int fd, struct plan_process *plan, struct arena *arena, stru
 int exec_image_save(const char *path, const struct json *process, const struct plan_process *plan, struct error *error);
 int exec_image_load(const char *path, struct plan_process *plan, struct arena *arena, struct error *error);
 
+/* zygote.c: true when the container's zygote makes this exec; else it is to be made, and one may be there for the next. */
+bool zygote_exec(struct container *c, struct process *process, char *const *command, const int streams[3], struct arena *arena);
+void zygote_end(struct container *c);
+
 /* tracing.c: whether an exec is to be born late; the same for a first process, which may also be the one to hide from. */
-bool tracing_hides_exec(const struct plan_process *plan);
-void tracing_begin(const struct container *c, const struct plan_process *plan, struct birth *where, struct rootfs *fs);
+bool tracing_hides_exec(const struct container *c);
+void tracing_begin(struct container *c, const struct plan_process *plan, struct birth *where, struct rootfs *fs);
 
 /* stream.c */
 void stream_output(struct container *c, int channel, const char *data, size_t length);

@@ -4,10 +4,10 @@
  */
 #include "pod/pod.h"
 
-bool tracing_hides_exec(const struct plan_process *plan)
+bool tracing_hides_exec(const struct container *c)
 {
     bool among_others = pod.share_pid || pod.guests;
-    return pod.user_namespace < 0 && !pod.host_pid && (may_trace(plan) || (pod.traced && among_others));
+    return pod.user_namespace < 0 && !pod.host_pid && (c->traces || (pod.traced && among_others));
 }
 
 /* On older kernels only those who come after it has its own program are kept out. */
@@ -16,12 +16,13 @@ static bool hides_start(const struct birth *where)
     return pod.traced && pod.user_namespace < 0 && where->pid_namespace >= 0 && mount_proc_can_be_of(where->pid_namespace);
 }
 
-void tracing_begin(const struct container *c, const struct plan_process *plan, struct birth *where, struct rootfs *fs)
+void tracing_begin(struct container *c, const struct plan_process *plan, struct birth *where, struct rootfs *fs)
 {
     where->late = hides_start(where);
     fs->pid_namespace = where->late ? where->pid_namespace : -1;
     pod.guests |= !c->own_pid && !pod.share_pid;
-    if (!may_trace(plan))
+    c->traces = may_trace(plan);
+    if (!c->traces)
         return;
     pod.traced = true;
     if (!c->own_pid)

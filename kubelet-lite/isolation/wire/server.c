@@ -226,7 +226,8 @@ static void consume(struct connection *c)
     long n;
     c->busy = true;
     while (!c->closed && (n = frame_next(c->in.data, c->in.length, &payload, &size)) != 0) {
-        struct arena arena = {0};
+        char room[2048];
+        struct arena arena = arena_in(room, sizeof room);
         size_t fault;
         const char *why;
         char *text = n > 0 ? arena_alloc(&arena, size) : NULL;
@@ -262,16 +263,20 @@ static void connection_ready(struct source *source, uint32_t events)
     }
     if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
         return;
-    char *room = buffer_room(&c->in, 16384);
-    ssize_t n = room ? recv(c->source.fd, room, 16384, MSG_DONTWAIT) : -1;
-    if (n < 0 && room && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0) {
-        connection_close(c);
-        return;
+    char data[4096];
+    size_t before = c->in.length;
+    ssize_t n;
+    while ((n = recv(c->source.fd, data, sizeof data, MSG_DONTWAIT)) > 0) {
+        buffer_append(&c->in, data, (size_t)n);
+        if (n < (ssize_t)sizeof data || c->in.length > FRAME_LIMIT)
+            break;
     }
-    c->in.length += (size_t)n;
-    consume(c);
+    bool over = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    /* What came before the end comes first. */
+    if (c->in.failed || (over && c->in.length == before))
+        connection_close(c);
+    else
+        consume(c);
 }
 
 static void listener_ready(struct source *source, uint32_t events)

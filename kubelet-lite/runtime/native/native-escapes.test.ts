@@ -2,22 +2,10 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OciMount, OciSpec } from '../oci.js';
-import { coreBinary, type TestPods, testPods, whyNoPods } from './test-pods.js';
-
-const reason = whyNoPods();
-const describePods = reason ? describe.skip : describe;
+import { coreBinary, withPods } from './test-pods.js';
 
 /** What has let processes out of other runtimes' containers, tried here; each was seen to succeed against a core weakened for it. */
-describePods(`known ways out${reason ? ` (skipped: ${reason})` : ''}`, () => {
-  let pods: TestPods;
-  beforeAll(async () => {
-    pods = await testPods();
-    await pods.runtime.runSandbox(pods.sandbox('pod'));
-    await pods.runtime.startContainer('pod', pods.container('idle', ['sleep', '1000']));
-  });
-  afterAll(async () => {
-    await pods?.close();
-  });
+withPods('known ways out', { idle: true }, (pods) => {
   const exec = (id: string, ...command: string[]) =>
     pods.runtime.execSync(id, { command, timeoutMs: 20_000, maxOutput: 20_000 });
   const sh = async (command: string, id = 'idle') => {
@@ -72,7 +60,10 @@ describePods(`known ways out${reason ? ` (skipped: ${reason})` : ''}`, () => {
       const look =
         'own=$(grep CapEff /proc/self/status); while :; do for p in /proc/[0-9]*; do case "$(readlink $p/exe)" in *memfd*) ' +
         'ls -l $p/fd | grep -E "/|memfd|epoll|signalfd" | grep -vE "pipe|/dev/null|total"; c=$(grep CapEff $p/status); [ -n "$c" ] && [ "$c" != "$own" ] && echo "$c";; esac; done; done 2>/dev/null';
-      await start(id, ['sh', '-c', look], (s) => ({ ...s, process: { ...s.process, capabilities: capabilities(s) } }));
+      await start(id, ['sh', '-c', look], (s) => ({
+        ...s,
+        process: { ...s.process, capabilities: capabilities(s) },
+      }));
       for (let i = 0; i < 40; i++) expect((await exec(id, 'sh', '-c', 'echo in; exit 3')).exitCode).toBe(3);
       expect(pods.log(id)).toBe('');
       await pods.runtime.removeContainer(id);
@@ -179,7 +170,10 @@ describePods(`known ways out${reason ? ` (skipped: ${reason})` : ''}`, () => {
     });
     const without = (s: OciSpec) =>
       sysctl({ ...s, mounts: s.mounts.filter((m) => m.destination !== '/proc') }, { 'net.ipv4.ip_forward': '1' });
-    await expect(start('fake-1', ['true'], without, fake)).rejects.toMatchObject({ stage: 'sysctl', errno: 'ENOENT' });
+    await expect(start('fake-1', ['true'], without, fake)).rejects.toMatchObject({
+      stage: 'sysctl',
+      errno: 'ENOENT',
+    });
     await start(
       'fake-2',
       ['cat', '/proc/sys/net/ipv4/ip_forward'],

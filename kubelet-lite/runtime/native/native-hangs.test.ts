@@ -3,21 +3,16 @@ import { join } from 'node:path';
 import { silentLogger, systemClock } from '@trimtab/machinery';
 import { filter, firstValueFrom } from 'rxjs';
 import { type NativeRuntime, nativeRuntime } from './native-runtime.js';
-import { coreBinary, type TestPods, testPods, whyNoPods } from './test-pods.js';
+import { coreBinary, withPods } from './test-pods.js';
 
-const why = whyNoPods();
-
-(why ? describe.skip : describe)(why ? `a pod process that hangs: ${why}` : 'a pod process that hangs', () => {
-  let pods: TestPods;
+withPods('a pod process that hangs', {}, (pods) => {
   let runtime: NativeRuntime;
   beforeAll(async () => {
-    pods = await testPods();
     const runDir = join(pods.dir, 'run');
     runtime = await nativeRuntime({ coreBinary, runDir, logger: silentLogger, clock: systemClock, unansweredMs: 200 });
   });
   afterAll(async () => {
-    runtime.close();
-    await pods.close();
+    runtime?.close();
   });
 
   const ended = (pid: number) =>

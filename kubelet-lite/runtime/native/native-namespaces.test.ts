@@ -2,24 +2,16 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OciMount, OciSpec } from '../oci.js';
-import { coreBinary, ordinarySpec, type TestPods, testPods, whyNoPods } from './test-pods.js';
-
-const reason = whyNoPods();
-const describePods = reason ? describe.skip : describe;
+import { coreBinary, ordinarySpec, withPods } from './test-pods.js';
 
 const IDS = 1_310_720;
 const map = [{ containerID: 0, hostID: IDS, size: 65_536 }];
 const userNamespace = { uidMappings: map, gidMappings: map };
 
-describePods(`namespaces${reason ? ` (skipped: ${reason})` : ''}`, () => {
-  let pods: TestPods;
+withPods('namespaces', {}, (pods) => {
   beforeAll(async () => {
-    pods = await testPods();
     // The image's directory is nobody's but root's: the pod's root must not need to get there by name.
     chmodSync(pods.dir, 0o700);
-  });
-  afterAll(async () => {
-    await pods?.close();
   });
   const sh = async (id: string, command: string) => {
     const result = await pods.runtime.execSync(id, {

@@ -5,22 +5,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { firstValueFrom } from 'rxjs';
 import { filter } from 'rxjs/operators';
-import { type TestPods, testPods, whyNoPods } from './test-pods.js';
+import { withPods } from './test-pods.js';
 
-const reason = whyNoPods();
-const describePods = reason ? describe.skip : describe;
 const exec = { stdin: false, stdout: true, stderr: true, tty: false };
 
-describePods(`native runtime${reason ? ` (skipped: ${reason})` : ''}`, () => {
-  let pods: TestPods;
-  beforeAll(async () => {
-    pods = await testPods();
-    await pods.runtime.runSandbox(pods.sandbox('pod'));
-    await pods.runtime.startContainer('pod', pods.container('idle', ['sleep', '1000']));
-  });
-  afterAll(async () => {
-    await pods?.close();
-  });
+withPods('native runtime', { idle: true }, (pods) => {
   const sh = (command: string, container = 'idle') =>
     pods.runtime.execSync(container, { command: ['sh', '-c', command], timeoutMs: 10_000, maxOutput: 10_000 });
 
@@ -57,7 +46,9 @@ describePods(`native runtime${reason ? ` (skipped: ${reason})` : ''}`, () => {
     await expect(
       pods.runtime.execSync('idle', { command: ['/nope'], timeoutMs: 1000, maxOutput: 10 }),
     ).rejects.toMatchObject({ stage: 'exec', errno: 'ENOENT', object: '/nope' });
-    await expect(pods.runtime.exec('idle', { ...exec, command: ['/nope'] })).rejects.toMatchObject({ errno: 'ENOENT' });
+    await expect(pods.runtime.exec('idle', { ...exec, command: ['/nope'] })).rejects.toMatchObject({
+      errno: 'ENOENT',
+    });
   });
 
   test('starting twice gives the same container', async () => {

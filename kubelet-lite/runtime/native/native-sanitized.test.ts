@@ -1,23 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { OciSpec } from '../oci.js';
-import { type TestPods, testPods, whyNoPods } from './test-pods.js';
+import { withPods } from './test-pods.js';
 
-const reason = whyNoPods();
-const describePods = reason ? describe.skip : describe;
 const core = resolve('kubelet-lite/isolation/build/sanitized/trimtab-core');
 const ids = [{ containerID: 0, hostID: 1_310_720, size: 65_536 }];
 
 /** All of these tests run with it too: `TRIMTAB_TEST_CORE=kubelet-lite/isolation/build/sanitized/trimtab-core`. */
-describePods(`under the address and undefined-behaviour sanitizers${reason ? ` (skipped: ${reason})` : ''}`, () => {
-  let pods: TestPods;
-  beforeAll(async () => {
-    pods = await testPods(core, 'sanitize');
-  });
-  afterAll(async () => {
-    await pods?.close();
-  });
-
+withPods('under the address and undefined-behaviour sanitizers', { core, target: 'sanitize' }, (pods) => {
   test.each([
     ['of the node’s user', {}],
     [

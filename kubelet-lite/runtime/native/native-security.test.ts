@@ -13,21 +13,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { OciSpec } from '../oci.js';
-import { ordinarySpec, type TestPods, testPods, whyNoPods } from './test-pods.js';
+import { ordinarySpec, withPods } from './test-pods.js';
 
-const reason = whyNoPods();
-const describePods = reason ? describe.skip : describe;
-
-describePods(`confinement${reason ? ` (skipped: ${reason})` : ''}`, () => {
-  let pods: TestPods;
-  beforeAll(async () => {
-    pods = await testPods();
-    await pods.runtime.runSandbox(pods.sandbox('pod'));
-    await pods.runtime.startContainer('pod', pods.container('idle', ['sleep', '1000']));
-  });
-  afterAll(async () => {
-    await pods?.close();
-  });
+withPods('confinement', { idle: true }, (pods) => {
   const sh = (command: string, container = 'idle') =>
     pods.runtime.execSync(container, { command: ['sh', '-c', command], timeoutMs: 10_000, maxOutput: 20_000 });
   const start = (id: string, args: readonly string[], layers?: readonly string[], spec?: (s: OciSpec) => OciSpec) =>

@@ -1,10 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { OciSpec } from '../oci.js';
-import { type TestPods, testPods, whyNoPods } from './test-pods.js';
-
-const reason = whyNoPods();
-const describePods = reason ? describe.skip : describe;
+import { withPods } from './test-pods.js';
 
 const SECRET = 'what-the-neighbour-was-told';
 
@@ -12,10 +9,8 @@ const SECRET = 'what-the-neighbour-was-told';
  * A container that may trace (CAP_SYS_PTRACE) stops whatever comes into its PID namespace and looks into it, faster than a
  * shell could: see isolation/tests/inside/tracer.c. Against a core that lets processes in any earlier each of these fails.
  */
-describePods(`a container that may trace${reason ? ` (skipped: ${reason})` : ''}`, () => {
-  let pods: TestPods;
+withPods('a container that may trace', {}, (pods) => {
   beforeAll(async () => {
-    pods = await testPods();
     const source = 'kubelet-lite/isolation/tests/inside/tracer.c';
     execFileSync('cc', ['-O2', '-static', '-o', join(pods.layer, 'bin/tracer'), source]);
     for (const [id, sharePid] of [
@@ -31,9 +26,6 @@ describePods(`a container that may trace${reason ? ` (skipped: ${reason})` : ''}
         process: { ...s.process, env: [...s.process.env!, `TOLD=${SECRET}`] },
       })),
     );
-  });
-  afterAll(async () => {
-    await pods?.close();
   });
 
   const tracing = (s: OciSpec): OciSpec => {

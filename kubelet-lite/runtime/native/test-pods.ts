@@ -138,6 +138,38 @@ function makeLayer(dir: string): string {
   return layer;
 }
 
+interface Wanted {
+  readonly idle?: boolean;
+  readonly core?: string;
+  /** Of the Makefile. */
+  readonly target?: string;
+}
+
+/**
+ * A suite that has pods of its own, there before its tests and gone after them; skipped, with the reason in its name, where
+ * real pods cannot be started. `idle`: a pod `pod` with a container `idle` that does nothing lives already.
+ */
+export function withPods(
+  title: string,
+  { idle = false, core = coreBinary, target = 'all' }: Wanted,
+  tests: (pods: TestPods) => void,
+): void {
+  const reason = whyNoPods();
+  (reason ? describe.skip : describe)(reason ? `${title} (skipped: ${reason})` : title, () => {
+    const pods = {} as TestPods;
+    beforeAll(async () => {
+      Object.assign(pods, await testPods(core, target));
+      if (!idle) return;
+      await pods.runtime.runSandbox(pods.sandbox('pod'));
+      await pods.runtime.startContainer('pod', pods.container('idle', ['sleep', '1000']));
+    });
+    afterAll(async () => {
+      await pods.close?.();
+    });
+    tests(pods);
+  });
+}
+
 export async function testPods(core = coreBinary, target = 'all'): Promise<TestPods> {
   execFileSync('make', ['--silent', '--no-print-directory', '-C', 'kubelet-lite/isolation', target], {
     stdio: ['ignore', 'ignore', 'inherit'],

@@ -54,6 +54,7 @@ export {
   type ResourceAmounts,
 } from './quantity/pod-requests.js';
 export * from './quantity/quantity.js';
+export { RecentMap, remembering } from './recent.js';
 export { decodeTyped } from './schema/decode.js';
 export { decodeStructural, type StructuralOptions } from './schema/decode-structural.js';
 export type { Decoded, DecodeError } from './schema/decode-walk.js';

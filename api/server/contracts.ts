@@ -138,6 +138,8 @@ export interface Strategy {
    * leaves it as it is stored, by identity, all of them have had their say, and are not asked. Absent: any part.
    */
   judged?(object: KubeObject): unknown;
+  /** Whether a binding changes nothing of that part but what it is for, which is right: then, too, nothing is asked again. */
+  placed?(object: KubeObject, old: KubeObject): boolean;
   /** Defaults that the schema table cannot express. Applied on every write, and again on reading stored data. */
   default?(object: KubeObject): KubeObject;
   prepareForCreate?(object: KubeObject, context: StrategyContext): KubeObject;

@@ -1,5 +1,6 @@
 import { equalJson, isRecord, type JsonRecord } from '../patch/structure.js';
 import { canonicalQuantity, isQuantity } from '../quantity/quantity.js';
+import { RecentMap } from '../recent.js';
 import type { Schema } from '../schema/schema.js';
 import { type FieldPlan, planOf } from './field-plan.js';
 import { emptyFieldSet, type FieldSet, FieldSetBuilder, isEmptySet, unionSets, withoutPrefixes } from './field-set.js';
@@ -116,6 +117,18 @@ const MANY = 32;
 
 /** Every field of a value that has no counterpart, itself included. */
 export function allOf(value: unknown, plan: FieldPlan): FieldSet {
+  if (!plan.template || !isRecord(value)) return gathered(value, plan);
+  let known = ofTemplates.get(value);
+  if (known?.plan !== plan) {
+    known = { plan, all: gathered(value, plan) };
+    ofTemplates.set(value, known);
+  }
+  return known.all;
+}
+
+const ofTemplates = new RecentMap<JsonRecord, { readonly plan: FieldPlan; readonly all: FieldSet }>(256);
+
+function gathered(value: unknown, plan: FieldPlan): FieldSet {
   let all = Gathering.none;
   if (Array.isArray(value)) {
     if (plan.list === 'leaf' || value.length === 0) return all.set;

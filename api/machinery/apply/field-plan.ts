@@ -1,5 +1,5 @@
 import { isRecord, type JsonRecord, own } from '../patch/structure.js';
-import type { Schema } from '../schema/schema.js';
+import { isTemplate, type Schema } from '../schema/schema.js';
 import { fieldElement } from './path-element.js';
 import { childSchema, itemElement, listKeys, shapeOf } from './shape.js';
 
@@ -12,6 +12,8 @@ export interface FieldPlan {
   /** How a map and how a list of this schema are owned; everything else is a leaf. */
   readonly map: 'leaf' | 'map';
   readonly list: 'leaf' | 'list';
+  /** Of what many objects are made of that share it: its fields are worth remembering. */
+  readonly template: boolean;
   /** Of what stands in a list. */
   items(): FieldPlan;
   /** Of a map's field. */
@@ -45,6 +47,7 @@ const KEPT_BELOW = 32;
 class SchemaPlan implements FieldPlan {
   readonly map: 'leaf' | 'map';
   readonly list: 'leaf' | 'list';
+  readonly template: boolean;
   #steps = new Map<string, FieldStep>();
   #elements = new Map<unknown, string | Map<unknown, string>>();
   #items: FieldPlan | undefined;
@@ -53,6 +56,7 @@ class SchemaPlan implements FieldPlan {
   constructor(readonly schema: Schema | undefined) {
     this.map = shapeOf(schema, {}) === 'map' ? 'map' : 'leaf';
     this.list = shapeOf(schema, []) === 'list' ? 'list' : 'leaf';
+    this.template = isTemplate(schema);
     this.#keys = schema === undefined ? [] : (listKeys(schema) ?? []);
   }
 

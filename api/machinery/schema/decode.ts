@@ -1,9 +1,10 @@
 import type { Json } from '../object.js';
 import { canonicalQuantity } from '../quantity/quantity.js';
+import { RecentMap } from '../recent.js';
 import { pathText, typeError } from './decode-errors.js';
 import { type Decoded, keep, type Mutable, Walk } from './decode-walk.js';
 import { canonicalBase64, canonicalTime } from './scalars.js';
-import type { Schema } from './schema.js';
+import { isTemplate, type Schema } from './schema.js';
 
 /**
  * Reads JSON as Go reads it into a built-in type and writes it back: wrong types are errors, unknown fields are pruned and
@@ -68,6 +69,10 @@ export class TypedWalk extends Walk {
   #struct(schema: Schema, value: Mutable, known: Mutable | undefined): Json {
     const properties = schema.properties;
     if (!properties) return value;
+    const template = isTemplate(schema);
+    const met = template ? decodedTemplates.get(value) : undefined;
+    if (met?.schema === schema) return met.outcome;
+    const faults = this.unknown.length + this.errors.length;
     this.#owners.push(schema.name ?? '');
     const keys = Object.keys(value);
     let out: Mutable | undefined;
@@ -91,7 +96,12 @@ export class TypedWalk extends Walk {
       out[name] = this.value(properties[name]!, {});
     }
     this.#owners.pop();
-    return out ?? value;
+    const outcome = out ?? value;
+    if (template && this.unknown.length + this.errors.length === faults) {
+      decodedTemplates.set(value, { schema, outcome });
+      if (outcome !== value) decodedTemplates.set(outcome, { schema, outcome });
+    }
+    return outcome;
   }
 
   #map(values: Schema, value: Mutable): Json {
@@ -156,6 +166,9 @@ export class TypedWalk extends Walk {
     this.errors.push({ field: pathText(this.path), message });
   }
 }
+
+/** By the very object. */
+const decodedTemplates = new RecentMap<Mutable, { readonly schema: Schema; readonly outcome: Mutable }>(256);
 
 /** The same few amounts occur in object after object. */
 const recentQuantities = new Map<string | number, string>();

@@ -48,3 +48,6 @@ export interface Schema {
   /** Value constraints of custom kinds, passed through to their validator. */
   readonly constraints?: Readonly<Record<string, Json>>;
 }
+
+/** Of what is made a hundred times of one template, each with the very same object in it. */
+export const isTemplate = (schema: Schema | undefined): boolean => schema?.name === 'io.k8s.api.core.v1.PodSpec';

@@ -9,7 +9,14 @@ export const concerns = (
   { type, subresource, operation }: AdmissionAttributes,
   resource: `${string}/${string}`,
   ...operations: readonly Operation[]
-): boolean => subresource === '' && operations.includes(operation) && `${type.group}/${type.resource}` === resource;
+): boolean => subresource === '' && operations.includes(operation) && isNamed(resource, type.group, type.resource);
+
+/** Asked by every plugin of every write: `group/plural`, without making a string of the two. */
+const isNamed = (name: string, group: string, plural: string): boolean =>
+  name.length === group.length + plural.length + 1 &&
+  name.startsWith(group) &&
+  name.endsWith(plural) &&
+  name[group.length] === '/';
 
 /** 403 in Kubernetes' words, about the object of the request. */
 export const refuse = ({ type, name }: AdmissionAttributes, why: string): StatusError =>

@@ -8,7 +8,9 @@ import {
   type Pod,
   type PodSpec,
   type PriorityClass,
+  RecentMap,
   type RuntimeClass,
+  remembering,
   type StorageClass,
   type Toleration,
 } from '@trimtab/machinery';
@@ -20,7 +22,11 @@ import { concerns, createPlugin, defaultClass, podPlugin, refuse } from './attri
 const evictionSeconds = 300;
 
 /** Pods leave a node that has been gone for five minutes, unless they say otherwise. */
-export const defaultTolerationSeconds: AdmissionPlugin = podPlugin('DefaultTolerationSeconds', (spec) => {
+export const defaultTolerationSeconds: AdmissionPlugin = podPlugin('DefaultTolerationSeconds', (spec) =>
+  tolerant(spec),
+);
+
+const tolerant = remembering((spec: PodSpec): PodSpec => {
   const tolerated = (key: string) =>
     spec.tolerations?.some((t) => (t.key === key || !t.key) && (t.effect === 'NoExecute' || !t.effect));
   const missing = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].filter((key) => !tolerated(key));
@@ -36,6 +42,7 @@ export const defaultTolerationSeconds: AdmissionPlugin = podPlugin('DefaultToler
 
 /** `priority` and `preemptionPolicy` come from the pod's class, or from the cluster's default class, or are 0. */
 export function priority(reader: ObjectReader): AdmissionPlugin {
+  const known = new RecentMap<PodSpec, { readonly chosen: PriorityClass | undefined; readonly spec: PodSpec }>(256);
   const plugin = podPlugin('Priority', (spec, _pod, attributes): PodSpec => {
     const chosen = spec.priorityClassName ? classNamed(spec.priorityClassName) : globalDefault(reader);
     if (spec.priorityClassName && !chosen)
@@ -46,18 +53,22 @@ export function priority(reader: ObjectReader): AdmissionPlugin {
         attributes,
         `the integer value of priority (${spec.priority}) must not be provided in pod spec; priority admission controller computed ${value} from the given PriorityClass name`,
       );
+    const before = known.get(spec);
+    if (before && before.chosen === chosen) return before.spec;
     const policy = chosen?.preemptionPolicy ?? 'PreemptLowerPriority';
     if (spec.preemptionPolicy !== undefined && spec.preemptionPolicy !== policy)
       throw refuse(
         attributes,
         `the string value of PreemptionPolicy (${spec.preemptionPolicy}) must not be provided in pod spec; priority admission controller computed ${policy} from the given PriorityClass name`,
       );
-    return {
+    const prioritized: PodSpec = {
       ...spec,
       ...(chosen ? { priorityClassName: chosen.metadata.name } : {}),
       priority: value,
       preemptionPolicy: policy,
     };
+    known.set(spec, { chosen, spec: prioritized });
+    return prioritized;
   });
   const classNamed = (name: string) =>
     reader.get('scheduling.k8s.io/priorityclasses', '', name) as PriorityClass | undefined;

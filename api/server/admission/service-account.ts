@@ -4,6 +4,7 @@ import {
   type Pod,
   type PodSpec,
   type Random,
+  RecentMap,
   type ServiceAccount,
   sleep,
   type Volume,
@@ -25,20 +26,18 @@ const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
  * it is still being made.
  */
 export function serviceAccountPlugin(reader: ObjectReader, clock: Clock, random: Random): AdmissionPlugin {
+  // Pods of one template get the same from the same account, the volume's name too, and go on sharing all of it.
+  const known = new RecentMap<PodSpec, { readonly account: ServiceAccount; readonly spec: PodSpec }>(256);
   return {
     name: 'ServiceAccount',
-    async mutate(attributes) {
+    mutate(attributes) {
       const pod = attributes.object as Pod;
       if (!concerns(attributes, '/pods', 'CREATE') || !pod.spec || isMirrorPod(pod)) return pod;
       const name = pod.spec.serviceAccountName || 'default';
-      const account = await find(attributes, name);
-      checkMountableSecrets(attributes, pod, account);
-      let spec: PodSpec = { ...pod.spec, serviceAccountName: name, serviceAccount: name };
-      if (pod.spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true)
-        spec = withToken(spec, random);
-      if (!spec.imagePullSecrets?.length && account.imagePullSecrets?.length)
-        spec = { ...spec, imagePullSecrets: account.imagePullSecrets };
-      return { ...pod, spec } as Pod;
+      const account = find(attributes, name);
+      return account instanceof Promise
+        ? account.then((found) => withAccount(attributes, pod, name, found))
+        : withAccount(attributes, pod, name, account);
     },
     validate(attributes) {
       const pod = attributes.object as Pod;
@@ -46,7 +45,25 @@ export function serviceAccountPlugin(reader: ObjectReader, clock: Clock, random:
     },
   };
 
-  async function find(attributes: AdmissionAttributes, name: string): Promise<ServiceAccount> {
+  function withAccount(attributes: AdmissionAttributes, pod: Pod, name: string, account: ServiceAccount): Pod {
+    const before = known.get(pod.spec!);
+    if (before?.account === account) return { ...pod, spec: before.spec };
+    checkMountableSecrets(attributes, pod, account);
+    let spec: PodSpec = { ...pod.spec!, serviceAccountName: name, serviceAccount: name };
+    if (pod.spec!.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true)
+      spec = withToken(spec, random);
+    if (!spec.imagePullSecrets?.length && account.imagePullSecrets?.length)
+      spec = { ...spec, imagePullSecrets: account.imagePullSecrets };
+    known.set(pod.spec!, { account, spec });
+    return { ...pod, spec };
+  }
+
+  function find(attributes: AdmissionAttributes, name: string): ServiceAccount | Promise<ServiceAccount> {
+    const account = reader.get('/serviceaccounts', attributes.namespace, name) as ServiceAccount | undefined;
+    return account ?? waitFor(attributes, name);
+  }
+
+  async function waitFor(attributes: AdmissionAttributes, name: string): Promise<ServiceAccount> {
     for (let attempt = 1; ; attempt++) {
       const account = reader.get('/serviceaccounts', attributes.namespace, name);
       if (account) return account as ServiceAccount;

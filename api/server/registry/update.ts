@@ -106,7 +106,8 @@ async function updateOnce(
     ]);
 
   const isJudged = (now: KubeObject): boolean =>
-    strategy.judged !== undefined && strategy.judged(now) === strategy.judged(old);
+    strategy.judged !== undefined &&
+    (strategy.judged(now) === strategy.judged(old) || (subresource === 'binding' && !!strategy.placed?.(now, old)));
   const fill = (now: KubeObject): KubeObject => (isJudged(now) ? now : (strategy.default?.(now) ?? now));
 
   let object = fill(metadataForUpdate(typed(kind, wanted), old));

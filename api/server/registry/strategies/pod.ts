@@ -1,4 +1,5 @@
-import { type Container, causes, equalJson, type Pod, type PodSpec } from '@trimtab/machinery';
+import { type Container, causes, equalJson, type Pod, type PodSpec, remembering } from '@trimtab/machinery';
+import { nameProblems } from '../names.js';
 import { type Causes, positive } from './checks.js';
 import { compileDefaults } from './defaults.js';
 import { podDefaults } from './pod-defaults.js';
@@ -174,19 +175,46 @@ function validateResize(now: PodSpec, old: PodSpec, out: Causes): void {
     out.push(causes.invalid('spec', now, 'Pod QOS Class may not change as a result of resizing'));
 }
 
+/** Pods made from one template have the very same spec, of which all this is worked out once. */
+const filled = remembering((spec: PodSpec): PodSpec => fillRequests(fillDefaults({ metadata: {}, spec } as Pod)).spec!);
+const classOf = remembering(qosClass);
+const warningsOf = remembering((spec: PodSpec) => podWarnings(spec, 'spec'));
+const isFlawless = remembering((spec: PodSpec): boolean => {
+  const out: Causes = [];
+  validatePodSpec(spec, 'spec', out);
+  return out.length === 0;
+});
+
+/** Claims of ephemeral volumes are named after the pod: its spec alone does not say whether it is right. */
+const isNamed = ({ volumes }: PodSpec): boolean => volumes?.some(({ ephemeral }) => ephemeral !== undefined) ?? false;
+
+function withDefaults(pod: Pod): Pod {
+  if (!pod.spec) return fillDefaults(pod);
+  const spec = filled(pod.spec);
+  return spec === pod.spec ? pod : { ...pod, spec };
+}
+
+function isOnlyPlaced(now: PodSpec | undefined, old: PodSpec | undefined): boolean {
+  if (!now?.nodeName || !old || old.nodeName || old.schedulingGates?.length) return false;
+  for (const field of Object.keys(now) as (keyof PodSpec)[])
+    if (field !== 'nodeName' && now[field] !== old[field]) return false;
+  return Object.keys(old).every((field) => field in now) && nameProblems(now.nodeName, 'subdomain').length === 0;
+}
+
 const rules: KindRules<Pod> = {
   judged: ({ spec }) => spec,
-  default: (pod) => fillRequests(fillDefaults(pod)),
+  placed: (pod, old) => isOnlyPlaced(pod.spec, old.spec),
+  default: withDefaults,
   prepareForCreate: (pod) => ({
     ...pod,
-    status: { phase: 'Pending', ...(pod.spec?.containers ? { qosClass: qosClass(pod.spec) } : {}) },
+    status: { phase: 'Pending', ...(pod.spec?.containers ? { qosClass: classOf(pod.spec) } : {}) },
   }),
   validate: (pod, out) => {
-    if (pod.spec) validatePodSpec(pod.spec, 'spec', out, pod.metadata.name);
-    else out.push(causes.required('spec.containers'));
+    if (!pod.spec) out.push(causes.required('spec.containers'));
+    else if (isNamed(pod.spec) || !isFlawless(pod.spec)) validatePodSpec(pod.spec, 'spec', out, pod.metadata.name);
   },
   validateChange,
-  warnings: (pod) => [...nameWarnings(pod), ...podWarnings(pod.spec, 'spec')],
+  warnings: (pod) => [...nameWarnings(pod), ...(pod.spec ? warningsOf(pod.spec) : [])],
 };
 
 export const podStrategy = strategyFor(rules);

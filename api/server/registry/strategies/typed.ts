@@ -6,6 +6,7 @@ import type { Causes } from './checks.js';
 export interface KindRules<T extends KubeObject> {
   /** All that the others look at, beside the name; see {@link Strategy.judged}. */
   readonly judged?: (object: T) => unknown;
+  readonly placed?: (object: T, old: T) => boolean;
   readonly default?: (object: T) => T;
   readonly prepareForCreate?: (object: T) => T;
   readonly prepareForUpdate?: (object: T, old: T, subresource: string) => T;
@@ -24,6 +25,7 @@ export interface KindRules<T extends KubeObject> {
 export function strategyFor<T extends KubeObject>(rules: KindRules<T>): Strategy {
   const {
     judged,
+    placed,
     default: fill,
     prepareForCreate,
     prepareForUpdate,
@@ -39,6 +41,7 @@ export function strategyFor<T extends KubeObject>(rules: KindRules<T>): Strategy
   };
   return {
     ...(judged ? { judged: (object) => judged(object as T) } : {}),
+    ...(placed ? { placed: (object, old) => placed(object as T, old as T) } : {}),
     ...(fill ? { default: (object) => fill(object as T) } : {}),
     ...(prepareForCreate ? { prepareForCreate: (object) => prepareForCreate(object as T) } : {}),
     ...(prepareForUpdate

@@ -9,14 +9,18 @@ import {
   type Container,
   type Event,
   Events,
+  Jobs,
   type KubeObject,
   Namespaces,
   type ObjectKey,
   type Pod,
   type PodSpec,
   Pods,
+  ReplicaSets,
+  ReplicationControllers,
   type ResourceType,
   ServiceAccounts,
+  StatefulSets,
   silentLogger,
   sleep,
   systemClock,
@@ -65,6 +69,8 @@ export interface RealCluster {
   said(name: string, text: string, container?: string): Promise<void>;
   /** What a command prints within a container, both streams, and its exit code. */
   exec(name: string, command: readonly string[], container?: string): Promise<Executed>;
+  /** The first object that is as wanted, whatever its name. */
+  find<T extends KubeObject>(type: ResourceType<T>, good: (object: T) => boolean): Promise<T>;
   /** Resolves once there is no object of that name, whoever deletes it. */
   absent(type: ResourceType, name: string): Promise<void>;
   /** Deletes; resolves once the object is gone. */
@@ -91,6 +97,10 @@ export const HANDLERS = ['crun=/usr/bin/crun', 'runc=/usr/sbin/runc']
   .map(parseHandler)
   .filter(({ binary }) => existsSync(binary));
 const FROM_START = { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' } as const;
+
+const ignoreGone = (error: { status?: { code?: number } }): void => {
+  if (error.status?.code !== 404) throw error;
+};
 
 class Cluster implements RealCluster {
   ns = '';
@@ -201,10 +211,16 @@ class Cluster implements RealCluster {
     await this.until(ConfigMaps, 'kube-root-ca.crt', () => true);
   }
 
-  /** Pods end at once; the namespace is left to its controller. */
+  /** Pods end at once, and with them who would make them anew; the namespace is left to its controller. */
   async endNamespace(): Promise<void> {
-    const { items } = await this.client.list(Pods, { namespace: this.ns });
-    await Promise.all(items.map(({ metadata }) => this.gone(Pods, metadata.name!, 0)));
+    const scope = { namespace: this.ns };
+    for (const type of [Jobs, StatefulSets, ReplicaSets, ReplicationControllers])
+      await this.client.deleteCollection(type as ResourceType, { ...scope, propagationPolicy: 'Background' });
+    for (;;) {
+      const { items } = await this.client.list(Pods, scope);
+      if (items.length === 0) return;
+      await Promise.all(items.map(({ metadata }) => this.gone(Pods, metadata.name!, 0).catch(ignoreGone)));
+    }
   }
 
   async stop(): Promise<void> {
@@ -259,6 +275,11 @@ class Cluster implements RealCluster {
       if (object.metadata.name !== name) return undefined;
       return event !== 'DELETED' && good(object) ? object : undefined;
     });
+  }
+
+  find<T extends KubeObject>(type: ResourceType<T>, good: (object: T) => boolean): Promise<T> {
+    const options = { ...FROM_START, ...(type.namespaced ? { namespace: this.ns } : {}) };
+    return this.#watch(type, options, (event, object) => (event !== 'DELETED' && good(object) ? object : undefined));
   }
 
   running(name: string): Promise<Pod> {

@@ -31,6 +31,8 @@ export interface InformerOptions<T extends KubeObject> {
   readonly indexes?: Indexes<T>;
   /** Run once on every object before it is stored; must be idempotent. An object it throws on is left out, loudly. */
   readonly transform?: (object: T) => T;
+  /** Of transforms of one name one is as good as the other; those without are told apart by identity. */
+  readonly transformName?: string;
   /** What `transform` leaves out, where that is the same for every object. */
   readonly dropped?: Dropped;
   /** Notes of every object what `transform` has left out of it, for {@link Informer.droppedOf}. For tests and development. */

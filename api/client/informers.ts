@@ -25,7 +25,7 @@ export interface InformersOptions {
 
 export type InformerRequest<T extends KubeObject> = Pick<
   InformerOptions<T>,
-  'scope' | 'indexes' | 'transform' | 'dropped' | 'resyncMs' | 'narrow'
+  'scope' | 'indexes' | 'transform' | 'transformName' | 'dropped' | 'resyncMs' | 'narrow'
 >;
 
 /**
@@ -110,10 +110,14 @@ export class Informers {
     for (const informer of this.#of(type)) informer.recordDelete(key, uid);
   }
 
-  #identify<T extends KubeObject>(type: ResourceType, { scope = {}, transform }: InformerRequest<T>): string {
+  #identify<T extends KubeObject>(
+    type: ResourceType,
+    { scope = {}, transform, transformName }: InformerRequest<T>,
+  ): string {
     const { namespace = '', labelSelector = '', fieldSelector = '', metadataOnly = false } = scope;
-    if (transform && !this.#transforms.has(transform)) this.#transforms.set(transform, this.#transforms.size + 1);
-    const through = this.#transforms.get(transform) ?? '';
+    if (transform && !transformName && !this.#transforms.has(transform))
+      this.#transforms.set(transform, this.#transforms.size + 1);
+    const through = transformName ?? this.#transforms.get(transform) ?? '';
     const much = metadataOnly ? 'metadata' : '';
     const which = [clusterOf(type), apiVersionOf(type), type.resource, namespace, labelSelector, fieldSelector];
     return [...which, much, through].join('|');

@@ -141,6 +141,8 @@ test('what it says is written down, and kept so', async () => {
   assert.equal((await w.get(ConfigMaps, key)).data?.message, 'hello');
   const ready = (await w.get<${upper}>(${upper}s, key)).status?.conditions?.[0];
   assert.equal(ready?.status, 'True');
+  // What it asks for is what it declares: its role is made of that.
+  assert.deepEqual(w.process.beyondRole, []);
 });
 
 test('survives every single fault', async () => {
@@ -152,6 +154,14 @@ test('survives every single fault', async () => {
   });
   report.expectNoDivergence();
 });
+`,
+    'sample.yaml': `apiVersion: ${group}/v1
+kind: ${kind}
+metadata:
+  name: first
+  namespace: default
+spec:
+  message: hello
 `,
     'image.yaml': `# For: trimtab image assemble image.yaml
 reference: ${name}:0.1.0
@@ -215,6 +225,7 @@ spec:
     npm install
     npm test                                 # in virtual time, with every single fault
     npm run dev                              # against your cluster; saving reloads
+    trimtab apply -f sample.yaml             # one to look after: trimtab get ${plural}; trimtab why ${name}/first
     npm run plan                             # what it would do, without doing it
     npm run image && npm run deploy          # as a pod of your cluster: image, roles and chart
 `,

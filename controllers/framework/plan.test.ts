@@ -1,4 +1,4 @@
-import { ConfigMaps, Events } from '@trimtab/machinery';
+import { ConfigMaps, Events, notFound, seededRandom } from '@trimtab/machinery';
 import {
   apply,
   call,
@@ -60,6 +60,19 @@ test('row 36: a plan shows every difference and the next state, and writes nothi
   expect(t.client.writes.length).toBe(before);
   expect(t.client.all(Events)).toEqual([]);
   expect(t.client.find(Sites, key)?.status).toBeUndefined();
+});
+
+test('row 36: a plan does not wait for kinds that are not there yet, it says that the operator would', async () => {
+  const t = await runInMemory([]);
+  const { call: answer } = t.client;
+  t.client.call = (asked) =>
+    'type' in asked && asked.type.resource === 'sites'
+      ? Promise.reject(notFound(Sites, ''))
+      : answer.call(t.client, asked);
+  const planned = await plan([definition], { ...t, random: seededRandom(1) });
+  expect(printPlan(planned)).toBe(
+    'c *\n  · wait for sites.example.com: the cluster has no such kind yet\nNothing to write.',
+  );
 });
 
 test('row 30: metrics carry controller-runtime’s names, and say how fresh the caches are', async () => {

@@ -43,7 +43,8 @@ export interface PlanOptions {
 /**
  * What these controllers would do now, object by object, without doing it: decisions are made from the real caches, and
  * their writes are sent as dry runs, so that defaulting, admission and validation have their say. Nothing is stored, no
- * event recorded, nothing outside called. Only the next step is planned: what would follow from it is not.
+ * event recorded, nothing outside called. Only the next step is planned: what would follow from it is not. A controller whose
+ * kinds the cluster does not have yet is said to wait for them.
  */
 export async function plan(
   definitions: readonly ControllerDefinition[],
@@ -51,6 +52,12 @@ export async function plan(
 ): Promise<readonly Planned[]> {
   const planned: Planned[] = [];
   for (const definition of definitions) {
+    const missing = await missingKinds(definition, options.client);
+    if (missing.length > 0) {
+      const others = [`wait for ${missing.join(' and ')}: the cluster has no such kind yet`];
+      planned.push({ controller: definition.name, key: '*', writes: [], others });
+      continue;
+    }
     const caches = new Caches(definition, options.informers);
     await caches.whenComplete();
     const decide = decideOf(definition);
@@ -58,6 +65,25 @@ export async function plan(
       planned.push(await planOne(definition, caches, decide, object, options));
   }
   return planned;
+}
+
+/** Declared kinds that the cluster does not have: an operator waits for them, a plan does not. */
+async function missingKinds(definition: ControllerDefinition, client: Client): Promise<readonly string[]> {
+  const { for: type, owns = [], watches = [], reads = [] } = definition;
+  const types = new Map(
+    [type, ...owns, ...watches.map((watch) => watch.type), ...reads].map((each) => [
+      `${each.resource}.${each.group}`,
+      each,
+    ]),
+  );
+  const asked = [...types].map(async ([name, each]) => {
+    const there = await client.list(each, { limit: 1 }).catch((error: unknown) => {
+      if (isReason(error, 'NotFound')) return undefined;
+      throw error;
+    });
+    return there ? [] : [name];
+  });
+  return (await Promise.all(asked)).flat();
 }
 
 async function planOne(

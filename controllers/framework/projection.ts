@@ -36,6 +36,8 @@ export interface ProjectedType extends ResourceType {
 export interface Projection {
   readonly transform: (object: KubeObject) => KubeObject;
   readonly dropped: Dropped;
+  /** Projections that keep the same share a cache, also of code that was loaded anew. */
+  readonly transformName: string;
 }
 
 /**
@@ -52,7 +54,10 @@ export function projected<T extends KubeObject, const K extends KeepOf<T>>(
     const { managedFields: _, ...metadata } = object.metadata;
     return { ...(keeping(object, kept) as object), metadata };
   };
-  const made: ProjectedType = { ...type, projection: { transform, dropped: allBut(kept) } };
+  const made: ProjectedType = {
+    ...type,
+    projection: { transform, dropped: allBut(kept), transformName: JSON.stringify(keep) },
+  };
   return made as ResourceType<Projected<T, K>>;
 }
 

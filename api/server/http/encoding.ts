@@ -16,7 +16,7 @@ import { Slab } from './slab.js';
 /** Encodings kept, in bytes; each in two generations. A watch's lines are kept by those who send them too. */
 const kept = { bodies: 80 << 20, messages: 48 << 20, metadata: 40 << 20, lines: 512 };
 /** About what is written to a client at once. */
-const sliceBytes = 256 * 1024;
+const sliceBytes = 64 * 1024;
 
 /** Remembers what was made lately, at most `2 × size` entries, without looking at a clock. */
 class RecentCache<K, V> {

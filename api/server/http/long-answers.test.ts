@@ -1,6 +1,8 @@
 import { gunzipSync } from 'node:zlib';
 import { ConfigMaps, decodeProtobuf, type KubeObject } from '@trimtab/machinery';
+import fc from 'fast-check';
 import { ByteCache } from './byte-cache.js';
+import { encodeList, ObjectEncoder } from './encoding.js';
 import { type TestServer, testServer } from './testing.js';
 
 let api: TestServer;
@@ -107,5 +109,31 @@ describe('kept bytes', () => {
     expect(cache.setBytes(keys[0]!, Buffer.alloc(2_000_000, 'y')).length).toBe(2_000_000);
     expect(cache.setText(keys[1]!, 'small').toString()).toBe('small');
     expect(cache.get(keys[1]!)?.toString()).toBe('small');
+  });
+});
+
+describe('long lists', () => {
+  const head = { group: '', version: 'v1', kind: 'ConfigMapList', metadata: { resourceVersion: '1' } };
+  const read = async (slices: AsyncIterable<Buffer>) => {
+    const all: Buffer[] = [];
+    for await (const slice of slices) all.push(slice);
+    return JSON.parse(Buffer.concat(all).toString()) as { readonly items: readonly unknown[] };
+  };
+  const map = (name: string, size: number) => ({ metadata: { name }, data: { text: 'ü'.repeat(size) } });
+
+  test('items are the same and in order, kept or not, long or short, changed or not', async () => {
+    const sizes = fc.array(fc.oneof(fc.nat(200), fc.integer({ min: 10_000, max: 50_000 })), { maxLength: 30 });
+    await fc.assert(
+      fc.asyncProperty(sizes, fc.array(fc.nat(), { maxLength: 10 }), fc.boolean(), async (lengths, changed, keep) => {
+        const encoder = new ObjectEncoder();
+        let items: KubeObject[] = lengths.map((size, i) => map(`m${i}`, size));
+        const listed = () => read(encodeList(head, items, (object, kept) => encoder.passing(object, keep && kept)));
+        expect((await listed()).items).toEqual(items);
+        items = items.map((item, i) => (changed.some((at) => at % lengths.length === i) ? map(`new${i}`, i) : item));
+        expect((await listed()).items).toEqual(items);
+        expect((await listed()).items).toEqual(items);
+      }),
+      { seed: 7, numRuns: 60 },
+    );
   });
 });

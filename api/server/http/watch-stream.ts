@@ -1,4 +1,3 @@
-import type { Writable } from 'node:stream';
 import {
   apiVersionOf,
   encodeProtobuf,
@@ -11,16 +10,16 @@ import { watchOptionsAsked } from '../history/read-at.js';
 import type { ServedKind } from '../registry/served-kind.js';
 import { type WatchNotice, type WatchSink, watchObjects } from '../registry/watch.js';
 import { commonHeaders } from './answer.js';
-import { backlog } from './backlog.js';
+import { whenAborted } from './closing.js';
+import { initialLines } from './initial-events.js';
 import { contentType, type Representation } from './negotiation.js';
-import { outbox } from './outbox.js';
 import type { Call, HttpParts } from './parts.js';
 import { includeObject, representationOf } from './send.js';
 import { partialMetadata, tableOf } from './table.js';
+import { WatchWriter } from './watch-writer.js';
 
-/** Initial objects, and their bytes, between two turns of the event loop. */
+/** Events of the past between two turns of the event loop. */
 const perTurn = 100;
-const bytesPerTurn = 1 << 20;
 
 /** Serves a watch: one JSON event a line, until the client leaves, the time is up or the server closes. */
 export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind): Promise<void> {
@@ -35,71 +34,48 @@ export async function serveWatch(parts: HttpParts, call: Call, kind: ServedKind)
     name && formatFieldSelector({ requirements: [{ field: 'metadata.name', operator: '=', value: name }] });
   const selector = [byName, options.fieldSelector].filter(Boolean).join(',') || undefined;
   const encode = eventEncoder(parts, call, kind, r);
-  let out: Writable | undefined;
-  const before: Buffer[] = [];
-  let finish = () => {};
-  const finished = new Promise<void>((resolve) => {
-    finish = resolve;
-  });
-  const write = (bytes: Buffer) => {
-    if (!out) {
-      before.push(bytes);
-      return;
-    }
-    if (out.writableEnded) return;
-    backlog.check(out);
-    if (out.destroyed) {
-      finish();
-      return;
-    }
-    sentBytes += bytes.length;
-    outbox.write(out, bytes);
-  };
-  let sent = 0;
-  let sentBytes = 0;
+  const writer = new WatchWriter();
+  let told = 0;
   const sink: WatchSink = {
     next: (notice) => {
       const bytes = encode(notice);
       parts.metrics.watchEvent(kind, bytes.length);
-      write(bytes);
+      writer.event(bytes);
     },
     ready: () => {
-      if (out?.writableNeedDrain) {
-        const stream = out;
-        return new Promise((resolve) => {
-          stream.once('drain', resolve);
-          exchange.signal.addEventListener('abort', () => resolve(), { once: true });
-        });
-      }
-      if (++sent < perTurn && sentBytes < bytesPerTurn) return undefined;
-      sent = 0;
-      sentBytes = 0;
-      return new Promise((resolve) => setImmediate(resolve));
+      if (!writer.crowded && ++told < perTurn) return undefined;
+      told = 0;
+      return writer.room();
     },
     end: (error) => {
-      if (error) write(errorEvent(error, r));
-      finish();
+      if (error) writer.event(errorEvent(error, r));
+      writer.finish();
     },
+  };
+  const initial: WatchSink['initial'] = async (objects) => {
+    const made = (bytes: number) => parts.metrics.watchEvent(kind, bytes);
+    for (const bytes of initialLines(parts.encoder, objects, made)) await writer.now(bytes);
   };
   const stop = await watchObjects(
     parts.registry,
     kind,
     info.resource!.namespace,
     { ...options, fieldSelector: selector },
-    sink,
+    r.format === 'json' && !r.as ? { ...sink, initial } : sink,
   );
+  const finish = () => writer.finish();
   exchange.signal.addEventListener('abort', finish, { once: true });
-  parts.closing.addEventListener('abort', finish, { once: true });
+  const stay = whenAborted(parts.closing, finish);
   if (exchange.signal.aborted || parts.closing.aborted) finish();
-  out = exchange.open(200, {
+  const headers = {
     ...commonHeaders(call.auditId, call.warnings.texts),
     'content-type': r.format === 'protobuf' ? `${contentType(r)};stream=watch` : contentType(r),
-  });
-  for (const bytes of before) write(bytes);
-  await finished;
-  parts.closing.removeEventListener('abort', finish);
+  };
+  writer.open(exchange.open(200, headers));
+  await writer.finished;
+  stay();
   stop();
-  outbox.end(out);
+  writer.end();
 }
 
 function errorEvent(error: StatusError, { format }: Representation): Buffer {

@@ -1,6 +1,5 @@
-import type { KubeObject } from '@trimtab/machinery';
+import { type KubeObject, RecentMap } from '@trimtab/machinery';
 
-/** In each of two generations. */
 const TEXTS = 128;
 const LONGEST_TEXT = 64 * 1024;
 
@@ -9,18 +8,13 @@ const LONGEST_TEXT = 64 * 1024;
  * once than this.
  */
 export class Texts {
-  #younger = new Map<KubeObject, string>();
-  #older: ReadonlyMap<KubeObject, string> = new Map();
+  readonly #texts = new RecentMap<KubeObject, string>(TEXTS);
 
   get(object: KubeObject): string | undefined {
-    return this.#younger.get(object) ?? this.#older.get(object);
+    return this.#texts.get(object);
   }
 
   remember(object: KubeObject, text: string): void {
-    if (this.#younger.size >= TEXTS) {
-      this.#older = this.#younger;
-      this.#younger = new Map();
-    }
-    if (text.length <= LONGEST_TEXT) this.#younger.set(object, text);
+    if (text.length <= LONGEST_TEXT) this.#texts.set(object, text);
   }
 }

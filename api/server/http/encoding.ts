@@ -8,6 +8,7 @@ import {
   protobufEnvelope,
   protobufItemHead,
   protobufListFrame,
+  RecentMap,
   untypedObjectText,
 } from '@trimtab/machinery';
 import { ByteCache } from './byte-cache.js';
@@ -18,30 +19,6 @@ const kept = { bodies: 80 << 20, messages: 48 << 20, metadata: 40 << 20, lines: 
 /** About what is written to a client at once. */
 const sliceBytes = 64 * 1024;
 
-/** Remembers what was made lately, at most `2 × size` entries, without looking at a clock. */
-class RecentCache<K, V> {
-  #young = new Map<K, V>();
-  #old = new Map<K, V>();
-
-  constructor(readonly size: number) {}
-
-  get(key: K): V | undefined {
-    const value = this.#young.get(key);
-    if (value !== undefined) return value;
-    const older = this.#old.get(key);
-    if (older !== undefined) this.set(key, older);
-    return older;
-  }
-
-  set(key: K, value: V): void {
-    if (this.#young.size >= this.size) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(key, value);
-  }
-}
-
 /**
  * JSON of objects, made once per object however many lists, gets and watches ask for it: objects are immutable, so identity
  * is the key.
@@ -51,7 +28,7 @@ export class ObjectEncoder {
   readonly #messages = new ByteCache<KubeObject>(kept.messages);
   readonly #metadata = new ByteCache<KubeObject>(kept.metadata);
   readonly #sizes = new WeakMap<KubeObject, number>();
-  readonly #lines = new RecentCache<KubeObject, Map<string, Buffer>>(kept.lines);
+  readonly #lines = new RecentMap<KubeObject, Map<string, Buffer>>(kept.lines);
   readonly #lineSlab = new Slab();
   readonly #objectSlab = new Slab();
 

@@ -29,7 +29,7 @@ suite('a new project', () => {
     // What `npm install` would bring is here already.
     await symlink(join(root, 'node_modules'), join(project, 'node_modules'));
     const { scripts } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'));
-    const env = { PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` };
+    const env = { TRIMTAB_DATA_DIR: place.dataDir, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` };
     const inProject = (script: string) =>
       run('sh', ['-c', `cd '${project}' && ${script}`], { env, timeoutMs: 120_000 });
     expect(await inProject(scripts.build)).toMatchObject({ code: 0 });
@@ -62,11 +62,13 @@ suite('a new project', () => {
     const lease = await cluster.json<{ spec: { holderIdentity?: string } }>('get', 'lease', 'web-site');
     expect(lease.spec.holderIdentity).toBeUndefined();
 
-    const manifests = await run(process.execPath, [trimtab, 'manifests', join(project, 'src/operator.ts')]);
-    expect(manifests.stdout).toMatch(/kind: ClusterRole/);
+    const packed = await inProject(scripts.image.replaceAll('npm run build', 'true'));
+    expect(packed).toMatchObject({ code: 0, stdout: expect.stringContaining('web-site:0.1.0') });
+    expect(await readFile(join(project, 'chart/templates/generated.yaml'), 'utf8')).toMatch(/kind: ClusterRole/);
     const applied = await place.run(process.execPath, [trimtab, 'apply', '-f', join(project, 'chart')], {
       env: { KUBECONFIG: cluster.ready.kubeconfig },
     });
     expect(applied).toMatchObject({ code: 0, stdout: expect.stringContaining('deployment.apps/web-site created') });
+    expect(applied.stdout).toContain('clusterrole.rbac.authorization.k8s.io/web-site created');
   });
 });

@@ -1,4 +1,4 @@
-import { type KubeObject, VirtualClock } from '@trimtab/machinery';
+import { type KubeObject, type Logger, notFound, silentLogger, VirtualClock } from '@trimtab/machinery';
 import {
   type Condition,
   controller,
@@ -178,4 +178,21 @@ describe('row 9: what is tried again, when and why', () => {
     await t.pass(100_000);
     expect(conditionsOf(t.client.find(Jobs, key))).toBeUndefined();
   });
+});
+
+test('who has just been deleted is no news; what else is not there is', async () => {
+  const warned: unknown[] = [];
+  const logger: Logger = { ...silentLogger, warn: (fields) => void warned.push(fields) };
+  Object.assign(logger, { child: () => logger });
+  let missing = 's';
+  const reconcile = (): never => {
+    throw notFound(Jobs, missing);
+  };
+  const t = await runInMemory([controller<Task>({ name: 'task', for: Jobs, reconcile })], { logger });
+  await t.client.create(Jobs, task());
+  await t.pass(100);
+  expect(warned).toEqual([]);
+  missing = 'another';
+  await t.pass(1000);
+  expect(warned).toContainEqual(expect.objectContaining({ error: expect.stringContaining('"another" not found') }));
 });

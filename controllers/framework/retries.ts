@@ -1,5 +1,5 @@
 import type { Clock, KubeObject, Logger } from '@trimtab/machinery';
-import { isReason, keyOf } from '@trimtab/machinery';
+import { isReason, keyOf, splitKey } from '@trimtab/machinery';
 import type { Caches } from './caches.js';
 import { type ControllerDefinition, type ErrorDecision, TerminalError } from './controller.js';
 import type { Executor } from './executor.js';
@@ -115,10 +115,17 @@ export class Retries {
       return;
     }
     const retryMs = queue.addRateLimited(key, decision.afterMs);
-    const expected = isReason(error, 'Conflict', 'AlreadyExists');
+    const expected = isReason(error, 'Conflict', 'AlreadyExists') || this.#isGone(key, error);
     logger[expected ? 'debug' : 'warn']({ key, error: error.message, retryMs }, 'reconciliation failed');
     metrics?.retried?.(name);
     this.#wait(key, { ...record, until: clock.now() + retryMs });
+  }
+
+  /** Written to when it had been deleted already: the watch is about to say so. */
+  #isGone(key: string, error: Error): boolean {
+    if (!isReason(error, 'NotFound')) return false;
+    const { name, kind } = error.status.details ?? {};
+    return kind === this.#definition.for.resource && name === splitKey(key).name;
   }
 
   #wait(key: string, record: Retrying): void {

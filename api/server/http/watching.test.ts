@@ -49,20 +49,20 @@ function listening(stream: http2.ClientHttp2Stream) {
 const revisionOf = ({ object }: Told) => Number(object.metadata.resourceVersion);
 
 test('what is there comes in order and once, then what was written meanwhile, and nothing is missing between', async () => {
-  const all = names(1500);
-  await Promise.all(all.map((name) => write(name, { text: `${name} ü`.repeat(100) })));
+  const all = names(700);
+  await Promise.all(all.map((name) => write(name, { text: `${name} ü`.repeat(200) })));
   const stream = api.open(`${maps}?watch=1`);
   await once(stream, 'response');
   const { told, until } = listening(stream);
   await until(() => told.length > 0);
   // The client reads, but what is there takes many turns.
-  const meanwhile = all.slice(0, 400);
+  const meanwhile = all.slice(0, 200);
   await Promise.all(meanwhile.map((name) => change(name, { text: 'changed' })));
-  await until(() => told.length >= 1900);
-  const initial = told.slice(0, 1500);
+  await until(() => told.length >= 900);
+  const initial = told.slice(0, 700);
   expect(initial.map(({ type }) => type)).toEqual(all.map(() => 'ADDED'));
   expect(initial.map(({ object }) => object.metadata.name)).toEqual(all);
-  const after = told.slice(1500);
+  const after = told.slice(700);
   expect(after.map(({ type }) => type)).toEqual(meanwhile.map(() => 'MODIFIED'));
   expect(after.map(({ object }) => object.metadata.name).sort()).toEqual(meanwhile);
   expect(after.map(revisionOf)).toEqual([...after.map(revisionOf)].sort((a, b) => a - b));
@@ -91,22 +91,22 @@ test('a watch that begins with a selection has exactly what fits, and its end is
   stream.close();
 });
 
-test('whoever has missed a thousand commits is told of each, once and in order, while others go on', async () => {
+test('whoever has missed hundreds of commits is told of each, once and in order, while others go on', async () => {
   await write('other', {});
   const { metadata } = await write('counted', { turn: '0' });
-  for (let i = 1; i <= 1100; i++) await change(i % 10 === 0 ? 'other' : 'counted', { turn: String(i) });
+  for (let i = 1; i <= 500; i++) await change(i % 10 === 0 ? 'other' : 'counted', { turn: String(i) });
   const from = Number(metadata.resourceVersion);
   const one = api.open(`${maps}?watch=1&resourceVersion=${from}&fieldSelector=metadata.name%3Dcounted`);
   const both = api.open(`${maps}?watch=1&resourceVersion=${from}`);
   const [counted, everything] = [listening(one), listening(both)];
   await everything.until(() => everything.told.length > 0);
-  for (let i = 1101; i <= 1150; i++) await change('counted', { turn: String(i) });
-  await everything.until(() => everything.told.length >= 1150);
-  await counted.until(() => counted.told.length >= 1040);
+  for (let i = 501; i <= 540; i++) await change('counted', { turn: String(i) });
+  await everything.until(() => everything.told.length >= 540);
+  await counted.until(() => counted.told.length >= 490);
   const turns = (told: readonly Told[]) =>
     told.map(({ object }) => Number((object as unknown as { data: { turn: string } }).data.turn));
-  expect(turns(everything.told)).toEqual(Array.from({ length: 1150 }, (_, i) => i + 1));
-  expect(turns(counted.told)).toEqual(turns(everything.told).filter((i) => i > 1100 || i % 10 !== 0));
+  expect(turns(everything.told)).toEqual(Array.from({ length: 540 }, (_, i) => i + 1));
+  expect(turns(counted.told)).toEqual(turns(everything.told).filter((i) => i > 500 || i % 10 !== 0));
   for (const stream of [one, both]) stream.close();
 });
 

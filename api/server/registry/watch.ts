@@ -1,6 +1,14 @@
 import type { WatchOptions } from '@trimtab/client';
 import { expired, internalError, type KubeObject, StatusError } from '@trimtab/machinery';
-import { CompactedError, inScope, type Scope, type Snapshot, type Store, type StoreEvent } from '@trimtab/store';
+import {
+  CompactedError,
+  type Entry,
+  inScope,
+  type Scope,
+  type Snapshot,
+  type Store,
+  type StoreEvent,
+} from '@trimtab/store';
 import { filter, type Observable, type Subscription } from 'rxjs';
 import { type Registry, withMetadata } from './context.js';
 import { untilNewest } from './newest.js';
@@ -12,6 +20,9 @@ import type { ServedKind } from './served-kind.js';
 const bookmarkInterval = 60_000;
 const bookmarkBeforeEnd = 2_000;
 const minTimeout = 1_800_000;
+/** Objects looked at in vain, and commits that were missed, between two turns of the event loop. */
+const LOOKED_AT = 500;
+const MISSED = 200;
 
 export interface WatchNotice {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
@@ -23,7 +34,12 @@ export interface WatchNotice {
 export interface WatchSink {
   /** Called synchronously with the store's commit; must not throw and does its own bounded buffering. */
   next(notice: WatchNotice): void;
-  /** Asked between initial objects: a promise to wait for before more of them are sent. */
+  /**
+   * Takes what is there when the watch begins, instead of {@link next} for each; live events come when it has resolved. `undefined`
+   * stands for objects that were looked at in vain. Nothing more is given once the watch has ended.
+   */
+  initial?(objects: Iterable<KubeObject | undefined>): Promise<void>;
+  /** Asked between objects of the past, initial ones and events that were missed: a promise to wait for before there are more. */
   ready?(): Promise<void> | undefined;
   /** The last call. Without an error the watch ended in order (timeout, shutdown). */
   end(error?: StatusError): void;
@@ -90,8 +106,7 @@ class WatchSession {
     const timeout = this.options.timeoutSeconds ? this.options.timeoutSeconds * 1000 : minTimeout * (1 + random.next());
     this.#timers.push(clock.after(timeout, () => this.#finish()));
     if (!snapshot) {
-      this.#follow(from);
-      this.#scheduleBookmarks(timeout);
+      this.#live(from, timeout);
       return;
     }
     this.#sendInitial(snapshot).then(
@@ -99,8 +114,7 @@ class WatchSession {
         if (this.#stopped) return;
         if (this.options.sendInitialEvents && this.options.allowWatchBookmarks)
           this.sink.next(bookmark(this.kind, snapshot.revision, { 'k8s.io/initial-events-end': 'true' }));
-        this.#follow(snapshot.revision);
-        this.#scheduleBookmarks(timeout);
+        this.#live(snapshot.revision, timeout);
       },
       (error: unknown) => this.#finish(asStatus(error)),
     );
@@ -113,15 +127,66 @@ class WatchSession {
   }
 
   async #sendInitial(snapshot: Snapshot): Promise<void> {
-    const { registry, kind, namespace, selection } = this;
-    for (const entry of await convertible(kind, selectedEntries(registry, kind, namespace, selection, snapshot))) {
-      const object = this.kind.storage.fromStorage(entry.object);
-      if (!this.selection.matches(object)) continue;
-      this.sink.next({ type: 'ADDED', object });
-      const wait = this.sink.ready?.();
+    const { registry, kind, namespace, selection, sink } = this;
+    const entries = await convertible(kind, selectedEntries(registry, kind, namespace, selection, snapshot));
+    const objects = this.#selected(entries);
+    if (sink.initial) return sink.initial(objects);
+    for (const object of objects) {
+      if (object) sink.next({ type: 'ADDED', object });
+      const wait = sink.ready?.();
       if (wait) await wait;
-      if (this.#stopped) return;
     }
+  }
+
+  *#selected(entries: Iterable<Entry>): Generator<KubeObject | undefined, void, undefined> {
+    let passed = 0;
+    for (const entry of entries) {
+      if (this.#stopped) return;
+      const object = this.kind.storage.fromStorage(entry.object);
+      if (this.selection.everything || this.selection.matches(object)) {
+        passed = 0;
+        yield object;
+      } else if (++passed % LOOKED_AT === 0) yield undefined;
+    }
+  }
+
+  #live(from: number, timeout: number): void {
+    const go = (at: number) => {
+      this.#follow(at);
+      this.#scheduleBookmarks(timeout);
+    };
+    if (!this.#isBehind(from)) go(from);
+    else
+      this.#caughtUp(from).then(
+        (at) => {
+          if (!this.#stopped) go(at);
+        },
+        (error: unknown) => this.#finish(asStatus(error)),
+      );
+  }
+
+  /** Only whoever takes turns is told in turns of what it missed. */
+  #isBehind(at: number): boolean {
+    return this.sink.ready !== undefined && this.registry.store.revision - at > MISSED;
+  }
+
+  /** Tells of what was committed after `from`, so far that little is left; gives the last revision it has told of. */
+  async #caughtUp(from: number): Promise<number> {
+    const { store } = this.registry;
+    const scope = scopeOf(this.kind, this.namespace, this.selection);
+    let at = from;
+    while (!this.#stopped && this.#isBehind(at)) {
+      let commits = 0;
+      for (const { revision, events } of store.commitsAfter(at)) {
+        for (const event of events) if (inScope(scope, event)) this.#converted(event);
+        at = revision;
+        if (++commits === MISSED || this.#stopped) break;
+      }
+      // Revisions that nobody was given are no commits.
+      if (commits < MISSED) break;
+      await (this.sink.ready?.() ?? new Promise<void>((resolve) => setImmediate(resolve)));
+    }
+    return at;
   }
 
   #follow(from: number): void {

@@ -82,6 +82,11 @@ export function isReason(error: unknown, ...reasons: readonly string[]): error i
   return error instanceof StatusError && reasons.includes(error.reason);
 }
 
+/** True when nothing can be created in a namespace any more, for it is being deleted: nothing needs to be, then. */
+export const isNamespaceTerminating = (error: unknown): boolean =>
+  error instanceof StatusError &&
+  error.status.details?.causes?.some(({ reason }) => reason === 'NamespaceTerminating') === true;
+
 const qualified = (r: ResourceName): string => (r.group === '' ? r.resource : `${r.resource}.${r.group}`);
 const details = (r: ResourceName, name?: string): StatusDetails => ({
   ...(name ? { name } : {}),

@@ -26,8 +26,3 @@ export const isObject = (value: unknown): value is object => value !== null && t
 /** The write may or may not have happened. */
 export const isAmbiguous = (error: unknown): boolean =>
   error instanceof StatusError && [500, 503, 504].includes(error.code);
-
-/** Nothing can be created there any more, and nothing needs to be. */
-export const isNamespaceTerminating = (error: unknown): boolean =>
-  error instanceof StatusError &&
-  error.status.details?.causes?.some((c) => c.reason === 'NamespaceTerminating') === true;

@@ -1,7 +1,7 @@
 import type { Client, Informers } from '@trimtab/client';
 import { recordingClient } from '@trimtab/client';
 import type { KubeObject, ObjectKey, Random, ResourceType } from '@trimtab/machinery';
-import { apiVersionOf, conflict, equalJson, isReason, joinKey } from '@trimtab/machinery';
+import { apiVersionOf, conflict, equalJson, isNamespaceTerminating, isReason, joinKey } from '@trimtab/machinery';
 import { isApplied } from './applied.js';
 import type {
   ApplyEffect,
@@ -20,7 +20,7 @@ import type {
   RequeueAfterEffect,
 } from './effects.js';
 import type { EventRecorder } from './events.js';
-import { expectedOf, idOf, isAmbiguous, isNamespaceTerminating, isObject, typeId } from './executor-rules.js';
+import { expectedOf, idOf, isAmbiguous, isObject, typeId } from './executor-rules.js';
 import type { Handlers } from './handlers.js';
 import type { ControllerMetrics } from './metrics.js';
 import { generateName } from './names.js';

@@ -1,6 +1,6 @@
 import type { Client } from '@trimtab/client';
 import type { Clock, Logger, Random } from '@trimtab/machinery';
-import { Events, timestamp } from '@trimtab/machinery';
+import { Events, isNamespaceTerminating, timestamp } from '@trimtab/machinery';
 
 /** What an event is about; `fieldPath` names a container as `spec.containers{name}`. */
 export interface EventSubject {
@@ -86,10 +86,8 @@ export class ApiEventRecorder implements EventRecorder {
       try {
         await this.#write(event);
       } catch (error) {
-        this.#logger.warn(
-          { reason: event.reason, object: event.subject.name, error: String(error) },
-          'event not written',
-        );
+        const about = { reason: event.reason, object: event.subject.name, error: String(error) };
+        this.#logger[isNamespaceTerminating(error) ? 'debug' : 'warn'](about, 'event not written');
       }
     }
     this.#writing = false;

@@ -70,7 +70,11 @@ export class PayloadVolumes {
           await this.#write(volume);
         } catch (error) {
           const about = { uid: uidOf(this.#pod), volume: volume.name, error: String(error) };
-          this.#options.logger.warn(about, 'volume not brought up to date');
+          // What it is made of often goes together with the pod.
+          this.#options.logger[this.#pod.metadata.deletionTimestamp ? 'debug' : 'warn'](
+            about,
+            'volume not brought up to date',
+          );
           this.#armRefresh();
         }
       }

@@ -1,7 +1,17 @@
-import type { Pod, TopologySpreadConstraint } from '@trimtab/machinery';
+import { type Pod, type PodSpec, remembering, type TopologySpreadConstraint } from '@trimtab/machinery';
 import { claimsOf } from '../storage/names.js';
 import { type AffinityTerm, affinityTerm, type TermTarget, withLabelKeys } from './affinity-term.js';
 import { type Amounts, nonZeroRequests, requestsOf } from './amounts.js';
+
+/** What scheduling needs of a pod's specification, read once for pods that have the very same. */
+interface SpecFacts {
+  readonly requests: Amounts;
+  readonly nonZero: PodInfo['nonZero'];
+  readonly hostPorts: readonly HostPort[];
+  /** All that the plugins read of it but its claims and its terms; and its images. */
+  readonly text: string;
+  readonly images: string;
+}
 
 /** What scheduling needs of a pod, read once. */
 export interface PodInfo {
@@ -16,6 +26,7 @@ export interface PodInfo {
   readonly terms: AffinityTerms;
   /** Names pods that are alike to every rule that looks at other pods: namespace, labels, terms, whether it is leaving. */
   readonly kin: string;
+  readonly facts: SpecFacts;
 }
 
 /** The inter-pod terms of a pod. */
@@ -35,8 +46,8 @@ export interface HostPort {
 const NO_TERMS: AffinityTerms = { affinity: [], antiAffinity: [], preferredAffinity: [], preferredAntiAffinity: [] };
 
 export function podInfo(pod: Pod): PodInfo {
-  const requests = requestsOf(pod);
   const { metadata, spec } = pod;
+  const facts = factsOf(spec ?? NO_SPEC);
   const namespace = metadata.namespace ?? '';
   const { podAffinity, podAntiAffinity } = spec?.affinity ?? {};
   const related = podAffinity !== undefined || podAntiAffinity !== undefined;
@@ -44,19 +55,34 @@ export function podInfo(pod: Pod): PodInfo {
     pod,
     uid: metadata.uid ?? `${namespace}/${metadata.name}`,
     priority: spec?.priority ?? 0,
+    requests: facts.requests,
+    nonZero: facts.nonZero,
+    hostPorts: facts.hostPorts,
+    claims: claimsOf(pod).map(({ claim }) => `${namespace}/${claim}`),
+    terms: related ? termsOf(pod) : NO_TERMS,
+    kin: `${namespace} ${metadata.deletionTimestamp ? 1 : 0} ${labelsText(metadata.labels ?? NO_LABELS)}${
+      related ? JSON.stringify([podAffinity, podAntiAffinity]) : ''
+    }`,
+    facts,
+  };
+}
+
+const NO_SPEC: PodSpec = { containers: [] };
+const NO_LABELS = {};
+const labelsText = remembering((labels: Readonly<Record<string, string>>) => JSON.stringify(labels));
+
+const factsOf = remembering((spec: PodSpec): SpecFacts => {
+  const pod: Pod = { metadata: {}, spec };
+  const requests = requestsOf(pod);
+  const images = [...(spec.initContainers ?? []), ...(spec.containers ?? [])].map(({ image }) => image);
+  return {
     requests,
     nonZero: nonZeroRequests(pod, requests),
     hostPorts: hostPortsOf(pod),
-    claims: claimsOf(pod).map(({ claim }) => `${namespace}/${claim}`),
-    terms: related ? termsOf(pod) : NO_TERMS,
-    kin: JSON.stringify([
-      namespace,
-      metadata.labels,
-      related ? [podAffinity, podAntiAffinity] : 0,
-      metadata.deletionTimestamp ? 1 : 0,
-    ]),
+    text: specText(spec, requests),
+    images: images.join(' '),
   };
-}
+});
 
 function termsOf(pod: Pod): AffinityTerms {
   const { podAffinity, podAntiAffinity } = pod.spec!.affinity!;
@@ -93,22 +119,22 @@ function hostPortsOf({ spec }: Pod): readonly HostPort[] {
  * Names pods that every rule judges alike: where one fits nowhere, neither does the next. Everything the plugins read is in
  * it; pods with claims of their own are told apart by those.
  */
-export function verdictKey({ pod, requests, kin, priority, claims }: PodInfo): string {
-  const { spec } = pod;
-  const extended = requests.extended ? [...requests.extended] : 0;
+export function verdictKey({ kin, claims, facts }: PodInfo): string {
+  return `${kin}\n${claims.join(' ')}\n${facts.text}`;
+}
+
+function specText(spec: PodSpec, { cpu, memory, ephemeralStorage, extended }: Amounts): string {
   return JSON.stringify([
-    kin,
-    priority,
-    [requests.cpu, requests.memory, requests.ephemeralStorage, extended],
-    claims,
-    spec?.schedulerName,
-    spec?.nodeSelector,
-    spec?.affinity?.nodeAffinity,
-    spec?.tolerations,
-    spec?.topologySpreadConstraints,
-    spec?.preemptionPolicy,
-    spec?.resourceClaims,
-    spec?.containers?.map(({ ports }) => ports?.map(({ hostPort, hostIP, protocol }) => [hostPort, hostIP, protocol])),
+    spec.priority ?? 0,
+    [cpu, memory, ephemeralStorage, extended ? [...extended] : 0],
+    spec.schedulerName,
+    spec.nodeSelector,
+    spec.affinity?.nodeAffinity,
+    spec.tolerations,
+    spec.topologySpreadConstraints,
+    spec.preemptionPolicy,
+    spec.resourceClaims,
+    spec.containers?.map(({ ports }) => ports?.map(({ hostPort, hostIP, protocol }) => [hostPort, hostIP, protocol])),
   ]);
 }
 

@@ -83,6 +83,5 @@ function kindOf(pod: PodInfo): string | undefined {
   const related = affinity.length + antiAffinity.length + preferredAffinity.length + preferredAntiAffinity.length > 0;
   const spread = (spec?.topologySpreadConstraints ?? []).length > 0;
   if (related || spread || pod.claims.length > 0 || status?.nominatedNodeName) return undefined;
-  const images = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map(({ image }) => image);
-  return `${verdictKey(pod)}${images.join(' ')}`;
+  return `${verdictKey(pod)}\n${pod.facts.images}`;
 }

@@ -28,14 +28,19 @@ import { isShared } from './shared-set.js';
 export function trackUpdate<T extends KubeObject>(live: T | undefined, next: T, context: WriteContext): T {
   const managers = managersOf(live, next, context);
   if (!live && managers.size === 0) return withManagedFields(next, entriesOfNew(next, context));
-  const before = withManagedFields(live ?? ({ metadata: {} } as KubeObject), undefined);
-  const after = withManagedFields(next, undefined);
-  if (managers.size === 0 && live) return after;
+  if (managers.size === 0 && live) return withManagedFields(next, undefined);
+  const [before, after] = comparable(live ?? nothing, next);
   const updated = capUpdateManagers(recordUpdate(before, after, managers, context));
   const entries = encodeManagers(updated);
   const old = live?.metadata.managedFields;
   return withManagedFields(next, old && sameEntries(old, entries) ? old : entries);
 }
+
+/** Who owns what is nothing to compare; where it is the very same, it is not compared anyway. */
+const comparable = (live: KubeObject, next: KubeObject): readonly [KubeObject, KubeObject] =>
+  live.metadata.managedFields === next.metadata.managedFields
+    ? [live, next]
+    : [withManagedFields(live, undefined), withManagedFields(next, undefined)];
 
 /** What a new object's creator comes to own depends on which fields there are alone, which are the same in what is made alike. */
 interface Owned {
@@ -80,6 +85,7 @@ function managersOf(live: KubeObject | undefined, next: KubeObject, context: Wri
   const current = decodeManagers(live?.metadata.managedFields) ?? new Map();
   if (context.subresource) return current;
   const given = next.metadata.managedFields;
+  if (given !== undefined && given === live?.metadata.managedFields) return current;
   if (isReset(given)) return new Map();
   const decoded = decodeManagers(given);
   return decoded && decoded.size > 0 ? decoded : current;

@@ -169,9 +169,9 @@ export class Informer<T extends KubeObject> {
     return this.whenSynced();
   }
 
-  /** False when every object is cached whole: then nothing lacks anything. */
+  /** False when every object is cached whole: then nothing in the cache lacks anything, only what was told of it before may. */
   get keepsParts(): boolean {
-    return this.#scope.metadataOnly === true || this.#options.narrow === true || this.#options.transform !== undefined;
+    return this.#narrow || this.#widening || this.#scope.metadataOnly === true || this.#options.transform !== undefined;
   }
 
   /** What a cached object lacks; undefined for one that is whole, or whose transform nobody {@link InformerOptions.checked checks}. */

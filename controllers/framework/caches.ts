@@ -158,7 +158,7 @@ export class Caches implements Reader {
   }
 
   #safely<O extends KubeObject>(informer: Informer<O>, object: O): O {
-    const lacks = informer.keepsParts ? informer.droppedOf(object) : undefined;
+    const lacks = informer.droppedOf(object);
     if (!lacks) return object;
     const of = informer as unknown as Informer<KubeObject>;
     const extensible = lacks === ALL_BUT_METADATA && (of.isNarrow || !of.scope.metadataOnly);

@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import { outbox } from './outbox.js';
+import { Outbox, outbox } from './outbox.js';
 
 /** Keeps the chunks it is given. */
 function keeper(): { readonly stream: Writable; readonly chunks: Buffer[] } {
@@ -36,4 +36,37 @@ test('an end sends what is held, and nothing goes to who has left', async () => 
   outbox.end(b.stream);
   await turn();
   expect([Buffer.concat(a.chunks).toString(), a.stream.writableEnded, b.chunks]).toEqual(['x', true, []]);
+});
+
+test('connections take turns, each with all of its streams, and what comes meanwhile goes with what waits', async () => {
+  const box = new Outbox(4);
+  const connections = Array.from({ length: 3 }, () => {
+    const session = {};
+    return Array.from({ length: 3 }, () => {
+      const kept = keeper();
+      return { ...kept, stream: Object.assign(kept.stream, { session }) };
+    });
+  });
+  const got = () =>
+    connections.map((streams) => streams.map(({ chunks }) => chunks.map((chunk) => chunk.toString()).join('|')));
+  const tell = (text: string) => {
+    // In the order of watchers, which is not that of connections.
+    for (let i = 0; i < 3; i++) for (const streams of connections) box.write(streams[i]!.stream, Buffer.from(text));
+  };
+  tell('1');
+  await turn();
+  expect(got()).toEqual([
+    ['1', '1', '1'],
+    ['', '', ''],
+    ['', '', ''],
+  ]);
+  tell('2');
+  box.end(connections[2]![2]!.stream);
+  expect(connections[2]![2]!.chunks.map(String)).toEqual(['12']);
+  for (let i = 0; i < 4; i++) await turn();
+  expect(got()).toEqual([
+    ['1|2', '1|2', '1|2'],
+    ['12', '12', '12'],
+    ['12', '12', '12'],
+  ]);
 });

@@ -499,7 +499,9 @@ import { ASK_UDP, DISCOVER, FETCH, IDLE, RESOLVE, SERVER } from './net-programs.
     /** The status and body of every method, through pod and Service. */
     const everyMethod = (suffix: string, judge: (method: string, code: number, body: string, url: string) => void) =>
       proxying(['--port=0'], async (said) => {
-        await apply(service('test-service'), server('agnhost'));
+        // Of a port with a name the name would have to be said.
+        const ports = [{ port: 80, targetPort: 8080 }];
+        await apply(service('test-service', { ports }), server('agnhost'));
         await ready('agnhost');
         await eventually(
           () => get<Endpoints>('endpoints', 'test-service'),

@@ -33,7 +33,14 @@ export function prepareForUpdate(service: Service, old: Service, subresource: st
   if (subresource !== '' || !service.spec || !old.spec) return service;
   const kept = keepAddresses(service.spec, old.spec);
   const ports = nodePorts(kept, old.spec);
-  return { ...service, spec: dropWithType(ports ? { ...kept, ports } : kept, old.spec) };
+  return { ...service, spec: withoutIdleAffinity(dropWithType(ports ? { ...kept, ports } : kept, old.spec)) };
+}
+
+/** How long affinity lasts is forgotten with the affinity: so who switches it off need not say both. */
+export function withoutIdleAffinity(spec: ServiceSpec): ServiceSpec {
+  if (spec.sessionAffinity !== 'None' || spec.sessionAffinityConfig === undefined) return spec;
+  const { sessionAffinityConfig: _, ...rest } = spec;
+  return rest;
 }
 
 /** A changed `clusterIP` stands for `clusterIPs` left as they were. */

@@ -37,7 +37,8 @@ describe('a Service is judged as a whole', () => {
     ],
     [
       { sessionAffinity: 'None', sessionAffinityConfig: { clientIP: { timeoutSeconds: 5 } } },
-      ['spec.sessionAffinityConfig: Forbidden: must not be set when session affinity is None'],
+      // Forgotten with the affinity.
+      [],
     ],
     [
       { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 86401 } } },

@@ -95,8 +95,6 @@ function validatePort(p: ServicePort, spec: ServiceSpec, names: Set<string>, at:
 function validateAffinity({ sessionAffinity, sessionAffinityConfig: config }: ServiceSpec, out: Causes): void {
   oneOf(sessionAffinity, ['ClientIP', 'None'], 'spec.sessionAffinity', out);
   const at = 'spec.sessionAffinityConfig';
-  if (sessionAffinity === 'None' && config)
-    out.push(causes.forbidden(at, 'must not be set when session affinity is None'));
   if (sessionAffinity !== 'ClientIP') return;
   const why = 'when session affinity type is ClientIP';
   const seconds = config?.clientIP?.timeoutSeconds;

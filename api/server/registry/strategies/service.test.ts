@@ -64,6 +64,20 @@ describe('Services get addresses and ports', () => {
     expect(write('ext', { type: 'ExternalName', externalName: 'a.b' }).spec.clusterIP).toBeUndefined();
   });
 
+  test('affinity that is switched off takes along how long it lasts', () => {
+    const { write } = world();
+    const sticky = write('s', {
+      sessionAffinity: 'ClientIP',
+      sessionAffinityConfig: { clientIP: { timeoutSeconds: 5 } },
+    });
+    const loose = write('s', { ...(sticky as { spec: object }).spec, sessionAffinity: 'None' }, sticky);
+    expect(loose.spec).toMatchObject({ sessionAffinity: 'None' });
+    expect(loose.spec).not.toHaveProperty('sessionAffinityConfig');
+    expect(write('t', { sessionAffinity: 'None', sessionAffinityConfig: {} }).spec).not.toHaveProperty(
+      'sessionAffinityConfig',
+    );
+  });
+
   test('taken, foreign and exhausted are refused; failed writes and deletions give back', () => {
     const { write, remove } = world();
     write('a', { clusterIP: '10.96.0.9' });

@@ -3,7 +3,14 @@ import { causes, invalid, type Service, type ServicePort, type ServiceSpec } fro
 import type { Reservation } from '../../contracts.js';
 import type { Causes } from './checks.js';
 import type { ServiceAllocation, ServiceAllocator } from './service-allocator.js';
-import { hasClusterIP, isHeadless, needsHealthCheck, prepareForUpdate, wantsNodePorts } from './service-update.js';
+import {
+  hasClusterIP,
+  isHeadless,
+  needsHealthCheck,
+  prepareForUpdate,
+  wantsNodePorts,
+  withoutIdleAffinity,
+} from './service-update.js';
 import { validateClusterIPs, validateService, validateServiceChange } from './service-validation.js';
 import type { KindRules } from './typed.js';
 
@@ -12,9 +19,7 @@ export function serviceRules(allocator: ServiceAllocator | undefined): KindRules
   return {
     prepareForCreate: ({ spec, ...service }) => ({
       ...service,
-      ...(spec
-        ? { spec: spec.clusterIP && !spec.clusterIPs?.length ? { ...spec, clusterIPs: [spec.clusterIP] } : spec }
-        : {}),
+      ...(spec ? { spec: withoutIdleAffinity(alignedClusterIPs(spec)) } : {}),
       status: { loadBalancer: {} },
     }),
     prepareForUpdate,
@@ -27,6 +32,9 @@ export function serviceRules(allocator: ServiceAllocator | undefined): KindRules
     ...(allocator ? { reserve: (service) => reserve(allocator, service) } : {}),
   };
 }
+
+const alignedClusterIPs = (spec: ServiceSpec): ServiceSpec =>
+  spec.clusterIP && !spec.clusterIPs?.length ? { ...spec, clusterIPs: [spec.clusterIP] } : spec;
 
 function reserve(allocator: ServiceAllocator, service: Service): Reservation & { object: Service } {
   const key = `${service.metadata.namespace ?? ''}/${service.metadata.name ?? ''}`;

@@ -1,4 +1,5 @@
 import type { Container, PodSpec } from '@trimtab/machinery';
+import { byContainers } from '../pod/by-containers.js';
 import { limitOf, podLimit, podRequest, qosClass, requestOf } from '../pod/qos.js';
 
 const PERIOD_MICROSECONDS = 100_000;
@@ -18,13 +19,13 @@ export interface Limits {
   readonly memoryLimit: number;
 }
 
-export function podLimits(spec: PodSpec): Limits {
-  return {
+export const podLimits = byContainers(
+  (spec): Limits => ({
     cpuRequest: podRequest(spec, 'cpu'),
     cpuLimit: podLimit(spec, 'cpu') ?? 0,
     memoryLimit: podLimit(spec, 'memory') ?? 0,
-  };
-}
+  }),
+);
 
 export function containerLimits(container: Container): Limits {
   return {

@@ -1,7 +1,8 @@
-import type { Container, PodSpec, ResourceRequirements } from '@trimtab/machinery';
+import type { Container, ResourceRequirements } from '@trimtab/machinery';
 import { equalJson } from '@trimtab/machinery';
 import { capacityOf, type Neighbour, type NodeCapacity, shortOf } from './admission.js';
 import type { Pod } from './api.js';
+import { byContainers, type ContainerParts } from './by-containers.js';
 import { containersOf } from './plan.js';
 import { podRequest } from './qos.js';
 
@@ -26,13 +27,13 @@ export interface SavedAllocation {
 }
 
 /** Those whose resources can be changed: init containers that end and ephemeral ones keep what they were made with. */
-export function resizable(spec: PodSpec): readonly Container[] {
+export function resizable(spec: ContainerParts): readonly Container[] {
   return [...(spec.initContainers ?? []).filter((c) => c.restartPolicy === 'Always'), ...spec.containers];
 }
 
-export function allocationOf(spec: PodSpec): Allocation {
-  return Object.fromEntries(resizable(spec).map((c) => [c.name, amounts(c.resources)]));
-}
+export const allocationOf = byContainers(
+  (spec): Allocation => Object.fromEntries(resizable(spec).map((c) => [c.name, amounts(c.resources)])),
+);
 
 /** CPU and memory, which can be resized, and nothing else. */
 function amounts({ requests, limits }: ResourceRequirements = {}): ResourceRequirements {
@@ -42,6 +43,7 @@ function amounts({ requests, limits }: ResourceRequirements = {}): ResourceRequi
 /** The pod as the node has room for it: the object itself where that is what it asks for. */
 export function withAllocation(pod: Pod, allocation: Allocation): Pod {
   const { spec } = pod;
+  if (allocation === allocationOf(spec)) return pod;
   const changed = containersOf(spec).some((c) => differs(allocation[c.name], c.resources));
   if (!changed) return pod;
   const each = <C extends Container>(list: readonly C[]): readonly C[] =>
@@ -63,6 +65,7 @@ export const sameAllocation = (a: Allocation, b: Allocation): boolean => equalJs
 
 /** The containers whose amounts differ, by name. */
 export function changedIn(before: Allocation, after: Allocation): readonly string[] {
+  if (before === after) return [];
   return Object.keys(after).filter((name) => !equalJson(before[name] ?? {}, after[name] ?? {}));
 }
 

@@ -1,5 +1,6 @@
-import type { Container, PodSpec } from '@trimtab/machinery';
+import type { Container } from '@trimtab/machinery';
 import type { ContainerKind } from '../container/restart.js';
+import { byContainers, type ContainerParts } from './by-containers.js';
 
 /** The containers of a pod in the order they start, and what the pod's statechart knows of each. */
 export interface PlannedContainer {
@@ -17,18 +18,17 @@ export interface ContainerFacts {
 
 export type FactsByName = Readonly<Record<string, ContainerFacts>>;
 
-export function planOf(spec: PodSpec): readonly PlannedContainer[] {
-  return [
-    ...(spec.initContainers ?? []).map((c) => ({
-      name: c.name,
-      kind: c.restartPolicy === 'Always' ? ('sidecar' as const) : ('init' as const),
-    })),
-    ...spec.containers.map((c) => ({ name: c.name, kind: 'main' as const })),
-    ...(spec.ephemeralContainers ?? []).map((c) => ({ name: c.name, kind: 'ephemeral' as const })),
-  ];
-}
+export const planOf = byContainers((spec): readonly PlannedContainer[] => [
+  ...(spec.initContainers ?? []).map((c) => ({
+    name: c.name,
+    kind: c.restartPolicy === 'Always' ? ('sidecar' as const) : ('init' as const),
+  })),
+  ...spec.containers.map((c) => ({ name: c.name, kind: 'main' as const })),
+  ...(spec.ephemeralContainers ?? []).map((c) => ({ name: c.name, kind: 'ephemeral' as const })),
+]);
 
-export function containersOf(spec: PodSpec): readonly Container[] {
+export function containersOf(spec: ContainerParts): readonly Container[] {
+  if (!spec.initContainers && !spec.ephemeralContainers) return spec.containers;
   return [...(spec.initContainers ?? []), ...spec.containers, ...(spec.ephemeralContainers ?? [])];
 }
 

@@ -1,5 +1,6 @@
 import type { Container, PodSpec } from '@trimtab/machinery';
 import { parseQuantity, quantityMilliValue, quantityValue } from '@trimtab/machinery';
+import type { ContainerParts } from './by-containers.js';
 
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 
@@ -38,7 +39,7 @@ export function limitOf(c: Pick<Container, 'resources'>, resource: string): numb
 }
 
 /** Quality of service from requests and limits of all containers (immutable for a pod's life). */
-export function qosClass(spec: PodSpec): QosClass {
+export function qosClass(spec: ContainerParts): QosClass {
   const containers = spec.resources
     ? [{ resources: spec.resources }]
     : [...(spec.initContainers ?? []), ...spec.containers];
@@ -57,7 +58,7 @@ export function qosClass(spec: PodSpec): QosClass {
 }
 
 /** What the pod asks of the node: max over time of what runs together, plus overhead. */
-export function podRequest(spec: PodSpec, resource: string): number {
+export function podRequest(spec: ContainerParts, resource: string): number {
   let sidecars = 0;
   let peak = 0;
   for (const c of spec.initContainers ?? []) {
@@ -71,7 +72,7 @@ export function podRequest(spec: PodSpec, resource: string): number {
 }
 
 /** The pod's limit, or undefined when one of its containers has none. */
-export function podLimit(spec: PodSpec, resource: string): number | undefined {
+export function podLimit(spec: ContainerParts, resource: string): number | undefined {
   const own = amount(spec.resources?.limits, resource);
   if (own > 0) return own + amount(spec.overhead, resource);
   const all = [...(spec.initContainers ?? []), ...spec.containers];

@@ -68,10 +68,9 @@ export class PodResize {
     this.#deps = deps;
     this.#home = home;
     const fresh = allocationOf(home.desired().spec);
-    const known = (from: Allocation | undefined) =>
-      Object.fromEntries(Object.entries(from ?? {}).filter(([name]) => name in fresh));
-    const allocated = { ...fresh, ...known(saved?.allocated) };
-    this.#view = { allocated, actuated: { ...allocated, ...known(saved?.actuated) } };
+    const known = (from: Allocation) => Object.fromEntries(Object.entries(from).filter(([name]) => name in fresh));
+    const allocated = saved ? { ...fresh, ...known(saved.allocated) } : fresh;
+    this.#view = { allocated, actuated: saved ? { ...allocated, ...known(saved.actuated) } : allocated };
     if (sandboxFound) this.#podLimits = podLimits(withAllocation(home.desired(), this.#view.actuated).spec);
   }
 

@@ -51,15 +51,20 @@ interface RecordedAction {
  */
 export class MachineEvaluator {
   readonly #machine: AnyStateMachine;
-  readonly #scope: AnyActorScope;
+  #inert: AnyActorScope | undefined;
   readonly #steps: Steps | undefined;
   #actions: RecordedAction[] = [];
 
   constructor(machine: AnyStateMachine) {
     this.#machine = machine;
     this.#steps = Steps.of(machine);
-    const self = createActor(machine, { input: {} });
-    this.#scope = {
+  }
+
+  /** Made when it is first needed: most machines are followed without. */
+  get #scope(): AnyActorScope {
+    if (this.#inert) return this.#inert;
+    const self = createActor(this.#machine, { input: {} });
+    this.#inert = {
       self,
       system: self.system,
       id: '',
@@ -70,6 +75,7 @@ export class MachineEvaluator {
       stopChild: () => {},
       actionExecutor: (action) => void this.#actions.push(action as RecordedAction),
     };
+    return this.#inert;
   }
 
   enter(input: unknown): MachineStep {

@@ -14,13 +14,24 @@ export function templateHash(template: PodTemplateSpec, collisions: number): str
 }
 
 /** Equal but for the label that carries the hash. */
-export function sameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean {
-  return canonical(withoutHash(a)) === canonical(withoutHash(b));
+export const sameTemplate = (a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean =>
+  textOf(a ?? NONE) === textOf(b ?? NONE);
+
+const NONE: PodTemplateSpec = {};
+/** Templates do not change, and are compared at every look at a Deployment. */
+const texts = new WeakMap<PodTemplateSpec, string>();
+
+function textOf(template: PodTemplateSpec): string {
+  const known = texts.get(template);
+  if (known !== undefined) return known;
+  const text = canonical(withoutHash(template));
+  texts.set(template, text);
+  return text;
 }
 
-function withoutHash(template: PodTemplateSpec | undefined): PodTemplateSpec {
-  const { [TEMPLATE_HASH_LABEL]: _, ...labels } = template?.metadata?.labels ?? {};
-  return { ...template, metadata: { ...template?.metadata, labels } };
+function withoutHash(template: PodTemplateSpec): PodTemplateSpec {
+  const { [TEMPLATE_HASH_LABEL]: _, ...labels } = template.metadata?.labels ?? {};
+  return { ...template, metadata: { ...template.metadata, labels } };
 }
 
 const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';

@@ -57,6 +57,12 @@ function interval(scope: Scope): { from: string; to?: string } {
   return { from, to: `${from}\0` };
 }
 
+/** The key right after `after`; a place before the scope begins is no news. */
+function startOf(from: string, after: Pick<StoreKey, 'namespace' | 'name'> | undefined): string {
+  const next = after === undefined ? from : `${entryKey(after.namespace, after.name)}\0`;
+  return next > from ? next : from;
+}
+
 const states = new WeakMap<Snapshot, State>();
 
 /** The state behind a snapshot; a store's own snapshots only. */
@@ -85,19 +91,16 @@ export function snapshotOf(state: State): Snapshot {
     identity: (resource) => tree.get(state.resources, resource),
     *range(scope, after) {
       const { from, to } = interval(scope);
-      // The key right after `after`; a place before the scope begins is no news.
-      const next = after === undefined ? from : `${entryKey(after.namespace, after.name)}\0`;
-      const start = [from, next].sort()[1];
-      const entries = tree.range(tree.get(state.resources, scope.resource), start, to);
+      const entries = tree.range(tree.get(state.resources, scope.resource), startOf(from, after), to);
       if (scope.name === undefined || scope.namespace !== undefined) yield* entries;
       else for (const entry of entries) if (entry.key.name === scope.name) yield entry;
     },
-    count(scope) {
+    count(scope, after) {
       const entries = tree.get(state.resources, scope.resource);
-      if (scope.name !== undefined) return [...this.range(scope)].length;
-      if (scope.namespace === undefined) return tree.size(entries);
+      if (scope.name !== undefined) return [...this.range(scope, after)].length;
       const { from, to } = interval(scope);
-      return tree.rank(entries, to!) - tree.rank(entries, from);
+      const before = tree.rank(entries, startOf(from, after));
+      return Math.max(0, (to === undefined ? tree.size(entries) : tree.rank(entries, to)) - before);
     },
   };
   states.set(snapshot, state);

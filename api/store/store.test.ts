@@ -174,6 +174,20 @@ describe('snapshots', () => {
     expect(list({ name: 'x' })).toEqual(['a/x', 'b/x']);
     expect(store.snapshot().count({ resource: '/pods', namespace: 'a' })).toBe(2);
     expect(store.snapshot().count({ resource: '/services' })).toBe(0);
+    for (const after of [
+      { namespace: '', name: '' },
+      { namespace: 'a', name: 'x' },
+      { namespace: 'a', name: 'zz' },
+      { namespace: 'z', name: 'z' },
+    ])
+      for (const scope of [
+        { resource: '/pods' },
+        { resource: '/pods', namespace: 'a' },
+        { resource: '/pods', namespace: 'b' },
+        { resource: '/pods', namespace: 'a', name: 'x' },
+        { resource: '/none' },
+      ])
+        expect(store.snapshot().count(scope, after)).toBe([...store.snapshot().range(scope, after)].length);
   });
 
   test('of an old revision show the past; compacted and future ones say so', async () => {

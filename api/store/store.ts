@@ -124,8 +124,8 @@ export interface Snapshot {
   range(scope: Scope, after?: { readonly namespace: string; readonly name: string }): Iterable<Entry>;
   /** An object that stays the same one for as long as nothing of the resource changes; undefined where there is none to tell by. */
   identity?(resource: string): object | undefined;
-  /** How many entries the scope holds; O(log n) for a resource or namespace. */
-  count(scope: Scope): number;
+  /** How many entries the scope holds, or of them come after `after`; O(log n) for a resource or namespace. */
+  count(scope: Scope, after?: { readonly namespace: string; readonly name: string }): number;
 }
 
 /** `expect` is the entry's revision, or 0 for «does not exist»; omitted: no expectation. */

@@ -6,6 +6,7 @@ import {
   parseFieldSelector,
   parseLabelSelector,
   requiredFieldValue,
+  type Selector,
   SelectorError,
 } from '@trimtab/machinery';
 import type { ServedKind } from './served-kind.js';
@@ -18,6 +19,8 @@ export interface Selection {
   readonly name?: string;
   /** The value a field selector demands of a field, where it does. */
   demands?(field: string): string | undefined;
+  /** Labels that an object must carry with one value each; there may be more to it. */
+  readonly labels?: readonly { readonly key: string; readonly value: string }[];
   matches(object: KubeObject): boolean;
 }
 
@@ -41,6 +44,7 @@ export function selectionOf(
       everything: false,
       name: fields && requiredFieldValue(fields, 'metadata.name'),
       ...(fields ? { demands: (field: string) => requiredFieldValue(fields, field) } : {}),
+      ...(labels ? { labels: singleValues(labels) } : {}),
       matches: (object) =>
         (!labels || matchesLabels(labels, object.metadata.labels)) && (!byFields || byFields(object)),
     };
@@ -48,6 +52,14 @@ export function selectionOf(
     if (error instanceof SelectorError) throw badRequest(`unable to parse requirement: ${error.message}`);
     throw error;
   }
+}
+
+function singleValues({ requirements }: Selector): { readonly key: string; readonly value: string }[] {
+  return requirements
+    .filter(
+      ({ operator, values }) => (operator === '=' || operator === '==' || operator === 'in') && values.length === 1,
+    )
+    .map(({ key, values }) => ({ key, value: values[0]! }));
 }
 
 /** The one name a list or watch asks for, `""` where it asks for more: such requests are authorized as for that name. */

@@ -87,7 +87,8 @@ function resumedFrom(store: Store, scope: Scope, revision: number): number {
 }
 
 class WatchSession {
-  readonly #timers: (() => void)[] = [];
+  /** What is to be undone when it ends. */
+  readonly #undo: (() => void)[] = [];
   #subscription: Subscription | undefined;
   #stopped = false;
   #last: Promise<void> = Promise.resolve();
@@ -104,7 +105,10 @@ class WatchSession {
   start(snapshot: Snapshot | undefined, from: number): void {
     const { clock, random } = this.registry;
     const timeout = this.options.timeoutSeconds ? this.options.timeoutSeconds * 1000 : minTimeout * (1 + random.next());
-    this.#timers.push(clock.after(timeout, () => this.#finish()));
+    this.#undo.push(
+      clock.after(timeout, () => this.#finish()),
+      this.registry.indexes.watching(this.kind, this.selection),
+    );
     if (!snapshot) {
       this.#live(from, timeout);
       return;
@@ -123,7 +127,7 @@ class WatchSession {
   stop(): void {
     this.#stopped = true;
     this.#subscription?.unsubscribe();
-    for (const cancel of this.#timers.splice(0)) cancel();
+    for (const undo of this.#undo.splice(0)) undo();
   }
 
   async #sendInitial(snapshot: Snapshot): Promise<void> {
@@ -248,10 +252,10 @@ class WatchSession {
     };
     const repeat = () => {
       send();
-      this.#timers.push(clock.after(bookmarkInterval, repeat));
+      this.#undo.push(clock.after(bookmarkInterval, repeat));
     };
-    this.#timers.push(clock.after(bookmarkInterval * (0.75 + random.next() / 2), repeat));
-    if (timeout > bookmarkBeforeEnd) this.#timers.push(clock.after(timeout - bookmarkBeforeEnd, send));
+    this.#undo.push(clock.after(bookmarkInterval * (0.75 + random.next() / 2), repeat));
+    if (timeout > bookmarkBeforeEnd) this.#undo.push(clock.after(timeout - bookmarkBeforeEnd, send));
   }
 
   #finish(error?: StatusError): void {

@@ -3,6 +3,9 @@ import { nothingBegun, type PodView, podStatus, sameBesideObject, sameView } fro
 import { statusPatch } from './status-patch.js';
 import type { StatusWriter } from './status-writer.js';
 
+/** Node makes an asynchronous resource of each call of `queueMicrotask`. */
+const SOON = Promise.resolve();
+
 /** Turns what is known of a pod into its status whenever that can be seen to have changed. */
 export class StatusPublisher {
   readonly #writer: StatusWriter;
@@ -22,7 +25,7 @@ export class StatusPublisher {
   publish(): void {
     if (this.#waiting || this.#stopped) return;
     this.#waiting = true;
-    queueMicrotask(() => {
+    void SOON.then(() => {
       this.#waiting = false;
       if (!this.#stopped) this.now();
     });

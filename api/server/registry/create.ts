@@ -1,5 +1,13 @@
 import type { WriteOptions } from '@trimtab/client';
-import { alreadyExists, badRequest, invalid, type KubeObject, methodNotAllowed, StatusError } from '@trimtab/machinery';
+import {
+  alreadyExists,
+  apiVersionOf,
+  badRequest,
+  invalid,
+  type KubeObject,
+  methodNotAllowed,
+  StatusError,
+} from '@trimtab/machinery';
 import { ConflictError, type StoreKey } from '@trimtab/store';
 import type { Reservation } from '../contracts.js';
 import { mutate, validate } from './admit.js';
@@ -141,6 +149,10 @@ export function placeInNamespace(kind: ServedKind, namespace: string, object: Ku
 
 /** The object with its type first, as it is printed and stored. */
 export function typed(kind: ServedKind, object: KubeObject): KubeObject {
+  const apiVersion = apiVersionOf(kind);
+  const [first, second] = Object.keys(object);
+  const inOrder = first === 'apiVersion' && second === 'kind';
+  if (inOrder && object.apiVersion === apiVersion && object.kind === kind.kind) return object;
   const { apiVersion: _, kind: __, ...rest } = object;
-  return { apiVersion: kind.group ? `${kind.group}/${kind.version}` : kind.version, kind: kind.kind, ...rest };
+  return { apiVersion, kind: kind.kind, ...rest };
 }

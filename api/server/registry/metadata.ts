@@ -30,6 +30,7 @@ export function metadataForCreate(
 
 /** An update keeps what only the system may set, whatever the client sent. */
 export function metadataForUpdate(object: KubeObject, old: KubeObject): KubeObject {
+  if (object.metadata === old.metadata && old.metadata.selfLink === undefined) return object;
   const {
     deletionTimestamp: _,
     deletionGracePeriodSeconds: __,
@@ -71,8 +72,9 @@ export function withGeneration(kind: ServedKind, object: KubeObject, old: KubeOb
 function sameDesiredState(a: KubeObject, b: KubeObject): boolean {
   const x = a as unknown as Record<string, unknown>;
   const y = b as unknown as Record<string, unknown>;
-  for (const f of new Set([...Object.keys(x), ...Object.keys(y)]))
-    if (f !== 'metadata' && f !== 'status' && f !== 'apiVersion' && f !== 'kind' && !equalJson(x[f], y[f]))
-      return false;
+  const differs = (f: string): boolean =>
+    x[f] !== y[f] && f !== 'metadata' && f !== 'status' && f !== 'apiVersion' && f !== 'kind' && !equalJson(x[f], y[f]);
+  for (const f of Object.keys(x)) if (differs(f)) return false;
+  for (const f of Object.keys(y)) if (!(f in x) && differs(f)) return false;
   return true;
 }

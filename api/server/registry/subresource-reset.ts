@@ -22,6 +22,7 @@ export function resetForSubresource(
   old: KubeObject,
 ): KubeObject {
   if (subresource === 'status') {
+    if (!kind.custom && isOnlyStatus(object, old)) return object;
     const metadata = kind.custom ? { ...old.metadata, managedFields: object.metadata.managedFields } : object.metadata;
     return withField({ ...old, metadata }, 'status', fieldsOf(object).status);
   }
@@ -37,6 +38,15 @@ export function resetForSubresource(
   if (subresource !== '' || kind.subresources.status === undefined) return object;
   const status = fieldsOf(old).status;
   return fieldsOf(object).status === status ? object : withField(object, 'status', status);
+}
+
+/** Whether nothing but metadata and status is another than it was: that is what is asked twice of most writes there are. */
+function isOnlyStatus(object: KubeObject, old: KubeObject): boolean {
+  const [now, before] = [fieldsOf(object), fieldsOf(old)];
+  for (const field of Object.keys(now))
+    if (now[field] !== before[field] && field !== 'metadata' && field !== 'status') return false;
+  for (const field of Object.keys(before)) if (!(field in now) && field !== 'status') return false;
+  return true;
 }
 
 /** The object with this field, or without it where the value is undefined. */

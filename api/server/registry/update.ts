@@ -11,7 +11,7 @@ import { judgedByNewest } from './newest.js';
 import { trackUpdate } from './ownership.js';
 import type { ServedKind } from './served-kind.js';
 import { resetForSubresource } from './subresource-reset.js';
-import { validateMetadata, validateMetadataUpdate } from './validate-metadata.js';
+import { isMetadataAsStored, validateMetadata, validateMetadataUpdate } from './validate-metadata.js';
 
 export interface UpdateOptions extends WriteOptions {
   /** The managed fields have been worked out already (server-side apply). */
@@ -130,7 +130,7 @@ async function updateOnce(
     object = subresource === 'binding' ? reserved : withGeneration(kind, reserved, old);
     const judged = isJudged(object);
     const causes = [
-      ...validateMetadata(kind, object),
+      ...(isMetadataAsStored(object, old) ? [] : validateMetadata(kind, object)),
       ...validateMetadataUpdate(object, old),
       ...(judged ? [] : (strategy.validateUpdate?.(object, old, subresource) ?? [])),
     ];

@@ -36,6 +36,12 @@ export function validateMetadata(kind: ServedKind, object: KubeObject): StatusCa
   return causes;
 }
 
+const SHARED = ['name', 'namespace', 'labels', 'annotations', 'ownerReferences', 'finalizers'] as const;
+
+/** Whether all that {@link validateMetadata} looks at is, by identity, as it is stored. */
+export const isMetadataAsStored = ({ metadata: now }: KubeObject, { metadata: old }: KubeObject): boolean =>
+  now === old || SHARED.every((field) => now[field] === old[field]);
+
 function validateMaps(metadata: ObjectMeta): StatusCause[] {
   const causes: StatusCause[] = [];
   for (const [key, value] of Object.entries(metadata.labels ?? {})) {

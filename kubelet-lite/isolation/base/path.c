@@ -9,6 +9,19 @@
 
 #include "base/sys.h"
 
+static bool passing;
+
+void path_passing(void)
+{
+    passing = true;
+}
+
+void path_done(int fd)
+{
+    if (!passing || fd >= 160)
+        close(fd);
+}
+
 #define INSIDE (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 
 static int open_inside(int root, const char *path, int flags, uint64_t resolve)
@@ -53,6 +66,7 @@ static int make_in(int dir, const char *name, enum path_kind kind)
     int made;
     if (kind == PATH_FILE) {
         made = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
+        /* At once: while it is open for writing its file system cannot be made read-only. */
         if (made >= 0)
             close(made);
     } else {
@@ -74,7 +88,7 @@ static int make_last(int root, const char *path, enum path_kind kind)
     int dir = open_inside(root, parent, O_DIRECTORY, INSIDE);
     int made = dir < 0 ? -1 : make_in(dir, name + 1, kind);
     if (dir >= 0)
-        close(dir);
+        path_done(dir);
     return made;
 }
 
@@ -99,7 +113,7 @@ int path_make(int root, const char *path, enum path_kind kind, struct error *err
             break;
         bool last = at[n + strspn(at + n, "/")] == 0;
         if (length + n + 2 > sizeof walked || n > NAME_MAX) {
-            close(dir);
+            path_done(dir);
             return fail(error, "rootfs", ENAMETOOLONG, "%s", path);
         }
         walked[length++] = '/';
@@ -111,7 +125,7 @@ int path_make(int root, const char *path, enum path_kind kind, struct error *err
         if (next < 0 && errno == ENOENT)
             next = make_in(dir, walked + length - n, last ? kind : PATH_DIRECTORY);
         int saved = errno;
-        close(dir);
+        path_done(dir);
         if (next < 0)
             return fail(error, "rootfs", saved, "%s", walked);
         dir = next;
@@ -131,7 +145,7 @@ long file_read(int dir, const char *path, char *out, size_t size)
             continue;
         if (n < 0) {
             int saved = errno;
-            close(fd);
+            path_done(fd);
             errno = saved;
             return -1;
         }
@@ -140,7 +154,7 @@ long file_read(int dir, const char *path, char *out, size_t size)
         if (n == 0 || (n < 512 && total < size - 1))
             break;
     }
-    close(fd);
+    path_done(fd);
     out[total] = 0;
     return (long)total;
 }
@@ -155,7 +169,7 @@ int file_write(int dir, const char *path, const char *text)
         n = write(fd, text, strlen(text));
     while (n < 0 && errno == EINTR);
     int saved = errno;
-    close(fd);
+    path_done(fd);
     errno = saved;
     return n < 0 ? -1 : 0;
 }
@@ -172,7 +186,7 @@ int file_replace(const char *path, const void *data, size_t length, mode_t mode,
         ssize_t n = write(fd, data, length);
         if (n < 0 && errno != EINTR) {
             int saved = errno;
-            close(fd);
+            path_done(fd);
             return fail(error, "state", saved, "%s", fresh);
         }
         if (n > 0) {
@@ -180,7 +194,7 @@ int file_replace(const char *path, const void *data, size_t length, mode_t mode,
             length -= (size_t)n;
         }
     }
-    close(fd);
+    path_done(fd);
     return rename(fresh, path) < 0 ? fail(error, "state", errno, "%s", path) : 0;
 }
 

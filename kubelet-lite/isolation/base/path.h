@@ -21,6 +21,13 @@ int path_in_root_strict(int root, const char *path, int flags);
 /* Makes what is missing (directories 0755; a last component of kind PATH_FILE as an empty file) and opens it O_PATH. */
 int path_make(int root, const char *path, enum path_kind kind, struct error *error);
 
+/*
+ * A process that only passes through, to end or to become another, need not close its files one by one: from here on
+ * path_done() leaves that to its end, as long as there are few.
+ */
+void path_passing(void);
+void path_done(int fd);
+
 /* Whole small files. read: NUL-terminated, returns bytes or -1. write: one write(2) of the whole text. */
 long file_read(int dir, const char *path, char *out, size_t size);
 int file_write(int dir, const char *path, const char *text);

@@ -73,15 +73,38 @@ int cgroup_detect(struct error *error)
     return cgroup_detect_in("/proc/self/mounts", error);
 }
 
+/* Whole, and ended by a NUL. */
+static int read_table(const char *table, struct buffer *text)
+{
+    enum { MOST = 16384, LITTLE = 4096 };
+    int fd = openat(AT_FDCWD, table, O_RDONLY | O_CLOEXEC);
+    ssize_t n = -1;
+    buffer_room(text, MOST);
+    for (char *room; fd >= 0 && (room = buffer_room(text, LITTLE)) && (n = read(fd, room, text->capacity - text->length)) > 0;)
+        text->length += (size_t)n;
+    int saved = errno;
+    if (fd >= 0)
+        path_done(fd);
+    buffer_append(text, "", 1);
+    if (n == 0 && !text->failed)
+        return 0;
+    buffer_free(text);
+    errno = saved;
+    return -1;
+}
+
 int cgroup_detect_in(const char *table, struct error *error)
 {
-    char line[4096], words[1024], path[PATH_MAX];
-    FILE *mounts = fopen(table, "re");
-    if (!mounts)
+    char words[1024], path[PATH_MAX], *next;
+    struct buffer text = {0};
+    if (read_table(table, &text) < 0)
         return fail(error, "cgroup", errno, "%s", table);
     while (count > 0)
         free(all[--count].mount);
-    while (fgets(line, sizeof line, mounts) && count < (int)(sizeof all / sizeof *all)) {
+    for (char *line = text.data; *line && count < (int)(sizeof all / sizeof *all); line = next) {
+        next = line + strcspn(line, "\n");
+        if (*next)
+            *next++ = 0;
         char *save, *source = strtok_r(line, " ", &save), *point = strtok_r(NULL, " ", &save);
         char *type = strtok_r(NULL, " ", &save), *options = strtok_r(NULL, " ", &save);
         if (!source || !options)
@@ -106,7 +129,7 @@ int cgroup_detect_in(const char *table, struct error *error)
         h.mount = strdup(point);
         all[count++] = h;
     }
-    fclose(mounts);
+    buffer_free(&text);
     return count ? 0 : fail(error, "cgroup", ENOENT, "no cgroup file system is mounted");
 }
 

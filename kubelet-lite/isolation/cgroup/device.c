@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "cgroup/cgroup.h"
 
 /* One rule in the kernel's own words; -1 is any number. */
@@ -103,7 +104,7 @@ int cgroup_devices(const char *path, const struct json *resources, struct error 
         if (group < 0)
             return fail(error, "devices", ENOTSUP, "neither a devices controller nor cgroup v2");
         int result = cgroup_devices_bpf(group, rules, error);
-        close(group);
+        path_done(group);
         return result;
     }
     char name[PATH_MAX];
@@ -114,8 +115,8 @@ int cgroup_devices(const char *path, const struct json *resources, struct error 
     files.allow = openat(AT_FDCWD, cgroup_file(name, sizeof name, h, path, "devices.allow"), O_WRONLY | O_CLOEXEC);
     int result = files.allow < 0 ? fail(error, "devices", errno, "%s", name) : limit_v1(&files, rules, error);
     if (files.allow >= 0)
-        close(files.allow);
-    close(files.deny);
+        path_done(files.allow);
+    path_done(files.deny);
     return result;
 }
 
@@ -212,6 +213,6 @@ int cgroup_devices_bpf(int group, const struct json *rules, struct error *error)
     attach.attach_flags = BPF_F_ALLOW_MULTI;
     int result = (int)syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach);
     int saved = errno;
-    close(program);
+    path_done(program);
     return result < 0 ? fail(error, "devices", saved, "attaching the device filter") : 0;
 }

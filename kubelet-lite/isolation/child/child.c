@@ -121,6 +121,7 @@ void child_own_pipes(const struct child *child, const struct plan_process *plan)
 void child_begin(struct child *child)
 {
     struct error error;
+    path_passing();
     reset_signals();
     child->null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
     if (child->null < 0) {

@@ -33,7 +33,7 @@ static int make_device(int root, int dev, const struct plan_device *d, struct er
         return fail(error, "device", errno, "%s", d->path);
     }
     if (!usual)
-        rootfs_done(dir);
+        path_done(dir);
     return 0;
 }
 
@@ -72,7 +72,7 @@ int devices_make(int root, const struct plan *plan, struct error *error)
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         if (symlinkat(links[i][0], dev, links[i][1]) < 0 && errno != EEXIST)
             return fail(error, "device", errno, "/dev/%s", links[i][1]);
-    rootfs_done(dev);
+    path_done(dev);
     return 0;
 }
 
@@ -93,7 +93,7 @@ int console_bind(struct rootfs *fs, struct error *error)
         return fail(error, "terminal", errno, "/dev/console");
     if (mount_attach(tree, target, "/dev/console", error) < 0)
         return -1;
-    rootfs_done(tree);
-    rootfs_done(target);
+    path_done(tree);
+    path_done(target);
     return 0;
 }

@@ -49,6 +49,8 @@ static int settle_for_waiting(const struct child *child, struct error *error)
 static int settle_for_birth(const struct child *child, struct error *error)
 {
     struct child alone = *child;
+    if (child->exec_gate >= 0)
+        return 0;
     alone.exec_gate = alone.report = child->requests > 0 ? child->requests : child->channel;
     return child->birth->late ? settle_for_waiting(&alone, error) : 0;
 }
@@ -137,12 +139,12 @@ void child_finish(struct child *child, const struct plan_process *plan, struct e
         (child->exec_gate >= 0 && settle_for_waiting(child, error) < 0) || settle_for_birth(child, error) < 0 ||
         credentials_apply(plan, error) < 0 || (entered > 0 && enter_cwd(plan->cwd, true, error) < 0))
         child_die(child->channel, error);
-    if (child->exec_gate >= 0)
-        wait_at_gate(child, plan, error);
     if (child->requests > 0)
         zygote_serve(child, plan, error);
     if (child->birth->late)
         child_late_birth(child, plan, error);
+    if (child->exec_gate >= 0)
+        wait_at_gate(child, plan, error);
     if (start_hooks(child, error) < 0)
         child_die(child->channel, error);
     /* A parent that died before its death was made ours has nobody left to watch over a container. */

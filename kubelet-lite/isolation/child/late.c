@@ -3,7 +3,8 @@
  * from its birth on, and may act in its place (CVE-2016-9962 and its kin, beyond what PR_SET_DUMPABLE keeps out). So it is
  * born there when nothing is left to look for. By then it has
  * - the rights, the namespaces, the root and the filter of the container;
- * - the container's streams and the way back, on which nothing but its success and failure are taken from it;
+ * - the container's streams and the way back, on which nothing but its success and failure are taken from it; between
+ *   create and start also the gate;
  * - memory with its program's arguments, and this program's, which is public: all else reads as zeroes
  *   (MADV_WIPEONFORK), whatever the process it came from knows of other containers;
  * - from /proc what it was started from: a sealed copy in memory.
@@ -34,7 +35,8 @@ struct luggage {
     struct child_message message; /* "exec" and the program's name, ready to be sent when it fails */
     size_t size;
     struct rest rest;
-    int channel;
+    int channel, gate, report; /* gate -1: goes on at once */
+    bool nothing;              /* to execute */
     bool terminal, die_with_parent;
 };
 
@@ -63,14 +65,50 @@ BARE static void leave_at(struct luggage *l, const char *stage, const char *obje
     leave(l, CHILD_FAILED, -err);
 }
 
+BARE static long read_byte(int fd)
+{
+    char byte = 0;
+    long result;
+    do
+        result = raw_call(SYS_read, (uintptr_t)fd, (uintptr_t)&byte, 1, 0, 0);
+    while (result == -EINTR);
+    return result;
+}
+
+BARE static void say(const char *text)
+{
+    size_t length = 0;
+    while (text[length])
+        length++;
+    raw_call(SYS_write, 2, (uintptr_t)text, length, 0, 0);
+}
+
+/* Created: start answers for what goes wrong from here on, and the program's own output has it too. */
+static void wait_and_run(struct luggage *l) __attribute__((noreturn));
+BARE static void wait_and_run(struct luggage *l)
+{
+    l->message.kind = CHILD_WAITING;
+    long err = 0;
+    if (raw_call(SYS_write, (uintptr_t)l->channel, (uintptr_t)&l->message, sizeof l->message, 0, 0) < 0)
+        leave(l, CHILD_FAILED, ESRCH);
+    raw_call(SYS_close, (uintptr_t)l->channel, 0, 0, 0, 0);
+    if (read_byte(l->gate) == 1 && !l->nothing) {
+        err = program_run(&l->program);
+        l->message.kind = CHILD_FAILED;
+        l->message.err = (int)err;
+        raw_call(SYS_write, (uintptr_t)l->report, (uintptr_t)&l->message, sizeof l->message, 0, 0);
+        say("trimtab-core: exec: ");
+        say(l->message.object);
+        say(err == ENOENT ? ": No such file or directory\n" : ": cannot be executed\n");
+    }
+    for (;;)
+        raw_call(SYS_exit_group, err == ENOENT ? 127 : err ? 126 : 0, 0, 0, 0, 0);
+}
+
 static void be_late(struct luggage *l) __attribute__((noreturn));
 BARE static void be_late(struct luggage *l)
 {
-    char known = 0;
-    long result;
-    do
-        result = raw_call(SYS_read, (uintptr_t)l->channel, (uintptr_t)&known, 1, 0, 0);
-    while (result == -EINTR);
+    long result = read_byte(l->channel);
     /* Whoever clones it has gone: nobody is left to know of it. */
     if (result != 1)
         leave(l, CHILD_FAILED, ESRCH);
@@ -80,6 +118,8 @@ BARE static void be_late(struct luggage *l)
         leave_at(l, "terminal", "controlling terminal", result);
     if (l->die_with_parent)
         raw_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (l->gate >= 0)
+        wait_and_run(l);
     l->message.kind = CHILD_READY;
     if (raw_call(SYS_write, (uintptr_t)l->channel, (uintptr_t)&l->message, sizeof l->message, 0, 0) < 0)
         leave(l, CHILD_FAILED, ESRCH);
@@ -122,15 +162,23 @@ int memory_wiped(void *kept, size_t size, struct rest *rest, struct error *error
 
 void child_late_birth(struct child *child, const struct plan_process *plan, struct error *error)
 {
-    size_t size = (sizeof(struct luggage) + program_size(plan) + STACK + PAGE - 1) & ~(PAGE - 1);
+    static char *none[] = {"", NULL};
+    struct plan_process process = *plan;
+    /* Created without a process: something has to be in its place. */
+    if (!plan->args[0])
+        process.args = none;
+    size_t size = (sizeof(struct luggage) + program_size(&process) + STACK + PAGE - 1) & ~(PAGE - 1);
     struct luggage *l = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (l == MAP_FAILED) {
         fail(error, "memory", errno, "of an exec");
         child_die(child->channel, error);
     }
-    *l = (struct luggage){.program = program_pack(plan, (char *)(l + 1)),
+    *l = (struct luggage){.program = program_pack(&process, (char *)(l + 1)),
+                          .nothing = !plan->args[0],
                           .size = size,
                           .channel = child->channel,
+                          .gate = child->exec_gate,
+                          .report = child->report,
                           .terminal = plan->terminal,
                           .die_with_parent = plan->die_with_parent};
     program_fail(error, &l->program, 0);
@@ -152,7 +200,9 @@ bool child_may_be_late(const struct plan_process *plan)
                  {SYS_write, 0, 0, true},
                  {SYS_setsid, 0, 0, true},
                  {SYS_ioctl, 0, TIOCSCTTY, plan->terminal},
-                 {SYS_execve, 0, 0, true}};
+                 {SYS_execve, 0, 0, true},
+                 {SYS_mmap, 0, 0, true},
+                 {SYS_madvise, 0, 0, true}};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         if (calls[i].needed &&
             !seccomp_allows(plan->filter.filter, plan->filter.len, calls[i].number, calls[i].first, calls[i].second))

@@ -50,9 +50,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct seccomp_rules sets[MACHINES] = {0};
     const struct seccomp_rules *used[MACHINES] = {NULL};
     struct buffer program = {0};
+    struct arena arena = {0};
     struct error error;
     for (int m = 0; m < MACHINES; m++) {
-        sets[m] = (struct seccomp_rules){.machine = (enum seccomp_machine)m, .default_action = actions[take(&b, 1) % 4], .unknown_is_enosys = take(&b, 1) & 1};
+        sets[m] = (struct seccomp_rules){.machine = (enum seccomp_machine)m, .arena = &arena, .default_action = actions[take(&b, 1) % 4], .unknown_is_enosys = take(&b, 1) & 1};
         for (size_t rules = (size_t)take(&b, 1); rules > 0 && b.left; rules--) {
             struct seccomp_rule rule = {.number = (int)(take(&b, 2) % 600 + (m == MACHINE_X32 ? 0x40000000 : 0)), .action = actions[take(&b, 1) % 4]};
             rule.condition_count = (unsigned)(take(&b, 1) % 7);
@@ -62,10 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         used[m] = m == MACHINE_OWN || take(&b, 1) & 1 ? &sets[m] : NULL;
     }
-    if (seccomp_assemble(used, &program, &error) == 0)
+    if (seccomp_assemble(used, &arena, &program, &error) == 0)
         check((const struct sock_filter *)(const void *)program.data, program.length / sizeof(struct sock_filter));
     buffer_free(&program);
-    for (int m = 0; m < MACHINES; m++)
-        free(sets[m].rules);
+    arena_free(&arena);
     return 0;
 }

@@ -14,9 +14,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { coreBinary } from '../../runtime/native/test-pods.js';
 
 /** The built core. Call {@link makeCore} once before it is used. */
-export const coreBinary: string = resolve('kubelet-lite/isolation/build/trimtab-core');
+export { coreBinary };
 
 export function makeCore(): void {
   const made = spawnSync('make', ['--silent', '--no-print-directory', '-C', resolve('kubelet-lite/isolation')]);

@@ -231,6 +231,16 @@ static bool has_hooks(const struct hooks *hooks)
            hooks->count[HOOK_START_CONTAINER];
 }
 
+/*
+ * Others are in a PID namespace that has a path, and may trace. Not where hooks are to be run meanwhile, which are told the
+ * container's own number: then it is there from the beginning.
+ */
+static bool comes_late(const struct birth *birth, const struct child *child, const struct plan *plan)
+{
+    return birth->pid_namespace >= 0 && birth->user_namespace < 0 && !(birth->flags & CLONE_NEWTIME) && !child->hooks &&
+           child_may_be_late(&plan->process) && mount_proc_can_be_of(birth->pid_namespace);
+}
+
 static int bear(struct oci *oci, bool gate, struct plan *plan, struct oci_state *state, int *master, struct error *error)
 {
     static const char *const no_layers[] = {NULL};
@@ -248,6 +258,8 @@ static int bear(struct oci *oci, bool gate, struct plan *plan, struct oci_state 
     if ((gate && oci_make_gate(oci, &child, error) < 0) ||
         cgroup_open(state->cgroup, &door, error) < 0 || open_birth(plan, &door, &birth, &state->arena, error) < 0)
         return -1;
+    birth.late = comes_late(&birth, &child, plan);
+    fs.pid_namespace = birth.late ? birth.pid_namespace : -1;
     fs.user_namespace = birth.user_namespace;
     fs.maps = child.maps = &plan->maps;
     if (rootfs_id_namespaces(&fs, plan, &state->arena, error) < 0)
@@ -259,8 +271,13 @@ static int bear(struct oci *oci, bool gate, struct plan *plan, struct oci_state 
         return -1;
     state->pid = pid;
     state->start_ticks = oci_start_ticks(pid);
-    struct oci_birth awaited = {.channel = channel, .master = -1, .pid = pid, .hooks = create_hooks, .context = &creation};
+    struct oci_birth awaited = {
+        .channel = channel, .master = -1, .pid = pid, .late = birth.late, .pidfd = &pidfd, .hooks = create_hooks, .context = &creation};
     int result = oci_await(&awaited, error);
+    if (awaited.pid != pid) {
+        state->pid = pid = awaited.pid;
+        state->start_ticks = oci_start_ticks(pid);
+    }
     if (result == 0 && awaited.master >= 0 && oci->console_socket)
         result = console_send(oci->console_socket, awaited.master, error);
     if (result < 0) {
@@ -272,8 +289,8 @@ static int bear(struct oci *oci, bool gate, struct plan *plan, struct oci_state 
     if (awaited.master >= 0 && oci->console_socket)
         close(awaited.master), awaited.master = -1;
     *master = awaited.master;
-    close(pidfd);
-    close(channel);
+    path_done(pidfd);
+    path_done(channel);
     return result;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "cgroup/cgroup.h"
 #include "oci/option.h"
 #include "role.h"
@@ -104,6 +105,7 @@ int oci_main(int argc, char **argv)
             perror("trimtab-core: sealed copy");
             return 1;
         }
+        path_passing();
         return dispatch(&oci, entry, argc - 2 - read, argv + 2 + read);
     }
     fail(&error, "options", EINVAL, "no command '%s'", name);

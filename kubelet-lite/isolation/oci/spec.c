@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "oci/oci.h"
 
 #define CAPS "[\"CAP_AUDIT_WRITE\",\"CAP_KILL\",\"CAP_NET_BIND_SERVICE\"]"
@@ -49,6 +50,6 @@ int oci_spec(struct oci *oci, struct error *error)
     if (fd < 0)
         return fail(error, "spec", errno, "%s", path);
     ssize_t n = write(fd, template, sizeof template - 1);
-    close(fd);
+    path_done(fd);
     return n == (ssize_t)sizeof template - 1 ? 0 : fail(error, "spec", n < 0 ? errno : ENOSPC, "%s", path);
 }

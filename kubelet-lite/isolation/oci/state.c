@@ -141,7 +141,7 @@ int oci_read_json(const char *path, struct arena *arena, const struct json **jso
         length += (size_t)n;
     }
     if (fd)
-        close(fd);
+        path_done(fd);
     if (length == size)
         return fail(error, "config", EFBIG, "%s", path);
     if (!(*json = json_parse(arena, text, length, &fault, &why)))

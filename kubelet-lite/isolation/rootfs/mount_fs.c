@@ -49,12 +49,12 @@ int mount_new_of(const char *type, const char *const *data, unsigned attributes,
         return fail(error, "mount", errno, "%s", type);
     if (pid_namespace >= 0 && strcmp(type, "proc") == 0 && set_pid_namespace(fs, pid_namespace) < 0) {
         int saved = errno;
-        close(fs);
+        path_done(fs);
         return fail(error, "mount", saved, "proc of another PID namespace");
     }
     for (; data && *data; data++) {
         if (configure(fs, *data, type, error) < 0) {
-            close(fs);
+            path_done(fs);
             return -1;
         }
     }
@@ -62,7 +62,7 @@ int mount_new_of(const char *type, const char *const *data, unsigned attributes,
     if (sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
         tree = sys_fsmount(fs, attributes);
     int saved = errno;
-    close(fs);
+    path_done(fs);
     return tree < 0 ? fail(error, "mount", saved, "%s", type) : tree;
 }
 
@@ -107,7 +107,7 @@ static int cgroup_views(const struct rootfs *fs, int views, bool private, const 
             return -1;
         if (mkdirat(views, name, 0755) < 0 || sys_move_mount(tree, "", views, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
             return fail(error, "mount", errno, "%s/%s", what, name);
-        rootfs_done(tree);
+        path_done(tree);
     }
     return 0;
 }
@@ -134,7 +134,7 @@ int mount_cgroup(struct rootfs *fs, const struct plan *plan, const struct plan_m
         return -1;
     if (sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) < 0)
         return fail(error, "mount", errno, "%s", m->destination);
-    rootfs_done(tree);
-    rootfs_done(target);
+    path_done(tree);
+    path_done(target);
     return 0;
 }

@@ -39,8 +39,8 @@ static int mount_bind(struct rootfs *fs, const struct plan_mount *m, int source,
         return fail(error, "mount", EPERM, "%s: inside /proc", m->destination);
     if (mount_attach(source, target, m->destination, error) < 0)
         return -1;
-    rootfs_done(target);
-    rootfs_done(source);
+    path_done(target);
+    path_done(source);
     return 0;
 }
 
@@ -50,8 +50,38 @@ static int renew(int target, int tree, const char *what, struct error *error)
     int clone = sys_open_tree(tree, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (clone < 0 || fchdir(tree) < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
         return fail(error, "mount", errno, "%s", what);
-    rootfs_done(tree);
+    path_done(tree);
     return mount_attach(clone, target, what, error) < 0 ? -1 : clone;
+}
+
+/*
+ * A name directly in the tmpfs that we have just made, where nobody else has been yet: /dev/pts and its like. NULL: it is
+ * to be looked for like any other.
+ */
+static const char *fresh_name(const struct rootfs *fs, const struct plan_mount *m)
+{
+    static const char *const plain[] = {"tmpfs", "devpts", "mqueue"};
+    size_t length = fs->fresh ? strlen(fs->fresh) : 0, kind = 0;
+    while (kind < 3 && strcmp(m->type, plain[kind]) != 0)
+        kind++;
+    if (!length || kind == 3 || m->bind || m->copy_up || strncmp(m->destination, fs->fresh, length) != 0 || m->destination[length] != '/')
+        return NULL;
+    const char *name = m->destination + length + 1;
+    bool usual = *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+    return usual && mkdirat(fs->fresh_tree, name, 0755) == 0 ? name : NULL;
+}
+
+static int mount_fresh(struct rootfs *fs, const struct plan_mount *m, const char *name, struct error *error)
+{
+    int tree = mount_new_of(m->type, m->data, (unsigned)m->set, fs->pid_namespace, error);
+    if (tree < 0)
+        return -1;
+    if (mount_attributes(tree, m->set_all, m->clear_all, m->propagation, m->propagation_recursive, m->destination, error) < 0)
+        return -1;
+    if (sys_move_mount(tree, "", fs->fresh_tree, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return fail(error, "mount", errno, "%s", m->destination);
+    path_done(tree);
+    return 0;
 }
 
 static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int tree, struct error *error)
@@ -66,7 +96,7 @@ static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int t
         if ((target = path_make(fs->root, m->destination, PATH_DIRECTORY, error)) < 0)
             return -1;
         if (kernel) {
-            rootfs_done(target);
+            path_done(target);
             if ((target = path_in_root_strict(fs->root, m->destination, O_DIRECTORY)) < 0)
                 return fail(error, "mount", errno, "%s: a link is on the way", m->destination);
         }
@@ -84,11 +114,13 @@ static int mount_filesystem(struct rootfs *fs, const struct plan_mount *m, int t
         mount_attach(tree, target, m->destination, error) < 0 ||
         (early && fs->in_order && (tree = renew(target, tree, m->destination, error)) < 0))
         return -1;
-    rootfs_done(target);
+    path_done(target);
     if (strcmp(m->type, "proc") == 0 && strcmp(m->destination, "/proc") == 0)
         fs->proc = tree;
+    else if (strcmp(m->type, "tmpfs") == 0 && !m->copy_up && !early)
+        fs->fresh = m->destination, fs->fresh_tree = tree;
     else
-        rootfs_done(tree);
+        path_done(tree);
     return 0;
 }
 
@@ -105,7 +137,7 @@ static int attach_root(struct rootfs *fs, const struct plan *plan, struct error 
     if (target < 0)
         return fail(error, "rootfs", errno, "%s", where);
     int result = mount_attach(fs->root, target, where, error);
-    rootfs_done(target);
+    path_done(target);
     return result;
 }
 
@@ -120,7 +152,11 @@ int rootfs_mount(struct rootfs *fs, const struct plan *plan, struct error *error
         return -1;
     for (size_t i = 0; i < plan->mount_count; i++) {
         const struct plan_mount *m = &plan->mounts[i];
-        int result = m->bind                            ? mount_bind(fs, m, fs->trees[i], error)
+        const char *name = fs->trees[i] < 0 ? fresh_name(fs, m) : NULL;
+        if (!name)
+            fs->fresh = NULL;
+        int result = name                               ? mount_fresh(fs, m, name, error)
+                     : m->bind                          ? mount_bind(fs, m, fs->trees[i], error)
                      : strncmp(m->type, "cgroup", 6) == 0 ? mount_cgroup(fs, plan, m, error)
                                                           : mount_filesystem(fs, m, fs->trees[i], error);
         if (result < 0)
@@ -140,8 +176,8 @@ static int make_readonly(struct rootfs *fs, const char *path, struct error *erro
     if (mount_attributes(tree, MOUNT_ATTR_RDONLY, 0, 0, true, path, error) < 0 ||
         mount_attach(tree, target, path, error) < 0)
         return -1;
-    rootfs_done(target);
-    rootfs_done(tree);
+    path_done(target);
+    path_done(tree);
     return 0;
 }
 
@@ -170,8 +206,8 @@ static int mask(struct rootfs *fs, const char *path, int null, int *empty, struc
     if (mount_attach(tree, target, path, error) < 0)
         return -1;
     if (tree != *empty)
-        rootfs_done(tree);
-    rootfs_done(target);
+        path_done(tree);
+    path_done(target);
     return 0;
 }
 
@@ -184,9 +220,9 @@ static int mask_paths(struct rootfs *fs, const struct plan *plan, struct error *
     for (const char **path = plan->masked; *path; path++)
         if (mask(fs, *path, null, &empty, error) < 0)
             return -1;
-    rootfs_done(null);
+    path_done(null);
     if (empty >= 0)
-        rootfs_done(empty);
+        path_done(empty);
     return 0;
 }
 
@@ -204,7 +240,7 @@ int rootfs_populate(struct rootfs *fs, const struct plan *plan, struct error *er
     int cwd = path_make(fs->root, plan->process.cwd, PATH_DIRECTORY, error);
     if (cwd < 0)
         return -1;
-    rootfs_done(cwd);
+    path_done(cwd);
     return 0;
 }
 

@@ -23,6 +23,8 @@ struct rootfs {
     int root;                   /* descriptor of the new root */
     int proc;                   /* our own procfs of the new namespaces, -1 before it is mounted */
     int *trees;                 /* by mount: detached, -1 where one is made inside */
+    const char *fresh;          /* where the latest tmpfs is, as long as nothing but directories made in it was mounted on since */
+    int fresh_tree;
     bool in_order;              /* mounts are made in the order of the plan, as far as their kind allows */
     int terminal;               /* descriptor of the container's terminal, -1 for none */
 };
@@ -40,16 +42,6 @@ int rootfs_mount(struct rootfs *fs, const struct plan *plan, struct error *error
 int rootfs_populate(struct rootfs *fs, const struct plan *plan, struct error *error);
 /* Read-only and masked paths, read-only root, pivot_root. Afterwards "/" is the container's. */
 int rootfs_finish(struct rootfs *fs, const struct plan *plan, struct error *error);
-
-/*
- * For descriptors of a container's first process, which close on execve all at once: a call for each only where there are
- * many mounts.
- */
-static inline void rootfs_done(int fd)
-{
-    if (fd >= 160)
-        close(fd);
-}
 
 /* mount_fs.c */
 int mount_new(const char *type, const char *const *data, unsigned attributes, struct error *error);

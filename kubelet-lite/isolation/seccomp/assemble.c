@@ -202,12 +202,10 @@ static size_t make_ranges(const struct seccomp_rules *set, const struct seccomp_
 }
 
 /* The calls of one machine; the number is in the register. */
-static int assemble_set(struct assembler *a, const struct seccomp_rules *set, struct error *error)
+static void assemble_set(struct assembler *a, const struct seccomp_rules *set, struct arena *arena)
 {
     size_t count = set->count;
-    struct range *ranges = calloc(1, (2 * count + 4) * sizeof *ranges + (2 * count + 1) * sizeof(struct seccomp_rule *));
-    if (!ranges)
-        return fail(error, "seccomp", ENOMEM, "%s", "filter");
+    struct range *ranges = arena_alloc(arena, (2 * count + 4) * sizeof *ranges + (2 * count + 1) * sizeof(struct seccomp_rule *));
     const struct seccomp_rule **order = (const struct seccomp_rule **)(void *)(ranges + 2 * count + 4);
     for (size_t i = 0; i < count; i++)
         order[i] = &set->rules[i];
@@ -215,8 +213,6 @@ static int assemble_set(struct assembler *a, const struct seccomp_rules *set, st
     a->rules = order;
     a->default_action = set->default_action;
     assemble_ranges(a, ranges, make_ranges(set, order, ranges));
-    free(ranges);
-    return 0;
 }
 
 /* An unconditional jump that is told later where to. */
@@ -232,7 +228,7 @@ static void land(struct assembler *a, size_t jump)
         at(a, jump)->k = (uint32_t)(position(a) - jump - 1);
 }
 
-int seccomp_assemble(const struct seccomp_rules *const *sets, struct buffer *out, struct error *error)
+int seccomp_assemble(const struct seccomp_rules *const *sets, struct arena *arena, struct buffer *out, struct error *error)
 {
     struct assembler assembler = {.out = out}, *a = &assembler;
     size_t rules = 0;
@@ -249,28 +245,27 @@ int seccomp_assemble(const struct seccomp_rules *const *sets, struct buffer *out
     put(a, BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1);
     size_t x32 = put_jump(a);
 #endif
-    if (assemble_set(a, sets[MACHINE_OWN], error) < 0)
-        return -1;
+    assemble_set(a, sets[MACHINE_OWN], arena);
     land(a, foreign);
 #if defined(__x86_64__)
     if (sets[MACHINE_32]) {
         put(a, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 1, 0);
         RETURN(SECCOMP_RET_ERRNO | ENOSYS);
         LOAD(offsetof(struct seccomp_data, nr));
-        if (assemble_set(a, sets[MACHINE_32], error) < 0)
-            return -1;
+        assemble_set(a, sets[MACHINE_32], arena);
     } else {
         RETURN(SECCOMP_RET_ERRNO | ENOSYS);
     }
     land(a, x32);
-    if (sets[MACHINE_X32] && assemble_set(a, sets[MACHINE_X32], error) < 0)
-        return -1;
-    if (!sets[MACHINE_X32])
+    if (sets[MACHINE_X32])
+        assemble_set(a, sets[MACHINE_X32], arena);
+    else
         RETURN(SECCOMP_RET_ERRNO | ENOSYS);
 #else
     RETURN(SECCOMP_RET_ERRNO | ENOSYS);
 #endif
     if (out->failed || position(a) > BPF_MAXINSNS)
         return fail(error, "seccomp", E2BIG, "%zu instructions", position(a));
-    return seccomp_shorten(out, error);
+    seccomp_shorten(out, arena);
+    return 0;
 }

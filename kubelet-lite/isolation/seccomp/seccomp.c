@@ -60,9 +60,9 @@ void seccomp_add(struct seccomp_rules *rules, const struct seccomp_rule *rule)
 {
     if (rules->count == rules->capacity) {
         size_t capacity = rules->capacity ? rules->capacity * 2 : 512;
-        struct seccomp_rule *grown = realloc(rules->rules, capacity * sizeof *grown);
-        if (!grown)
-            abort();
+        struct seccomp_rule *grown = arena_alloc(rules->arena, capacity * sizeof *grown);
+        if (rules->count)
+            memcpy(grown, rules->rules, rules->count * sizeof *grown);
         rules->rules = grown;
         rules->capacity = capacity;
     }
@@ -182,7 +182,8 @@ static int machines_of(const struct json *profile, unsigned *machines, struct er
     return 0;
 }
 
-static int compile(const struct json *profile, uint64_t capabilities, struct buffer *program, struct error *error)
+static int compile(const struct json *profile, uint64_t capabilities, struct arena *arena, struct buffer *program,
+                   struct error *error)
 {
     struct seccomp_rules sets[MACHINES] = {0};
     const struct seccomp_rules *used[MACHINES] = {NULL};
@@ -194,15 +195,14 @@ static int compile(const struct json *profile, uint64_t capabilities, struct buf
             continue;
         used[i] = &sets[i];
         sets[i].machine = (enum seccomp_machine)i;
+        sets[i].arena = arena;
         if (builtin)
             seccomp_default_profile(&sets[i], capabilities);
         else
             result = rules_of(profile, &sets[i], error);
     }
     if (result == 0)
-        result = seccomp_assemble(used, program, error);
-    for (int i = 0; i < MACHINES; i++)
-        free(sets[i].rules);
+        result = seccomp_assemble(used, arena, program, error);
     return result;
 }
 
@@ -226,7 +226,7 @@ int seccomp_hand_over(void)
     size_t fault;
     const char *why;
     const struct json *profile = json_parse(&arena, arena_string(&arena, builtin), strlen(builtin), &fault, &why);
-    bool made = compile(profile, capabilities, &program, &error) == 0;
+    bool made = compile(profile, capabilities, &arena, &program, &error) == 0;
     arena_free(&arena);
     buffer_append(&text, &capabilities, sizeof capabilities);
     buffer_append(&text, program.data, program.length);
@@ -265,7 +265,7 @@ int seccomp_compile(struct plan_process *plan, struct arena *arena, const struct
     struct buffer program = {0};
     if (builtin && latest.length && latest_capabilities == capabilities) {
         point_at(plan, &latest, latest.data);
-    } else if (compile(profile, capabilities, &program, error) < 0) {
+    } else if (compile(profile, capabilities, arena, &program, error) < 0) {
         buffer_free(&program);
         return -1;
     } else if (builtin) {

@@ -32,6 +32,7 @@ enum seccomp_machine { MACHINE_OWN, MACHINE_32, MACHINE_X32, MACHINES };
 
 struct seccomp_rules {
     enum seccomp_machine machine;
+    struct arena *arena; /* where `rules` grow */
     struct seccomp_rule *rules;
     size_t count, capacity;
     uint32_t default_action;
@@ -71,7 +72,7 @@ bool seccomp_allows(const struct sock_filter *code, size_t length, int number, u
 /* AUDIT_ARCH of the machine this is built for. */
 uint32_t seccomp_arch(void);
 /* shorten.c: the same program in fewer instructions, in place. */
-int seccomp_shorten(struct buffer *program, struct error *error);
-int seccomp_assemble(const struct seccomp_rules *const *sets, struct buffer *out, struct error *error);
+void seccomp_shorten(struct buffer *program, struct arena *arena);
+int seccomp_assemble(const struct seccomp_rules *const *sets, struct arena *arena, struct buffer *out, struct error *error);
 
 #endif

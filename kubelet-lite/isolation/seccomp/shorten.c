@@ -86,16 +86,14 @@ static void compact(struct shortener *s)
     s->length = n;
 }
 
-int seccomp_shorten(struct buffer *program, struct error *error)
+void seccomp_shorten(struct buffer *program, struct arena *arena)
 {
     struct shortener s = {.code = (struct sock_filter *)(void *)program->data,
                           .length = (uint32_t)(program->length / sizeof(struct sock_filter))};
     uint32_t before;
     if (!s.length)
-        return 0;
-    s.place = malloc(s.length * sizeof *s.place);
-    if (!s.place)
-        return fail(error, "seccomp", ENOMEM, "%s", "filter");
+        return;
+    s.place = arena_alloc(arena, s.length * sizeof *s.place);
     do {
         before = s.length;
         for (uint32_t i = 0; i < s.length; i++) {
@@ -107,7 +105,5 @@ int seccomp_shorten(struct buffer *program, struct error *error)
         }
         compact(&s);
     } while (s.length < before);
-    free(s.place);
     program->length = s.length * sizeof(struct sock_filter);
-    return 0;
 }

@@ -64,10 +64,10 @@ static uint64_t interesting(void)
     return unit_random() % 2 ? values[unit_random() % 8] : (uint64_t)unit_random() << (unit_random() % 34);
 }
 
-static void random_rules(struct seccomp_rules *rules, enum seccomp_machine machine, unsigned base)
+static void random_rules(struct seccomp_rules *rules, struct arena *arena, enum seccomp_machine machine, unsigned base)
 {
     static const uint32_t actions[] = {SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_LOG};
-    *rules = (struct seccomp_rules){.machine = machine, .default_action = actions[unit_random() % 4], .unknown_is_enosys = unit_random() % 2};
+    *rules = (struct seccomp_rules){.machine = machine, .arena = arena, .default_action = actions[unit_random() % 4], .unknown_is_enosys = unit_random() % 2};
     for (unsigned i = unit_random() % 120; i-- > 0;) {
         struct seccomp_rule rule = {.number = (int)(base + unit_random() % 90), .action = actions[unit_random() % 4]};
         rule.condition_count = unit_random() % 3 ? 0 : unit_random() % 4;
@@ -86,14 +86,15 @@ static void random_machines(void)
     } of[MACHINES] = {{NATIVE, 0}, {AUDIT_ARCH_I386, 0}, {NATIVE, 0x40000000}};
     for (int round = 0; round < 100; round++) {
         struct seccomp_rules rules[MACHINES] = {0};
+        struct arena arena = {0};
         const struct seccomp_rules *sets[MACHINES];
         struct buffer program = {0};
         struct error error;
         for (int m = 0; m < MACHINES; m++) {
-            random_rules(&rules[m], (enum seccomp_machine)m, of[m].base);
+            random_rules(&rules[m], &arena, (enum seccomp_machine)m, of[m].base);
             sets[m] = m == MACHINE_OWN || unit_random() % 2 ? &rules[m] : NULL;
         }
-        CHECK(seccomp_assemble(sets, &program, &error) == 0);
+        CHECK(seccomp_assemble(sets, &arena, &program, &error) == 0);
 #if defined(__x86_64__)
         int last = MACHINES;
 #else
@@ -109,20 +110,20 @@ static void random_machines(void)
             }
         }
         buffer_free(&program);
-        for (int m = 0; m < MACHINES; m++)
-            free(rules[m].rules);
+        arena_free(&arena);
     }
 }
 
 static void random_programs(void)
 {
     for (int round = 0; round < 400; round++) {
+        struct arena arena = {0};
         struct seccomp_rules rules = {0};
         const struct seccomp_rules *sets[MACHINES] = {&rules};
         struct buffer program = {0};
         struct error error;
-        random_rules(&rules, MACHINE_OWN, 0);
-        CHECK(seccomp_assemble(sets, &program, &error) == 0);
+        random_rules(&rules, &arena, MACHINE_OWN, 0);
+        CHECK(seccomp_assemble(sets, &arena, &program, &error) == 0);
         for (int number = 0; number < 95; number++) {
             for (int turn = 0; turn < 3; turn++) {
                 struct seccomp_data data = {.nr = number, .arch = NATIVE};
@@ -134,7 +135,7 @@ static void random_programs(void)
             }
         }
         buffer_free(&program);
-        free(rules.rules);
+        arena_free(&arena);
     }
 }
 
@@ -144,14 +145,15 @@ static void default_profile(void)
                                             "add_key",   "reboot",    "kexec_load",    "init_module", "io_uring_setup",
                                             "userfaultfd", "open_tree", "fsopen",      "move_mount", "pivot_root", "swapon",
                                             "perf_event_open", "iopl", "settimeofday", "open_by_handle_at"};
-    struct seccomp_rules rules = {0};
+    struct arena arena = {0};
+    struct seccomp_rules rules = {.arena = &arena};
     struct buffer program = {0};
     struct error error;
-    struct seccomp_rules of_32 = {.machine = MACHINE_32};
+    struct seccomp_rules of_32 = {.machine = MACHINE_32, .arena = &arena};
     const struct seccomp_rules *sets[MACHINES] = {&rules, &of_32};
     seccomp_default_profile(&rules, 0);
     seccomp_default_profile(&of_32, 0);
-    CHECK(seccomp_assemble(sets, &program, &error) == 0);
+    CHECK(seccomp_assemble(sets, &arena, &program, &error) == 0);
     CHECK(program.length / sizeof(struct sock_filter) < 700);
     for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++) {
         int number = syscall_number(forbidden[i]);
@@ -178,8 +180,7 @@ static void default_profile(void)
     CHECK(ask(&program, NATIVE, 0x40000000 | SYS_read, 0) == (SECCOMP_RET_ERRNO | ENOSYS));
 #endif
     buffer_free(&program);
-    free(rules.rules);
-    free(of_32.rules);
+    arena_free(&arena);
 }
 
 /* What a pod process takes over is what it would have compiled, and counts for those very capabilities only. */
@@ -196,7 +197,7 @@ static void handed_over(void)
         size_t fault;
         const char *why;
         struct arena arena = {0};
-        struct seccomp_rules rules = {0}, of_32 = {.machine = MACHINE_32};
+        struct seccomp_rules rules = {.arena = &arena}, of_32 = {.machine = MACHINE_32, .arena = &arena};
         const struct seccomp_rules *sets[MACHINES] = {&rules, syscall_number_on(MACHINE_32, "read") < 0 ? NULL : &of_32};
         struct buffer program = {0};
         struct error error;
@@ -204,12 +205,10 @@ static void handed_over(void)
         CHECK(seccomp_compile(&plan, &arena, json_parse(&arena, text, strlen(text), &fault, &why), &error) == 0);
         seccomp_default_profile(&rules, asked[i]);
         seccomp_default_profile(&of_32, asked[i]);
-        CHECK(seccomp_assemble(sets, &program, &error) == 0);
+        CHECK(seccomp_assemble(sets, &arena, &program, &error) == 0);
         CHECK(plan.filter.len * sizeof(struct sock_filter) == program.length);
         CHECK(memcmp(plan.filter.filter, program.data, program.length) == 0);
         buffer_free(&program);
-        free(rules.rules);
-        free(of_32.rules);
         arena_free(&arena);
     }
 }

@@ -27,12 +27,10 @@ export const podLimits = byContainers(
   }),
 );
 
-export function containerLimits(container: Container): Limits {
-  return {
-    cpuRequest: requestOf(container, 'cpu'),
-    cpuLimit: limitOf(container, 'cpu'),
-    memoryLimit: limitOf(container, 'memory'),
-  };
+/** A container without a limit has the one its pod has as a whole, so that programs that ask their group find it (KEP-2837). */
+export function containerLimits(container: Container, { resources: whole = {} }: Pick<PodSpec, 'resources'>): Limits {
+  const limit = (resource: string) => limitOf(container, resource) || limitOf({ resources: whole }, resource);
+  return { cpuRequest: requestOf(container, 'cpu'), cpuLimit: limit('cpu'), memoryLimit: limit('memory') };
 }
 
 /** OCI `linux.resources` of something new. */
@@ -75,9 +73,9 @@ export function podResources(spec: PodSpec, podPids: number | undefined): object
   return resources(podLimits(spec), podPids);
 }
 
-export function containerResources(container: Container): object {
+export function containerResources(container: Container, spec: Pick<PodSpec, 'resources'>): object {
   return {
-    ...resources(containerLimits(container)),
+    ...resources(containerLimits(container, spec)),
     ...(container.securityContext?.privileged ? { devices: [{ allow: true, access: 'rwm' }] } : {}),
   };
 }

@@ -70,7 +70,7 @@ export function ociSpec(input: OciSpecInput): OciSpec {
       ],
       ...input.idMaps,
       cgroupsPath: input.cgroupsPath,
-      resources: containerResources(container),
+      resources: containerResources(container, pod.spec),
       ...(seccomp ? { seccomp } : {}),
       maskedPaths: unmasked ? [] : MASKED_PATHS,
       readonlyPaths: unmasked ? [] : READONLY_PATHS,

@@ -37,8 +37,8 @@ export function nextResizeStep(state: ResizeState): ResizeStep | undefined {
 
 function containerStep({ pod, allocated, actuated }: ResizeState, name: string) {
   const container = resizable(pod.spec).find((c) => c.name === name)!;
-  const before = containerLimits({ ...container, resources: actuated[name] ?? {} });
-  const after = containerLimits({ ...container, resources: allocated[name] ?? {} });
+  const before = containerLimits({ ...container, resources: actuated[name] ?? {} }, pod.spec);
+  const after = containerLimits({ ...container, resources: allocated[name] ?? {} }, pod.spec);
   const gives = sameLimits(widest(before, after), before);
   if (wantsRestart(container, actuated[name], allocated[name]))
     return { gives, step: { type: 'restart', name } as const };

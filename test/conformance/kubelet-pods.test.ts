@@ -113,6 +113,29 @@ describeReal('real pods', () => {
       await c.client.subresource(Pods, key(), 'resize', 'update', { ...pod, spec: { ...pod.spec!, containers } });
       await expectSizes({ c1: guaranteed(['200m', '64Mi']) });
     });
+    test('a container without limits is in a group that has those of its pod, and keeps them when others are resized', async () => {
+      const limits = { cpu: '400m', memory: '96Mi' };
+      const plain = { image: IMAGE, command: ['sleep', '1000'] };
+      const containers = [
+        { name: 'free', ...plain },
+        { name: 'own', ...plain, resources: { limits: { cpu: '100m', memory: '64Mi' } } },
+      ];
+      await c.create(Pods, {
+        metadata: { name: 'p' },
+        spec: { terminationGracePeriodSeconds: 0, resources: { limits }, containers },
+      });
+      await c.running('p');
+      const group = async (name: string) => {
+        const read = 'cd /sys/fs/cgroup; cat cpu/cpu.cfs_quota_us memory/memory.limit_in_bytes';
+        return (await c.exec('p', ['sh', '-c', read], name)).text.trim().split('\n').map(Number);
+      };
+      expect(await group('free')).toEqual([40_000, 96 << 20]);
+      expect(await group('own')).toEqual([10_000, 64 << 20]);
+      const smaller = { requests: { memory: '32Mi' }, limits: { cpu: '100m', memory: '32Mi' } };
+      await resize([{ ...containers[1]!, resources: smaller }]);
+      await c.until(Pods, 'p', (one) => status(one, 'own')?.resources?.limits?.memory === '32Mi');
+      expect([await group('free'), (await group('own'))[1]]).toEqual([[40_000, 96 << 20], 32 << 20]);
+    });
     test('what the node does not have is infeasible, and says so', async () => {
       await make(containersOf({ c1: ['100m', '64Mi'] }));
       await resize(containersOf({ c1: ['1000', '64Mi'] }));

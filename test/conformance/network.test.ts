@@ -339,7 +339,8 @@ import { ASK_UDP, DISCOVER, FETCH, IDLE, RESOLVE, SERVER } from './net-programs.
           const nameOf = (ip: string) => items.find(({ status }) => status?.podIP === ip)?.metadata.name ?? ip;
           const found: Record<string, number[]> = {};
           for (const { addresses = [], ports = [] } of subsets)
-            for (const { ip } of addresses) (found[nameOf(ip)] ??= []).push(...ports.map(({ port }) => port));
+            for (const name of addresses.map(({ ip }) => nameOf(ip)))
+              found[name] = [...(found[name] ?? []), ...ports.map(({ port }) => port)];
           return JSON.stringify(Object.entries(found).sort());
         },
         (found) => found === JSON.stringify(Object.entries(wanted).sort()),
@@ -501,7 +502,10 @@ import { ASK_UDP, DISCOVER, FETCH, IDLE, RESOLVE, SERVER } from './net-programs.
       proxying(['--port=0'], async (said) => {
         // Of a port with a name the name would have to be said.
         const ports = [{ port: 80, targetPort: 8080 }];
-        await apply(service('test-service', { ports }), server('agnhost'));
+        await apply(
+          service('test-service', { ports }),
+          server('agnhost', { app: 'server' }, { ports: [{ containerPort: 8080 }] }),
+        );
         await ready('agnhost');
         await eventually(
           () => get<Endpoints>('endpoints', 'test-service'),

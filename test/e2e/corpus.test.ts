@@ -105,7 +105,7 @@ describe.each(corpora)('%s', (root) => {
       }
       expect({ unexplained, changed }).toEqual({ unexplained: [], changed: [] });
       expect(taken).toBeGreaterThan(root === own ? 20 : 0);
-    }, 600_000);
+    }, 3_600_000);
 
     let folder = 0;
 

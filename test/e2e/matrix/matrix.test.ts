@@ -32,7 +32,7 @@ beforeAll(async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) await runVersion(next[1], next[0]);
   };
   await Promise.all([worker(), worker()]);
-}, 600_000);
+}, 3_600_000);
 
 afterAll(async () => {
   const green = [...results.values()].flat().filter((problem) => problem === undefined).length;

@@ -4,6 +4,7 @@ import { type Client, Informers, type NodeStreams } from '@trimtab/client';
 import { PersistentVolumes, RuntimeClasses, Services } from '@trimtab/machinery';
 import { NodeFiles } from './container/node-files.js';
 import { podLayout } from './container/pod-layout.js';
+import { nodeUserNamespaces } from './container/user-namespaces.js';
 import { configurationOf } from './node/configuration.js';
 import { ApiEventRecorder } from './node/event-recorder.js';
 import { endPods, SHUTTING_DOWN, type ShutdownGrace } from './node/graceful-shutdown.js';
@@ -93,9 +94,11 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const downward = (pod: Pod) => ({ pod, nodeName, hostIP: options.nodeIP, podIPs: [], allocatable });
   const volumesDir = resolve(options.volumesDir ?? join(rootDir, 'volumes'));
   const recorder = observers.recorder(new ApiEventRecorder({ client, clock, random, logger, nodeName }));
+  const userNamespaces = nodeUserNamespaces(layout.podsDir);
   const onNode = nodeVolumes({
     ...options,
     layout,
+    userNamespaces,
     volumesDir,
     images,
     recorder,
@@ -111,6 +114,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   await services.whenSynced();
   const files = new NodeFiles({
     layout,
+    userNamespaces,
     volumes,
     tracker,
     services: () => services.list(),

@@ -10,6 +10,8 @@ export interface MountSource {
   readonly volume: Volume | undefined;
   /** The path to bind, pinned against being exchanged while the container starts. */
   readonly source: string;
+  /** It shows the ids of the pod's user namespace as it is. */
+  readonly mapped?: boolean;
 }
 
 /** The mounts every container has, as container engines agree on them. `shm` binds the pod's shared memory where there is one. */
@@ -54,16 +56,21 @@ const PROPAGATION: Readonly<Record<string, string>> = {
   Bidirectional: 'rshared',
 };
 
-/** The container's own mounts, outer paths before inner ones. */
-export function volumeMounts(sources: readonly MountSource[]): readonly OciMount[] {
+/** The container's own mounts, outer paths before inner ones; `mapIds`: for a pod with a user namespace. */
+export function volumeMounts(sources: readonly MountSource[], mapIds = false): readonly OciMount[] {
   const depth = (m: MountSource) => m.mount.mountPath.split('/').filter(Boolean).length;
   return [...sources]
     .sort((a, b) => depth(a) - depth(b))
-    .map(({ mount, volume, source }) => ({
+    .map(({ mount, volume, source, mapped }) => ({
       destination: absolute(mount.mountPath),
       type: 'bind',
       source,
-      options: ['rbind', PROPAGATION[mount.mountPropagation ?? 'None'] ?? 'rprivate', ...access(mount, volume)],
+      options: [
+        'rbind',
+        PROPAGATION[mount.mountPropagation ?? 'None'] ?? 'rprivate',
+        ...access(mount, volume),
+        ...(mapIds && !mapped ? ['idmap'] : []),
+      ],
     }));
 }
 

@@ -25,10 +25,12 @@ import type { PodLayout } from './pod-layout.js';
 import { localSeccompProfile, seccompProfileOf } from './seccomp-profile.js';
 import { stopSignalOf } from './stop-signal.js';
 import { resolveUser } from './user.js';
-import { type PodIdMaps, UserNamespaces, withMappedIds } from './user-namespaces.js';
+import { nodeUserNamespaces, type PodIdMaps, type UserNamespaces, withMappedIds } from './user-namespaces.js';
 
 export interface NodeFilesOptions {
   readonly layout: PodLayout;
+  /** Shared with who makes volumes; its own without. */
+  readonly userNamespaces?: UserNamespaces;
   readonly volumes: VolumeManager;
   readonly tracker: ObjectTracker;
   readonly services: () => readonly Service[];
@@ -62,11 +64,7 @@ export class NodeFiles implements ContainerFiles {
 
   constructor(options: NodeFilesOptions) {
     this.#options = options;
-    this.#userNamespaces = new UserNamespaces({
-      podsDir: options.layout.podsDir,
-      subordinateIds: () =>
-        Promise.all(['/etc/subuid', '/etc/subgid'].map((path) => fs.readFile(path, 'utf8').catch(() => ''))),
-    });
+    this.#userNamespaces = options.userNamespaces ?? nodeUserNamespaces(options.layout.podsDir);
   }
 
   async sandbox(pod: Pod): Promise<SandboxConfig> {
@@ -141,8 +139,11 @@ export class NodeFiles implements ContainerFiles {
       ]);
       const user = resolveUser(pod.spec, container, image.config.User, { passwd, group });
       const idMaps = await this.#idMaps(pod);
-      const all = [...defaultMounts(this.#defaults(pod, container)), ...etc, message, ...volumeMounts(pinned.sources)];
-      const mounts = idMaps ? withMappedIds(all) : all;
+      const given = [...defaultMounts(this.#defaults(pod, container)), ...etc, message];
+      const mounts = [
+        ...(idMaps ? withMappedIds(given) : given),
+        ...volumeMounts(pinned.sources, idMaps !== undefined),
+      ];
       const profile = seccompProfileOf(pod.spec, container);
       const seccomp =
         profile?.type === 'Localhost' && !container.securityContext?.privileged
@@ -269,7 +270,7 @@ export class NodeFiles implements ContainerFiles {
   }
 
   async #idMaps(pod: Pod): Promise<PodIdMaps | undefined> {
-    return pod.spec.hostUsers === false ? this.#userNamespaces.of(uidOf(pod)) : undefined;
+    return this.#userNamespaces.ofPod(pod);
   }
 
   #envSources({ pod, podIPs }: ContainerRequest) {

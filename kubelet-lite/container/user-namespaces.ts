@@ -1,6 +1,8 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import type { OciIdMapping, OciMount } from '../runtime/oci.js';
+import type { Pod } from '../pod/api.js';
+import type { OciMount } from '../runtime/oci.js';
+import type { IdMaps } from '../runtime/volume-mounts.js';
 
 /** Ids of a pod with `hostUsers: false`, as many as Kubernetes gives (KEP-127). */
 export const POD_IDS = 65_536;
@@ -8,11 +10,8 @@ export const POD_IDS = 65_536;
 const LAST_BLOCK = 2 ** 32 / POD_IDS - 2;
 const RECORD = 'userns';
 
-/** What a pod's user namespace is made of: ids inside, and what they are on the node. */
-export interface PodIdMaps {
-  readonly uidMappings: readonly OciIdMapping[];
-  readonly gidMappings: readonly OciIdMapping[];
-}
+/** What a pod's user namespace is made of. */
+export type PodIdMaps = IdMaps;
 
 export interface UserNamespacesOptions {
   /** A pod's ids are recorded at `<podsDir>/<uid>/userns`, so that they stay the same as long as its files are there. */
@@ -41,6 +40,11 @@ export class UserNamespaces {
     const found = this.#turn.then(() => this.#find(uid));
     this.#turn = found.catch(() => {});
     return found.then(idMaps);
+  }
+
+  /** Of a pod that has a user namespace. */
+  async ofPod({ metadata, spec }: Pod): Promise<PodIdMaps | undefined> {
+    return spec.hostUsers === false ? this.of(metadata.uid ?? '') : undefined;
   }
 
   /** The pod's files are gone: its ids may be given to others. */
@@ -77,6 +81,13 @@ export class UserNamespaces {
     await fs.writeFile(`${path}.new`, JSON.stringify({ uidMappings: one, gidMappings: one }), { mode: 0o600 });
     await fs.rename(`${path}.new`, path);
   }
+}
+
+/** Those of this node: nobody is given what its users have been promised. */
+export function nodeUserNamespaces(podsDir: string): UserNamespaces {
+  const subordinateIds = () =>
+    Promise.all(['/etc/subuid', '/etc/subgid'].map((path) => fs.readFile(path, 'utf8').catch(() => '')));
+  return new UserNamespaces({ podsDir, subordinateIds });
 }
 
 /** For a pod with a user namespace: what the node's root owns, its own root owns; what the container writes is written so. */

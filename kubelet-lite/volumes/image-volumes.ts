@@ -7,7 +7,7 @@ import type { Image, ImageStore } from '../images/image-store.js';
 import type { EventRecorder } from '../node/event-recorder.js';
 import { type Pod, uidOf } from '../pod/api.js';
 import { podSubject } from '../pod/pod-context.js';
-import type { VolumeMounts } from '../runtime/volume-mounts.js';
+import type { IdMaps, VolumeMounts } from '../runtime/volume-mounts.js';
 
 export interface ImageVolumesOptions {
   readonly images: ImageStore;
@@ -15,6 +15,8 @@ export interface ImageVolumesOptions {
   readonly clock: Clock;
   readonly recorder: EventRecorder;
   readonly podsDir: string;
+  /** Of pods with a user namespace. */
+  readonly idMaps?: (pod: Pod) => Promise<IdMaps | undefined>;
   /** Absent: images of one layer only. */
   readonly mounts?: VolumeMounts;
 }
@@ -24,6 +26,10 @@ interface Shown {
   readonly id: string;
   readonly layers: readonly string[];
 }
+
+/** The overlay of several layers has its ids mapped already; a lone layer is mapped as it is bound. */
+export const showsMappedIds = (volume: Volume, directory: string): boolean =>
+  volume.image !== undefined && directory.endsWith(`/volumes/${volume.name}`);
 
 /** Volumes that show the files of an image. */
 export class ImageVolumes {
@@ -53,6 +59,7 @@ export class ImageVolumes {
       directory,
       'overlay',
       shown.layers.map((layer) => `lowerdir+=${layer}`),
+      await this.#options.idMaps?.(pod),
     );
   }
 

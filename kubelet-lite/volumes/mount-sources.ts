@@ -4,6 +4,7 @@ import { ContainerConfigError } from '../container/container-files.js';
 import { type MountSource, subPathOf } from '../container/mounts.js';
 import type { Pod } from '../pod/api.js';
 import { isReadOnly } from './claim-volumes.js';
+import { showsMappedIds } from './image-volumes.js';
 import { propagationRefusal } from './mount-table.js';
 import { isPayloadVolume } from './payload.js';
 import { type PinnedPath, pinSubPath } from './pinned-path.js';
@@ -42,7 +43,7 @@ export async function pinMountSources(
       const source = pin?.path ?? (await existing(root));
       const refusal = await propagationRefusal(source, mount.mountPropagation);
       if (refusal) throw new Error(refusal);
-      sources.push({ mount, volume, source });
+      sources.push({ mount, volume, source, mapped: volume !== undefined && showsMappedIds(volume, root) });
     }
     return { sources, release };
   } catch (error) {

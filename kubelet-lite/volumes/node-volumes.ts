@@ -3,6 +3,7 @@ import type { Clock, Logger, PersistentVolume, Random } from '@trimtab/machinery
 import type { DownwardFacts } from '../container/downward.js';
 import { imageCredentials } from '../container/image-credentials.js';
 import type { PodLayout } from '../container/pod-layout.js';
+import type { UserNamespaces } from '../container/user-namespaces.js';
 import type { ImageStore } from '../images/image-store.js';
 import type { CredentialEntries } from '../images/registry/credentials.js';
 import type { EventRecorder } from '../node/event-recorder.js';
@@ -23,6 +24,7 @@ export interface NodeVolumesOptions {
   readonly logger: Logger;
   readonly nodeName: string;
   readonly layout: PodLayout;
+  readonly userNamespaces: UserNamespaces;
   /** Absolute. */
   readonly volumesDir: string;
   readonly images: ImageStore;
@@ -66,6 +68,7 @@ export function nodeVolumes(options: NodeVolumesOptions): NodeVolumes {
       ...options,
       ...mounting,
       podsDir,
+      idMaps: (pod) => options.userNamespaces.ofPod(pod),
       credentials: imageCredentials({
         client,
         logger,

@@ -65,6 +65,26 @@ describeReal('[sig-node] ImageVolume', () => {
     expect((await c.event('q', 'Failed')).message).toContain('"no" does not exist in the volume');
   });
 
+  test('an image of several layers is seen by a pod with a user namespace as its own', async () => {
+    const scratch = join(c.directory, 'scratch', c.ns);
+    for (const layer of ['upper', 'lower']) await fs.mkdir(join(scratch, layer), { recursive: true });
+    await fs.writeFile(join(scratch, 'upper/secret'), 'of the upper', { mode: 0o600 });
+    await fs.writeFile(join(scratch, 'lower/owned'), 'of the lower', { mode: 0o600 });
+    await fs.chown(join(scratch, 'lower/owned'), 1000, 1001);
+    c.images.set('registry.example/layers:1', [join(scratch, 'upper'), join(scratch, 'lower')]);
+    const image = { name: 'v', image: { reference: 'registry.example/layers:1' } };
+    const script =
+      'cat /v/secret; echo; stat -c "%n %u:%g" /v /v/secret /v/owned; cat /v/owned; cat /s; (echo x > /v/new) 2>&1 || true';
+    const volumeMounts = [
+      { name: 'v', mountPath: '/v' },
+      { name: 'v', mountPath: '/s', subPath: 'secret' },
+    ];
+    await c.pod('p', script, { volumeMounts }, { hostUsers: false, volumes: [image] });
+    expect(await c.output('p')).toMatch(
+      /^of the upper\n\/v 0:0\n\/v\/secret 0:0\n\/v\/owned 1000:1001\nof the lowerof the upper.*Read-only file system\n$/,
+    );
+  });
+
   test('nothing in it can be changed or run, and the mount goes with the pod', async () => {
     await artifact();
     const script = '(echo x > /v/new) 2>&1; (/v/program) 2>&1; sleep 1000';

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises';
-import type { VolumeMounts } from '../volume-mounts.js';
+import type { IdMaps, VolumeMounts } from '../volume-mounts.js';
 
 interface Core {
   request<T = unknown>(op: string, params?: object): Promise<T>;
@@ -14,9 +14,14 @@ export class CoreMounts implements VolumeMounts {
     this.#core = core;
   }
 
-  async mount(path: string, type: 'tmpfs' | 'hugetlbfs' | 'overlay', options: readonly string[]): Promise<string> {
+  async mount(
+    path: string,
+    type: 'tmpfs' | 'hugetlbfs' | 'overlay',
+    options: readonly string[],
+    ids?: IdMaps,
+  ): Promise<string> {
     const real = await fs.realpath(path);
-    await this.#core.request('volume.mount', { path: real, type, options });
+    await this.#core.request('volume.mount', { path: real, type, options, ...ids });
     return `${await this.#prefix()}${real}`;
   }
 

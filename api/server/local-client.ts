@@ -49,7 +49,7 @@ export interface LocalClientParts {
   readonly fieldManager: string;
   /** Answers {@link Client.raw}. */
   readonly raw: (path: string) => Promise<string>;
-  /** When watches are told of changes, and callers that their writes are done; at once unless said otherwise. */
+  /** When watches are told of changes, and writes begin and are told of; at once unless said otherwise. */
   readonly pace?: Pace;
 }
 
@@ -67,6 +67,8 @@ export class LocalClient extends CallingClient {
   async call(call: ApiCall): Promise<unknown> {
     const { pace } = this.parts;
     if (!pace || reads.has(call.verb)) return this.#call(call);
+    const begin = pace.turn();
+    if (begin) await begin;
     // Who is told of a write goes on, and does so no sooner than those who were told of what it changed.
     try {
       return await this.#call(call);

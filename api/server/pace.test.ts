@@ -6,7 +6,7 @@ import { Pace } from './pace.js';
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test('of a burst the first steps are taken at once, and others have their turn before the rest', async () => {
-  const pace = new Pace({ now: () => 0 });
+  const pace = new Pace({ now: () => 0 }, 8);
   const seen: (number | string)[] = [];
   pace.step(() => seen.push(0));
   expect(seen).toEqual([0]);
@@ -20,7 +20,7 @@ test('of a burst the first steps are taken at once, and others have their turn b
 
 test('the longer steps take the fewer go into a turn, never none, and more again when they are short', async () => {
   let now = 0;
-  const pace = new Pace({ now: () => now });
+  const pace = new Pace({ now: () => now }, 8);
   let taken = 0;
   const steps = (ms: number) => {
     for (let i = 0; i < 60; i++)
@@ -49,11 +49,11 @@ test('the longer steps take the fewer go into a turn, never none, and more again
 });
 
 test('whatever is asked for when, nothing overtakes and nothing is lost', async () => {
-  const asked = fc.array(fc.record({ waits: fc.boolean(), turns: fc.nat(2), ms: fc.nat(12) }), { maxLength: 60 });
+  const asked = fc.array(fc.record({ waits: fc.boolean(), turns: fc.nat(2), ms: fc.nat(40) }), { maxLength: 60 });
   await fc.assert(
     fc.asyncProperty(asked, async (steps) => {
       let now = 0;
-      const pace = new Pace({ now: () => now });
+      const pace = new Pace({ now: () => now }, 8);
       const seen: number[] = [];
       const waiting: Promise<void>[] = [];
       for (const [i, { waits, turns, ms }] of steps.entries()) {
@@ -79,6 +79,22 @@ test('whatever is asked for when, nothing overtakes and nothing is lost', async 
     }),
     { numRuns: 50 },
   );
+});
+
+test('writes that parts of this process begin all at once let requests through between them', async () => {
+  const api = await testServer();
+  try {
+    const writes = Array.from({ length: 400 }, (_, i) =>
+      api.admin.create(ConfigMaps, { metadata: { namespace: 'default', name: `m${i}` } }),
+    );
+    const there = async () => (await api.admin.list(ConfigMaps, { namespace: 'default' })).items.length;
+    await turn();
+    expect(await there()).toBeLessThan(400);
+    await Promise.all(writes);
+    expect(await there()).toBe(400);
+  } finally {
+    await api.close();
+  }
 });
 
 test('a part of this process hears of every write once and in order, and of its own before it goes on', async () => {

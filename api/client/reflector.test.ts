@@ -110,6 +110,26 @@ describe('watching', () => {
     expect(t.informer.stats.lists).toBe(1);
   });
 
+  test('W5: a bookmark that says the same again still says that the server is there', async () => {
+    const t = await synced();
+    for (let minute = 1; minute <= 4; minute++) {
+      await t.clock.advance(60_000);
+      expect(t.informer.staleness()).toBe(60_000);
+      t.script.watch.send('BOOKMARK', bookmark(77));
+      expect([t.informer.staleness(), t.informer.asOf]).toEqual([0, '77']);
+    }
+    t.script.watch.send('ADDED', thing('b', 78));
+    t.script.watch.send('BOOKMARK', bookmark(78));
+    t.script.watch.send('BOOKMARK', bookmark(79));
+    t.script.watch.end();
+    expect([t.informer.asOf, t.script.watch.options.resourceVersion]).toEqual(['79', '79']);
+    // A watch that has said no more than that has served all the same.
+    t.script.watch.send('BOOKMARK', bookmark(79));
+    const { length } = t.script.calls;
+    t.script.watch.end();
+    expect(t.script.calls.length).toBe(length + 1);
+  });
+
   test('W7: the timeout of a watch is drawn from 5 to 10 minutes', async () => {
     const drawn = [];
     for (let seed = 1; seed <= 50; seed++) {

@@ -72,6 +72,8 @@ export class Reflector<T extends KubeObject> {
   #disarm: () => void = () => {};
   #deadline = 0;
   #lastContactAt = Number.NEGATIVE_INFINITY;
+  /** Of the bookmark that came last, with nothing since; undefined otherwise. */
+  #quietSince: string | undefined;
   #stats: { lists: number; watches: number; failures: number; lastError?: StatusError } = {
     lists: 0,
     watches: 0,
@@ -136,6 +138,9 @@ export class Reflector<T extends KubeObject> {
 
   #step(input: ReflectorInput<T>): void {
     const now = this.#options.clock.now();
+    const watching = this.#state.phase.name === 'watching' && input.type === 'event';
+    this.#quietSince =
+      watching && input.event.type === 'BOOKMARK' ? input.event.object.metadata.resourceVersion : undefined;
     if (input.type === 'event' || input.type === 'listed') {
       this.#lastContactAt = now;
       if (this.#stats.lastError) delete this.#stats.lastError;
@@ -212,7 +217,11 @@ export class Reflector<T extends KubeObject> {
     operation.add(
       defer(() => client.watch(type, { ...options, timeoutSeconds })).subscribe({
         next: (event) => {
-          if (!operation.closed) this.#input({ type: 'event', event });
+          if (operation.closed) return;
+          // Idle watches say nothing else, for hours: that somebody is there is all there is to it.
+          if (event.type === 'BOOKMARK' && event.object.metadata.resourceVersion === this.#quietSince)
+            this.#lastContactAt = this.#options.clock.now();
+          else this.#input({ type: 'event', event });
         },
         error: (error: unknown) => {
           if (!operation.closed) this.#input({ type: 'watchFailed', error: asStatusError(error) });

@@ -45,12 +45,13 @@ export async function openLedger(clock: Clock, trace: Trace): Promise<Ledger> {
     followed.add(resource);
     store.watch({ resource }, store.revision).subscribe(record);
   };
+  const watch: Store['watch'] = (scope, from) => {
+    follow(scope.resource);
+    return store.watch(scope, from);
+  };
+  // There is a door for every write that has a cause: what they have in common is made once.
+  const bound = new Map<PropertyKey, unknown>([['watch', watch]]);
   const door = (actor: string, cause?: Cause): Store => {
-    const bound = new Map<PropertyKey, unknown>();
-    const watch: Store['watch'] = (scope, from) => {
-      follow(scope.resource);
-      return store.watch(scope, from);
-    };
     const commit: Store['commit'] = (operations) => {
       for (const { key } of operations) follow(key.resource);
       const changing = operations.find(({ type }) => type !== 'check');
@@ -65,11 +66,12 @@ export async function openLedger(clock: Clock, trace: Trace): Promise<Ledger> {
     };
     return new Proxy(store, {
       get(target, property) {
+        if (property === 'commit') return commit;
         const known = bound.get(property);
         if (known !== undefined) return known;
         const value: unknown = Reflect.get(target, property, target);
         if (typeof value !== 'function') return value;
-        const method = property === 'watch' ? watch : property === 'commit' ? commit : value.bind(target);
+        const method: unknown = value.bind(target);
         bound.set(property, method);
         return method;
       },

@@ -112,7 +112,7 @@ export class Workbench {
   private ended(program: string, args: readonly string[]): Ended {
     const paths = ['stdout', 'stderr'].map((name) => join(this.directory, name));
     const [out, err] = paths.map((path) => openSync(path, 'w'));
-    const { status } = spawnSync(program, args, { stdio: ['ignore', out, err], timeout: 30_000, cwd: this.directory });
+    const { status } = spawnSync(program, args, { stdio: ['ignore', out, err], timeout: 120_000, cwd: this.directory });
     for (const fd of [out, err]) if (fd !== undefined) closeSync(fd);
     const [stdout = '', stderr = ''] = paths.map((path) => readFileSync(path, 'utf8'));
     return { status, stdout, stderr };
@@ -154,7 +154,7 @@ export class Workbench {
 
   /** Waits for a status; the kernel takes a moment to end a process. */
   await(id: string, status: string): void {
-    for (let tries = 0; tries < 500 && this.state(id).status !== status; tries++) spawnSync('sleep', ['0.01']);
+    for (let tries = 0; tries < 6_000 && this.state(id).status !== status; tries++) spawnSync('sleep', ['0.01']);
     if (this.state(id).status !== status) throw new Error(`${id} is ${this.state(id).status}`);
   }
 
@@ -203,7 +203,7 @@ export function useWorkbench(): Workbench {
   beforeAll(() => {
     makeCore();
     bench.prepare();
-  }, 180_000);
+  });
   afterAll(() => bench.remove());
   return bench;
 }

@@ -101,16 +101,14 @@ describeContainers('exec', () => {
     ]);
   };
 
-  test.each(['', '--tty'])(
-    'into a container that may trace it comes with nothing of its caller, %s',
-    (tty) => {
-      const tracing = next();
-      const name = `seen-by-${tracing}`;
-      makeTracer();
-      const sets = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID', 'CAP_SYS_PTRACE'];
-      const capabilities = { bounding: sets, effective: sets, permitted: sets };
-      const bundle = bench.bundle(tracing, config(['tracer', 'what-the-caller-knows'], { process: { capabilities } }));
-      const found = bench.shell(`
+  test.each(['', '--tty'])('into a container that may trace it comes with nothing of its caller, %s', (tty) => {
+    const tracing = next();
+    const name = `seen-by-${tracing}`;
+    makeTracer();
+    const sets = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID', 'CAP_SYS_PTRACE'];
+    const capabilities = { bounding: sets, effective: sets, permitted: sets };
+    const bundle = bench.bundle(tracing, config(['tracer', 'what-the-caller-knows'], { process: { capabilities } }));
+    const found = bench.shell(`
       core run --detach --bundle ${bundle} ${tracing} > ${name}
       export TOLD=what-the-caller-knows
       for i in $(seq 500); do
@@ -118,14 +116,12 @@ describeContainers('exec', () => {
         [ "$(grep -c seen ${name})" -ge 5 ] && break
       done
       core delete --force ${tracing}`);
-      expect(found).toMatchObject({ status: 0, stdout: '', stderr: '' });
-      const lines = bench.read(name).split('\n').slice(1, -1);
-      expect(lines.length).toBeGreaterThanOrEqual(5);
-      // The caller's terminal is what it hands over itself.
-      expect(lines.filter((line) => !/^seen \d+( file:\/dev\/pts\/\d+)*$/.test(line))).toEqual([]);
-    },
-    60_000,
-  );
+    expect(found).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    const lines = bench.read(name).split('\n').slice(1, -1);
+    expect(lines.length).toBeGreaterThanOrEqual(5);
+    // The caller's terminal is what it hands over itself.
+    expect(lines.filter((line) => !/^seen \d+( file:\/dev\/pts\/\d+)*$/.test(line))).toEqual([]);
+  });
 
   test('into a container whose PID namespace another has joined, which may trace, likewise; a filter that forbids it is no obstacle', () => {
     const [owner, guest, strict] = [next(), next(), next()];
@@ -156,29 +152,27 @@ describeContainers('exec', () => {
     bench.sleeper(strict, { linux: { seccomp } });
     expect(exec(strict, 'echo', 'in')).toMatchObject({ status: 0, stdout: 'in\n' });
     bench.core('delete', '--force', strict);
-  }, 60_000);
+  });
 
   test.each([
     ['run', 'core run --bundle $bundle $guest'],
     ['create and start', 'core create --bundle $bundle $guest && core start $guest && core delete --force $guest'],
-  ])(
-    'nor does a first process that joins its PID namespace bring anything: %s',
-    (how, command) => {
-      const [owner, guest] = [next(), next()];
-      const name = `seen-by-${owner}`;
-      makeTracer();
-      const sets = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID', 'CAP_NET_BIND_SERVICE', 'CAP_SYS_PTRACE'];
-      const capabilities = { bounding: sets, effective: sets, permitted: sets };
-      const tracing = config(['tracer', 'what-the-caller-knows'], { process: { capabilities } });
-      bench.shell(`core run --detach --bundle ${bench.bundle(owner, tracing)} ${owner} > ${name}`);
-      const namespaces = [
-        { type: 'pid', path: `/proc/${bench.state(owner).pid}/ns/pid` },
-        ...['mount', 'network', 'ipc', 'uts', 'cgroup'].map((type) => ({ type })),
-      ];
-      // What its maker has in memory, as an engine's configuration may be.
-      const annotations = { told: 'what-the-caller-knows' };
-      const bundle = bench.bundle(guest, config(['sh', '-c', 'exit 0'], { annotations, linux: { namespaces } }));
-      const found = bench.shell(`
+  ])('nor does a first process that joins its PID namespace bring anything: %s', (how, command) => {
+    const [owner, guest] = [next(), next()];
+    const name = `seen-by-${owner}`;
+    makeTracer();
+    const sets = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETUID', 'CAP_SETGID', 'CAP_NET_BIND_SERVICE', 'CAP_SYS_PTRACE'];
+    const capabilities = { bounding: sets, effective: sets, permitted: sets };
+    const tracing = config(['tracer', 'what-the-caller-knows'], { process: { capabilities } });
+    bench.shell(`core run --detach --bundle ${bench.bundle(owner, tracing)} ${owner} > ${name}`);
+    const namespaces = [
+      { type: 'pid', path: `/proc/${bench.state(owner).pid}/ns/pid` },
+      ...['mount', 'network', 'ipc', 'uts', 'cgroup'].map((type) => ({ type })),
+    ];
+    // What its maker has in memory, as an engine's configuration may be.
+    const annotations = { told: 'what-the-caller-knows' };
+    const bundle = bench.bundle(guest, config(['sh', '-c', 'exit 0'], { annotations, linux: { namespaces } }));
+    const found = bench.shell(`
       guest=${guest} bundle=${bundle}
       export TOLD=what-the-caller-knows
       for i in $(seq 300); do
@@ -186,15 +180,13 @@ describeContainers('exec', () => {
         [ "$(grep -c seen ${name})" -ge 5 ] && break
       done
       core delete --force ${owner}`);
-      expect(found).toMatchObject({ status: 0, stdout: '', stderr: '' });
-      const lines = bench.read(name).split('\n').slice(1, -1);
-      expect(lines.length).toBeGreaterThanOrEqual(5);
-      // Streams are the caller's to give, root and mounts the guest's own; what it waits at between create and start is nobody's secret.
-      const gate = how === 'run' ? '' : `|${bench.root}/${guest}/(gate|report)( \\(deleted\\))?`;
-      const given = `( file:(${bench.directory}/std(out|err)${gate}))*`;
-      const own = new RegExp(`^seen \\d+${given}( root:\\S+)?( mounts)?$`);
-      expect(lines.filter((line) => !own.test(line))).toEqual([]);
-    },
-    60_000,
-  );
+    expect(found).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    const lines = bench.read(name).split('\n').slice(1, -1);
+    expect(lines.length).toBeGreaterThanOrEqual(5);
+    // Streams are the caller's to give, root and mounts the guest's own; what it waits at between create and start is nobody's secret.
+    const gate = how === 'run' ? '' : `|${bench.root}/${guest}/(gate|report)( \\(deleted\\))?`;
+    const given = `( file:(${bench.directory}/std(out|err)${gate}))*`;
+    const own = new RegExp(`^seen \\d+${given}( root:\\S+)?( mounts)?$`);
+    expect(lines.filter((line) => !own.test(line))).toEqual([]);
+  });
 });

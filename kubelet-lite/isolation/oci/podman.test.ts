@@ -46,7 +46,7 @@ withPodman(`podman --runtime${why ? ` (${why})` : ''}`, () => {
     spawnSync('ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
     bench.shell('tar -C rootfs -cf image.tar .');
     ok('import', join(bench.directory, 'image.tar'), image);
-  }, 180_000);
+  });
   afterAll(() => {
     podman('pod', 'rm', '--all', '--force', '--time', '0');
     podman('rm', '--all', '--force', '--time', '0');
@@ -54,7 +54,7 @@ withPodman(`podman --runtime${why ? ` (${why})` : ''}`, () => {
     // podman leaves its own groups; only empty ones can go.
     bench.shell('find /sys/fs/cgroup -depth -path "*/libpod_parent*" -type d -exec rmdir {} \\; 2>/dev/null');
     bench.remove();
-  }, 60_000);
+  });
 
   test('run: output, exit codes, users, limits, terminals, user namespaces', () => {
     expect(run(image, 'sh', '-c', 'echo out; exit 7')).toMatchObject({ status: 7, stdout: 'out\n' });

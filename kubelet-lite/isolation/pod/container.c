@@ -232,16 +232,28 @@ static int claim_groups(struct container *c, struct error *error)
     return created;
 }
 
-/* All others, while the child mounts what it needs. It is told, or its end tells what has failed. */
-static void make_groups(struct container *c, const struct plan *plan)
+/* All others. */
+static int make_groups(struct container *c, const struct plan *plan, struct error *error)
 {
-    struct error *error = &c->process.failure;
     int created = cgroup_create(c->cgroup, true, error);
     if (created < 0 && error->err == EBUSY)
         c->own_groups = false;
-    if (created == 0 && cgroup_limit(c->cgroup, plan->resources, error) == 0 &&
-        cgroup_devices(c->cgroup, plan->resources, error) == 0 && cgroup_open_v1(c->cgroup, &c->door, error) == 0 &&
-        child_send_groups(c->process.channel.fd, &c->door, error) == 0)
+    return created == 0 && cgroup_limit(c->cgroup, plan->resources, error) == 0 &&
+                   cgroup_devices(c->cgroup, plan->resources, error) == 0
+               ? cgroup_open_v1(c->cgroup, &c->door, error)
+               : -1;
+}
+
+/*
+ * While the child mounts what it needs, what it does not need for that. Without its groups it goes no further: until all is
+ * there nothing of the container's own runs. It is told, or its end tells what has failed.
+ */
+static void make_rest(struct container *c, const struct plan *plan)
+{
+    struct error *error = &c->process.failure;
+    if (make_groups(c, plan, error) == 0 &&
+        (c->exec_image = exec_image_write(plan->process_json, &plan->process, error)) >= 0 &&
+        (!*c->log_path || log_open(&c->log, error) == 0) && child_send_groups(c->process.channel.fd, &c->door, error) == 0)
         return;
     c->process.failed = true;
     process_signal(&c->process, SIGKILL, false);
@@ -256,10 +268,7 @@ static int container_launch(struct container *c, const struct json *params, stru
     struct plan plan = {0};
     struct rootfs fs = {.directory = c->directory, .cgroup_path = c->cgroup, .user_namespace = pod.user_namespace, .maps = &pod.maps};
     fs.layers = (const char *const *)plan_strings(arena, json_get(params, "layers"), "layers", error);
-    if (!fs.layers || plan_for_pod(c, &plan, arena, spec, error) < 0 ||
-        (c->exec_image = exec_image_write(json_get(spec, "process"), &plan.process, error)) < 0)
-        return -1;
-    if (*c->log_path && log_open(&c->log, error) < 0)
+    if (!fs.layers || plan_for_pod(c, &plan, arena, spec, error) < 0)
         return -1;
     if (claim_groups(c, error) < 0)
         return -1;
@@ -276,7 +285,7 @@ static int container_launch(struct container *c, const struct json *params, stru
     if (pid == 0)
         child_container(&child, &plan, &fs, arena);
     if (pid > 0)
-        make_groups(c, &plan);
+        make_rest(c, &plan);
     rootfs_close_id_namespaces(&fs, &plan);
     for (int i = 0; i < 3; i++)
         if (ends[i] >= 0)

@@ -58,6 +58,26 @@ withPods('native runtime', { idle: true }, (pods) => {
     expect((await pods.runtime.runSandbox(pods.sandbox('pod'))).pid).toBe(pod!.pid);
   });
 
+  test('without its log nothing of a container runs, and nothing of it is left', async () => {
+    const ran = join(pods.dir, 'ran');
+    mkdirSync(ran);
+    const bind = { destination: '/ran', type: 'bind', source: ran, options: ['rbind', 'rw'] };
+    const logPath = join(pods.dir, 'no-such-directory', 'log');
+    for (let i = 0; i < 20; i++) {
+      const config = pods.container('unlogged', ['sh', '-c', 'echo > /ran/it'], { logPath }, (spec) => ({
+        ...spec,
+        mounts: [...spec.mounts, bind],
+      }));
+      await expect(pods.runtime.startContainer('pod', config)).rejects.toMatchObject({
+        stage: 'log',
+        errno: 'ENOENT',
+        object: logPath,
+      });
+      expect(existsSync(config.directory)).toBe(false);
+    }
+    expect(readdirSync(ran)).toEqual([]);
+  });
+
   test('signals, and memory that runs out, are told apart', async () => {
     const { runtime } = pods;
     await runtime.startContainer('pod', pods.container('killed', ['sleep', '1000']));

@@ -1,4 +1,4 @@
-import type { Pod, PodSpec } from '@trimtab/machinery';
+import { type Pod, type PodSpec, RecentMap } from '@trimtab/machinery';
 import type { ObjectChange } from './store-feed.js';
 
 /** Everything of its namespace a pod names, as `<plural>/<name>`: what its kubelet has to read. */
@@ -45,31 +45,60 @@ function secretRefOf(plugin: object): string | undefined {
   return secretRef?.name ?? nodePublishSecretRef?.name;
 }
 
+/** What of a specification names others; each is the very same object in pods of one template. */
+const NAMING = [
+  'serviceAccountName',
+  'imagePullSecrets',
+  'resourceClaims',
+  'volumes',
+  'initContainers',
+  'ephemeralContainers',
+] as const;
+
+interface Bound {
+  readonly node: string;
+  readonly spec: PodSpec;
+  readonly refs: readonly string[];
+}
+
 /** Which node may read which object because a pod bound to it names it; fed with changes of `/pods`. */
 export class NodeReferences {
-  readonly #pods = new Map<string, { readonly node: string; readonly refs: readonly string[] }>();
+  readonly #pods = new Map<string, Bound>();
   /** `<plural>/<namespace>/<name>`, then node, then how many of its pods name it. */
   readonly #readers = new Map<string, Map<string, number>>();
+  readonly #known = new RecentMap<PodSpec['containers'], Bound & { readonly namespace: string }>(256);
 
   apply({ resource, key, object }: ObjectChange): void {
     if (resource !== '/pods') return;
-    const pod = object as Pod | undefined;
-    const node = pod?.spec?.nodeName ?? '';
+    const { spec } = (object as Pod | undefined) ?? {};
+    const node = spec?.nodeName ?? '';
     const before = this.#pods.get(key);
-    if (!pod || node === '') {
+    if (before && before.spec === spec) return;
+    if (!spec || node === '') {
       if (before) this.#count(before.node, before.refs, -1);
       this.#pods.delete(key);
       return;
     }
-    const namespace = key.slice(0, key.indexOf('/'));
-    const refs = [...podReferences(pod)].map((ref) => ref.replace('/', `/${namespace}/`));
+    const refs = this.#refsOf(object as Pod, spec, key.slice(0, key.indexOf('/')));
     this.#count(node, refs, 1);
     if (before) this.#count(before.node, before.refs, -1);
-    this.#pods.set(key, { node, refs });
+    this.#pods.set(key, { node, spec, refs });
   }
 
   mayRead(node: string, resource: string, namespace: string, name: string): boolean {
+    if (resource === 'pods') return this.#pods.get(`${namespace}/${name}`)?.node === node;
     return this.#readers.get(`${resource}/${namespace}/${name}`)?.has(node) ?? false;
+  }
+
+  /** All but the pod itself. Claims of ephemeral volumes are each pod's own. */
+  #refsOf(pod: Pod, spec: PodSpec, namespace: string): readonly string[] {
+    const known = this.#known.get(spec.containers);
+    if (known?.namespace === namespace && NAMING.every((field) => known.spec[field] === spec[field])) return known.refs;
+    const refs: string[] = [];
+    for (const ref of podReferences(pod)) if (!ref.startsWith('pods/')) refs.push(ref.replace('/', `/${namespace}/`));
+    if (!spec.volumes?.some(({ ephemeral }) => ephemeral))
+      this.#known.set(spec.containers, { node: '', spec, refs, namespace });
+    return refs;
   }
 
   #count(node: string, refs: readonly string[], by: number): void {

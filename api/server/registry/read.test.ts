@@ -1,4 +1,5 @@
 import { ConfigMaps, type KubeObject, type StatusError } from '@trimtab/machinery';
+import { listObjects } from './read.js';
 import { failure, key, map, record, type TestCluster, testCluster } from './testing.js';
 import { watchObjects } from './watch.js';
 
@@ -50,6 +51,33 @@ describe('list', () => {
     expect((await future).status).toMatchObject({ code: 504, message: 'Too large resource version: 99, current: 7' });
     const wrong = await failure(cluster.client.list(ConfigMaps, { resourceVersionMatch: 'Exact' }));
     expect(wrong.code).toBe(422);
+  });
+
+  test('a long list is made in turns, once for all who ask, and is of one moment', async () => {
+    const all = Array.from({ length: 1300 }, (_, i) => `n${String(i).padStart(4, '0')}`);
+    await Promise.all(all.map((name) => cluster.client.create(ConfigMaps, map(name, {}, { labels: { all: 'yes' } }))));
+    const kind = cluster.registry.kinds.find('', 'v1', 'configmaps')!;
+    for (const options of [{}, { labelSelector: 'all=yes' }]) {
+      let turns = 0;
+      const count = () => {
+        turns++;
+        counting = setImmediate(count);
+      };
+      let counting = setImmediate(count);
+      const both = [1, 2].map(() => listObjects(cluster.registry, kind, 'default', options));
+      await Promise.resolve();
+      const changed = cluster.client.delete(ConfigMaps, key('n1299'));
+      const [one, two] = await Promise.all(both);
+      clearImmediate(counting);
+      expect(turns).toBeGreaterThan(1);
+      expect(one).toEqual(two);
+      expect(one!.items.slice(-1300).map(({ metadata }) => metadata.name)).toEqual(all);
+      if (!options.labelSelector) expect(one!.items).toBe(two!.items);
+      await changed;
+      const again = await listObjects(cluster.registry, kind, 'default', options);
+      expect(again.items.at(-1)!.metadata.name).toBe('n1298');
+      await cluster.client.create(ConfigMaps, map('n1299', {}, { labels: { all: 'yes' } }));
+    }
   });
 
   test('a limit with a selector still fills its page', async () => {

@@ -63,13 +63,15 @@ export async function listObjects(
   const { snapshot, after } = await startOf(registry, options, limit !== undefined);
 
   if (selection.everything && limit === undefined && !after && !kind.storage.prepare)
-    return { items: allItems(kind, scope, snapshot), resourceVersion: String(snapshot.revision) };
+    return { items: await allItems(kind, scope, snapshot), resourceVersion: String(snapshot.revision) };
 
   const items: KubeObject[] = [];
   let last: Place | undefined;
   let more = false;
+  let looked = 0;
   const entries = selectedEntries(registry, kind, namespace, selection, snapshot, after);
   for (const entry of await convertible(kind, entries, selection.everything ? limit : undefined)) {
+    if (++looked % LOOKED_AT === 0) await anotherTurn();
     const object = kind.storage.fromStorage(entry.object);
     if (!selection.everything && !selection.matches(object)) continue;
     if (limit !== undefined && items.length === limit) {
@@ -90,34 +92,54 @@ export async function listObjects(
 
 interface Everything {
   readonly identity: WeakRef<object>;
-  readonly items: WeakRef<readonly KubeObject[]>;
+  /** Until they are there. */
+  making?: Promise<readonly KubeObject[]>;
+  items?: WeakRef<readonly KubeObject[]>;
 }
 
 const everything = new WeakMap<ServedKind, Map<string, Everything>>();
 /** Namespaces of a kind whose lists are remembered. */
 const REMEMBERED = 64;
+/** Objects looked at in one turn of the event loop: after a restart each is read from its text when it is first looked at. */
+const LOOKED_AT = 500;
 
 /** All objects of a scope; the same array for all who ask while nothing changes, so that they can share what is made of it. */
-function allItems(kind: ServedKind, scope: Scope, snapshot: Snapshot): readonly KubeObject[] {
+async function allItems(kind: ServedKind, scope: Scope, snapshot: Snapshot): Promise<readonly KubeObject[]> {
   const identity = snapshot.identity?.(scope.resource);
   const namespace = scope.namespace ?? '';
   const known = identity && everything.get(kind)?.get(namespace);
   if (known && known.identity.deref() === identity) {
-    const items = known.items.deref();
+    const items = known.items?.deref() ?? known.making;
     if (items) return items;
   }
+  const making = itemsOf(kind, snapshot.range(scope));
+  if (!identity || snapshot.count(scope) === 0) return making;
+  let ofKind = everything.get(kind);
+  if (!ofKind || ofKind.size >= REMEMBERED) {
+    ofKind = new Map();
+    everything.set(kind, ofKind);
+  }
+  const made: Everything = { identity: new WeakRef(identity), making };
+  ofKind.set(namespace, made);
+  try {
+    const items = await making;
+    made.items = new WeakRef(items);
+    return items;
+  } finally {
+    delete made.making;
+  }
+}
+
+async function itemsOf({ storage }: ServedKind, entries: Iterable<Entry>): Promise<readonly KubeObject[]> {
   const items: KubeObject[] = [];
-  for (const entry of snapshot.range(scope)) items.push(kind.storage.fromStorage(entry.object));
-  if (identity && items.length > 0) {
-    let ofKind = everything.get(kind);
-    if (!ofKind || ofKind.size >= REMEMBERED) {
-      ofKind = new Map();
-      everything.set(kind, ofKind);
-    }
-    ofKind.set(namespace, { identity: new WeakRef(identity), items: new WeakRef(items) });
+  for (const entry of entries) {
+    items.push(storage.fromStorage(entry.object));
+    if (items.length % LOOKED_AT === 0) await anotherTurn();
   }
   return items;
 }
+
+const anotherTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** The entries, converted together where that takes a webhook; `limit` is how many of them will be shown. */
 export async function convertible(

@@ -91,7 +91,14 @@ static void output_open(struct exec *e, int i, int fd)
 {
     fcntl(fd, F_SETFL, O_NONBLOCK);
     e->output[i] = (struct source){.fd = fd, .ready = i ? stderr_ready : stdout_ready};
-    loop_watch(&e->output[i], EPOLLIN);
+}
+
+/* Once there is somebody to read for: what a program says at once may be there before the news that it runs. */
+static void outputs_watch(struct exec *e)
+{
+    for (int i = 0; i < 2; i++)
+        if (e->output[i].fd >= 0)
+            loop_watch(&e->output[i], EPOLLIN);
 }
 
 /* The stream's owner is the exec, which lives until its process has ended. */
@@ -107,9 +114,7 @@ static void stream_closed(struct stream *s)
         es->exec->stream = NULL;
         /* Nobody listens any more: the whole session of the exec'd process goes, never the container's. */
         process_signal(&es->exec->process, SIGKILL, true);
-        for (int i = 0; i < 2; i++)
-            if (es->exec->output[i].fd >= 0)
-                loop_watch(&es->exec->output[i], EPOLLIN);
+        outputs_watch(es->exec);
     }
     free(es);
 }
@@ -117,9 +122,8 @@ static void stream_closed(struct stream *s)
 static void stream_drained(struct stream *s)
 {
     struct exec *e = ((struct exec_stream *)s)->exec;
-    for (int i = 0; e && i < 2; i++)
-        if (e->output[i].fd >= 0)
-            loop_watch(&e->output[i], EPOLLIN);
+    if (e)
+        outputs_watch(e);
 }
 
 static void begin_streaming(struct exec *e)
@@ -160,6 +164,7 @@ static void exec_started(struct process *p)
     if (p->master >= 0)
         output_open(e, 0, p->master);
     begin_streaming(e);
+    outputs_watch(e);
 }
 
 static void answer_sync(struct exec *e)
@@ -260,6 +265,8 @@ static int exec_launch(struct exec *e, struct container *c, const struct json *p
         else if (ends[i] >= 0)
             close(ends[i]);
     }
+    if (e->sync)
+        outputs_watch(e);
     return launched;
 }
 

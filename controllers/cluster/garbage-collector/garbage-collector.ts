@@ -11,7 +11,7 @@ import {
 } from '@trimtab/machinery';
 import { FollowedKinds } from '../followed-kinds.js';
 import { FOREGROUND, ORPHAN, ownerState } from './facts.js';
-import { type GraphNode, graphNode, OwnerGraph } from './graph.js';
+import { type GraphNode, graphNode, isAsKnown, OwnerGraph } from './graph.js';
 import { collectionMachine } from './machine.js';
 import { Observer } from './observer.js';
 
@@ -71,22 +71,24 @@ export class GarbageCollector {
   }
 
   #onChange(type: ResourceType, change: Change<KubeObject>): void {
-    const node = graphNode(type, change.object);
-    const before = this.#graph.get(node.uid);
+    const before = this.#graph.get(change.object.metadata.uid!);
+    const same = change.type === 'updated' && before !== undefined && isAsKnown(before, change.object);
+    const node = same ? before : graphNode(type, change.object);
     if (change.type === 'deleted') {
       const dependents = this.#graph.dependents(node.uid);
       this.#graph.remove(node.uid);
       this.#states.delete(node.uid);
       this.#judge(dependents);
     } else {
-      this.#graph.put(node);
+      if (!same) this.#graph.put(node);
       if (needsJudging(node, this.#graph)) this.#queue.add(node.uid);
       else this.#states.delete(node.uid);
       if (node.deleting && node.finalizers.includes(FOREGROUND)) this.#judge(this.#graph.dependents(node.uid));
     }
     // An owner in foreground deletion may have waited for this one to go, or to let go of it.
-    const owners = new Set([...(before?.owners ?? []), ...node.owners].map(({ uid }) => uid));
-    for (const uid of owners) if (this.#graph.get(uid)?.deleting) this.#queue.add(uid);
+    for (const { uid } of node.owners) if (this.#graph.get(uid)?.deleting) this.#queue.add(uid);
+    if (before && before.owners !== node.owners)
+      for (const { uid } of before.owners) if (this.#graph.get(uid)?.deleting) this.#queue.add(uid);
   }
 
   #judge(nodes: readonly GraphNode[]): void {

@@ -55,13 +55,24 @@ export class OwnerGraph {
   }
 }
 
+const NONE: readonly never[] = [];
+
+/** Whether a newer version of an object says of itself what is known of it: most writes are to what the graph has not. */
+export function isAsKnown(node: GraphNode, { metadata }: KubeObject): boolean {
+  return (
+    node.owners === (metadata.ownerReferences ?? NONE) &&
+    node.finalizers === (metadata.finalizers ?? NONE) &&
+    node.deleting === (metadata.deletionTimestamp !== undefined)
+  );
+}
+
 export function graphNode(type: ResourceType, { metadata }: KubeObject): GraphNode {
   return {
     uid: metadata.uid!,
     type,
     key: { namespace: metadata.namespace, name: metadata.name! },
-    owners: metadata.ownerReferences ?? [],
-    finalizers: metadata.finalizers ?? [],
+    owners: metadata.ownerReferences ?? NONE,
+    finalizers: metadata.finalizers ?? NONE,
     deleting: metadata.deletionTimestamp !== undefined,
   };
 }

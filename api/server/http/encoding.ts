@@ -68,6 +68,11 @@ export class ObjectEncoder {
     return this.#objectSlab.join(this.parts(object));
   }
 
+  /** The same as a line. */
+  line(object: KubeObject): Buffer {
+    return this.#objectSlab.join([...this.parts(object), newline]);
+  }
+
   /** The same in pieces, for those who put something around it. */
   parts(object: KubeObject): readonly Uint8Array[] {
     const body = this.body(object);
@@ -117,6 +122,8 @@ export class ObjectEncoder {
     return bytes;
   }
 }
+
+const newline = Buffer.from('\n');
 
 /** What stands before the body of an object that says its type; `size` is that of `{…}`. */
 function wholeHead({ kind, apiVersion }: KubeObject, size: number): string {

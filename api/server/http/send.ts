@@ -73,12 +73,10 @@ function encodeObject(
     return encodeValue(table, r);
   }
   if (r.as === 'PartialObjectMetadata') return encodeValue(partialMetadata(object, r.version), r);
-  if (r.format === 'json' && !r.pretty && kind) return Buffer.concat([parts.encoder.object(object), newline]);
+  if (r.format === 'json' && !r.pretty && kind) return parts.encoder.line(object);
   if (r.format === 'protobuf' && kind) return parts.encoder.envelope(kind, object);
   return encodeValue(object, r);
 }
-
-const newline = Buffer.from('\n');
 
 function encodeValue(value: object, r: Representation): Buffer {
   if (r.format === 'protobuf') return Buffer.from(encodeProtobuf(value));

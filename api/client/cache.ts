@@ -17,13 +17,14 @@ export const builtinIndexes: Indexes<KubeObject> = {
   },
 };
 
-const NONE: ReadonlyMap<string, never> = new Map<string, never>();
+/** Keys by value: an object that changes in nothing an index looks at leaves it as it is. */
+type Index = Map<string, Set<string>>;
 
 /** Objects by key, with indexes that are always in step. Iteration is in order of first insertion. */
 export class Cache<T extends KubeObject> {
   readonly #objects = new Map<string, T>();
   readonly #functions = new Map<string, IndexFunction<T>>();
-  readonly #indexes = new Map<string, Map<string, Map<string, T>>>();
+  readonly #indexes = new Map<string, Index>();
 
   constructor(indexes: Indexes<T> = {}) {
     for (const [name, fn] of Object.entries({ ...builtinIndexes, ...indexes })) this.addIndex(name, fn);
@@ -49,7 +50,9 @@ export class Cache<T extends KubeObject> {
   byIndex(name: string, value: string): readonly T[] {
     const index = this.#indexes.get(name);
     if (!index) throw new Error(`no index "${name}"; declared are ${[...this.#indexes.keys()].join(', ')}`);
-    return [...(index.get(value) ?? NONE).values()];
+    const found: T[] = [];
+    for (const key of index.get(value) ?? []) found.push(this.#objects.get(key)!);
+    return found;
   }
 
   hasIndex(name: string): boolean {
@@ -59,9 +62,9 @@ export class Cache<T extends KubeObject> {
   /** Replaces an index of the same name. */
   addIndex(name: string, fn: IndexFunction<T>): void {
     this.#functions.set(name, fn);
-    const index = new Map<string, Map<string, T>>();
+    const index: Index = new Map();
     this.#indexes.set(name, index);
-    for (const [key, object] of this.#objects) insert(index, fn(object), key, object);
+    for (const [key, object] of this.#objects) insert(index, fn(object), key);
   }
 
   set(object: T): void {
@@ -71,11 +74,11 @@ export class Cache<T extends KubeObject> {
     for (const [name, fn] of this.#functions) {
       const index = this.#indexes.get(name)!;
       const values = fn(object);
-      if (previous) {
-        const stale = fn(previous).filter((value) => !values.includes(value));
-        remove(index, stale, key);
-      }
-      insert(index, values, key, object);
+      const before = previous ? fn(previous) : [];
+      if (before.length === values.length && values.every((value, i) => value === before[i])) continue;
+      const stale = before.filter((value) => !values.includes(value));
+      remove(index, stale, key);
+      insert(index, values, key);
     }
   }
 
@@ -87,15 +90,15 @@ export class Cache<T extends KubeObject> {
   }
 }
 
-function insert<T>(index: Map<string, Map<string, T>>, values: readonly string[], key: string, object: T): void {
+function insert(index: Index, values: readonly string[], key: string): void {
   for (const value of values) {
     const bucket = index.get(value);
-    if (bucket) bucket.set(key, object);
-    else index.set(value, new Map([[key, object]]));
+    if (bucket) bucket.add(key);
+    else index.set(value, new Set([key]));
   }
 }
 
-function remove<T>(index: Map<string, Map<string, T>>, values: readonly string[], key: string): void {
+function remove(index: Index, values: readonly string[], key: string): void {
   for (const value of values) {
     const bucket = index.get(value);
     bucket?.delete(key);

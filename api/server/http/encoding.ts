@@ -30,7 +30,8 @@ export class ObjectEncoder {
   readonly #sizes = new WeakMap<KubeObject, number>();
   readonly #lines = new RecentMap<KubeObject, Map<string, Buffer>>(kept.lines);
   readonly #lineSlab = new Slab();
-  readonly #objectSlab = new Slab();
+  /** Whoever does not read its answer holds a block. */
+  readonly #objectSlab = new Slab(64 * 1024);
 
   /** `written` gives the JSON of an object where somebody has made it already. */
   constructor(readonly written: (object: KubeObject) => string | undefined = () => undefined) {}

@@ -8,11 +8,13 @@ export class Slab {
   #block = Buffer.alloc(0);
   #used = 0;
 
+  constructor(readonly size = SIZE) {}
+
   join(parts: readonly Uint8Array[]): Buffer {
     const size = parts.reduce((sum, { length }) => sum + length, 0);
-    if (size > SIZE / 8) return Buffer.concat(parts, size);
+    if (size > this.size / 8) return Buffer.concat(parts, size);
     if (this.#block.length - this.#used < size) {
-      this.#block = Buffer.allocUnsafeSlow(SIZE);
+      this.#block = Buffer.allocUnsafeSlow(this.size);
       this.#used = 0;
     }
     const start = this.#used;

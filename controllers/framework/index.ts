@@ -78,3 +78,4 @@ export { type Happening, pathsOf, sideBySide } from './testing/side-by-side.js';
 export { type Cause, type ReconcileTrace, type TracedWrite, TraceLog, type Tracer } from './trace.js';
 export type { Failure, Freshness, Reader, View } from './view.js';
 export { convertedBy, type WebhookAddress, webhookConfigurations } from './webhook-configurations.js';
+export { whereThrown } from './where-thrown.js';

@@ -1,5 +1,5 @@
 import type { Clock, KubeObject, Logger } from '@trimtab/machinery';
-import { isReason, keyOf, splitKey } from '@trimtab/machinery';
+import { isReason, keyOf, StatusError, splitKey } from '@trimtab/machinery';
 import type { Caches } from './caches.js';
 import { type ControllerDefinition, type ErrorDecision, TerminalError } from './controller.js';
 import type { Executor } from './executor.js';
@@ -16,6 +16,7 @@ import {
   retriesOf,
 } from './retry-record.js';
 import type { Failure } from './view.js';
+import { whereThrown } from './where-thrown.js';
 
 /** What is tried again sooner is not worth a write. */
 export const WORTH_RECORDING_MS = 10_000;
@@ -106,17 +107,19 @@ export class Retries {
     if (error instanceof TimeoutError) metrics?.failed?.(name, 'timeout');
     else if (error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError)
       metrics?.failed?.(name, 'panic');
+    const where = error instanceof StatusError ? undefined : whereThrown(error);
+    const said = { error: error.message, ...(where === undefined ? {} : { at: where }) };
     const record = { controller: name, failures: attempt, why: error.message };
     if (decision.action === 'stop' || attempt > retries) {
       queue.forget(key);
       metrics?.failed?.(name, 'terminal');
-      logger.error({ key, attempt, error: error.message }, 'reconciliation failed for good, until something changes');
+      logger.error({ key, attempt, ...said }, 'reconciliation failed for good, until something changes');
       this.#wait(key, { ...record, until: undefined });
       return;
     }
     const retryMs = queue.addRateLimited(key, decision.afterMs);
     const expected = isReason(error, 'Conflict', 'AlreadyExists') || this.#isGone(key, error);
-    logger[expected ? 'debug' : 'warn']({ key, error: error.message, retryMs }, 'reconciliation failed');
+    logger[expected ? 'debug' : 'warn']({ key, ...said, retryMs }, 'reconciliation failed');
     metrics?.retried?.(name);
     this.#wait(key, { ...record, until: clock.now() + retryMs });
   }

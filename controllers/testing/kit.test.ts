@@ -5,6 +5,7 @@ import {
   change,
   changeStatus,
   controller,
+  create,
   event,
   generationChanged,
   labelsChanged,
@@ -15,7 +16,7 @@ import {
 import { ConfigMaps, Deployments, type KubeObject, type ResourceType, timestamp } from '@trimtab/machinery';
 import fc from 'fast-check';
 import { assign, setup } from 'xstate';
-import { expectStable, explore, fromSchema, matchers, perform, world } from './index.js';
+import { expectStable, explore, fromSchema, matchers, perform, perturb, world } from './index.js';
 
 expect.extend(matchers);
 
@@ -90,6 +91,79 @@ describe('expectStable', () => {
     );
   });
 
+  test('a decision that fails over and over is said first: what it throws, where, and how often', async () => {
+    const broken = controller<Gauge>({
+      name: 'broken',
+      for: Gauges,
+      reconcile: function look({ object }) {
+        return changeStatus(Gauges, object!, (draft) => {
+          draft.status = { size: object!.spec.tags!.a!.length };
+        });
+      },
+    });
+    const made = () => world({ kinds: [Gauges], controllers: [broken] });
+    const w = await made();
+    await w.create(Gauges, { metadata: key, spec: { size: 2 } });
+    const said = await expectStable(w).catch((error: Error) => error.message);
+    const place = String.raw`at \S+ \(kit\.test\.ts:\d+:\d+\)`;
+    expect(said).toMatch(
+      new RegExp(
+        `^settled, but with decisions that fail:\n  broken default/it: .*undefined.*, ${place}, \\d+ times in a row`,
+      ),
+    );
+    const report = await perturb({
+      world: { kinds: [Gauges], controllers: [broken] },
+      workload: async (story) => void (await story.create(Gauges, { metadata: key, spec: { size: 2 } })),
+    });
+    const [title, first] = report.text().split('\n');
+    expect(title).toBe('A clean run, without any fault, goes wrong:');
+    expect(first).toMatch(new RegExp(`^  thrown .*${place}$`));
+  });
+
+  test('a loop is shown by a few of its turns, and by what each changes', async () => {
+    const counts = controller<Gauge>({
+      name: 'counts',
+      for: Gauges,
+      reconcile: ({ object }) =>
+        object
+          ? changeStatus(Gauges, object, (draft) => {
+              draft.status = { size: (draft.status?.size ?? 0) + 1 };
+            })
+          : [],
+    });
+    const w = await world({ kinds: [Gauges], controllers: [counts] });
+    await w.create(Gauges, { metadata: key, spec: { size: 2 } });
+    const said = await w.settle().catch((error: Error) => error.message);
+    expect(said).toMatch(/^501 reconciles of counts default\/it within one second\n/);
+    expect(said).toMatch(/update gauges default\/it rv 500 by controllers: status.size 498 → 499 /);
+    expect(said!.split('\n').length).toBeLessThan(15);
+  });
+
+  test('a report says in words what was done to the controllers', async () => {
+    const forgets = () => {
+      let made = 0;
+      return controller<Gauge>({
+        name: 'forgets',
+        for: Gauges,
+        owns: [ConfigMaps],
+        reconcile: ({ object }) =>
+          object && made++ === 0
+            ? [create(ConfigMaps, { metadata: { namespace: 'default', generateName: 'c-' } })]
+            : [],
+      });
+    };
+    const report = await perturb(
+      {
+        world: { kinds: [Gauges], controllers: [forgets] },
+        workload: async (story) => void (await story.create(Gauges, { metadata: key, spec: { size: 1 } })),
+      },
+      { failures: 1 },
+    );
+    expect(report.text()).toMatch(
+      /^With a fault it ends otherwise:\n {2}crash-after at write 1: create configmaps \S+ \(its process dies when that write is done/,
+    );
+  });
+
   test('row 34: a world knows what its controllers need, and whether their declarations say so', async () => {
     const made = (permissions: ControllerDefinition['permissions'] = []) =>
       controller<Gauge>({
@@ -123,7 +197,7 @@ describe('expectStable', () => {
     const w = await world({ kinds: [Gauges], controllers: [fidgets] });
     await w.create(Gauges, { metadata: key, spec: { size: 2 } });
     await expect(expectStable(w)).rejects.toThrow(
-      /1 writes asked for at rest, within 1:\d\d:\d\d.*\n.*reconcile {2}fidgets default\/it[\s\S]*update gauges default\/it rv \d+ by controllers {2}<- fidgets/,
+      /1 writes asked for at rest, within 1:\d\d:\d\d.*\n.*reconcile {2}fidgets default\/it[\s\S]*update gauges default\/it rv \d+ by controllers: status.seen .* {2}<- fidgets/,
     );
     await w.close();
   });

@@ -2,6 +2,9 @@ import { type Duration, elapsed, milliseconds } from './world/duration.js';
 import { traceLine } from './world/trace.js';
 import type { World } from './world/world.js';
 
+/** Of a timeline in which the same comes over and over. */
+const FEW = 6;
+
 export interface StableOptions {
   /** What must hold once things have settled, and at every change from then on. */
   readonly matches?: (w: World) => unknown;
@@ -20,6 +23,11 @@ export interface StableOptions {
 export async function expectStable(w: World, options: StableOptions = {}): Promise<void> {
   const { matches = () => true, within = '1h', rest = '24h' } = options;
   await w.settle({ within });
+  const failing = w.processes.flatMap((process) => process.failing);
+  if (failing.length > 0)
+    throw new Error(
+      `settled, but with decisions that fail:\n${failing.map((each) => `  ${each}`).join('\n')}\n${w.timeline(FEW)}`,
+    );
   if (!(await matches(w))) throw new Error(`settled, but not as it should be: ${String(matches)}\n${w.timeline()}`);
   const asked = () => w.processes.reduce((sum, process) => sum + process.writes, 0);
   const before = asked();

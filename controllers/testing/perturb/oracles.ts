@@ -50,11 +50,12 @@ export function judge({ run: clean, mask }: Baseline, run: Run, tolerates: reado
 /** What is wrong with a clean run by itself. */
 export const judgeClean = (run: Run, tolerates: readonly Oracle[] = []): readonly Finding[] =>
   [
+    // What a decision throws is mostly why the rest goes wrong.
+    ...run.thrown.slice(0, 1).map((text): Finding => ({ oracle: 'thrown', text })),
     ...run.findings,
     ...(run.restless > 0
       ? [{ oracle: 'rest', text: `${run.restless} writes asked for at rest` } satisfies Finding]
       : []),
-    ...run.thrown.slice(0, 1).map((text): Finding => ({ oracle: 'thrown', text })),
     ...run.summary.backwards.slice(0, 1).map((text): Finding => ({ oracle: 'backwards', text })),
   ].filter(({ oracle }) => !tolerates.includes(oracle));
 

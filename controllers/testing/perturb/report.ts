@@ -1,6 +1,7 @@
 import { type TraceEntry, traceLine, type WriteEntry } from '../world/trace.js';
 import { canonicalName } from './canonical.js';
-import { type Plan, replayLine } from './plan.js';
+import { FAULT_WORDS } from './fault-words.js';
+import { type Plan, planText, replayLine } from './plan.js';
 import type { Finding, Run } from './run.js';
 
 const BEFORE = 8;
@@ -30,13 +31,23 @@ export class Divergence {
     const paint = (code: number, text: string) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
     const wrong = this.findings.map(({ oracle, text }) => `  ${paint(31, oracle.padEnd(14))} ${text}`);
     return [
-      this.plan.length === 0 ? 'A clean run goes wrong:' : 'With a fault it ends otherwise:',
+      this.plan.length === 0 ? 'A clean run, without any fault, goes wrong:' : 'With a fault it ends otherwise:',
+      ...this.#faults().map((text) => `  ${paint(33, text)}`),
       ...wrong,
       '',
       ...this.#timeline(paint),
       '',
       paint(1, this.replay),
     ].join('\n');
+  }
+
+  /** What was done to it, as the trace has it, and in words. */
+  #faults(): readonly string[] {
+    const noted = this.#run.entries.flatMap((entry) => (entry.type === 'fault' ? [entry.message] : []));
+    return this.plan.map((fault) => {
+      const message = noted.find((each) => each.startsWith(fault.kind)) ?? planText([fault]);
+      return `${message} (${FAULT_WORDS[fault.kind]})`;
+    });
   }
 
   #timeline(paint: (code: number, text: string) => string): readonly string[] {

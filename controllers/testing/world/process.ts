@@ -7,6 +7,7 @@ import {
   type Running,
   refusedBy,
   runControllers,
+  whereThrown,
 } from '@trimtab/framework';
 import {
   type Clock,
@@ -90,7 +91,7 @@ export class Process {
   readonly used = new Set<string>();
   /** Why it was stopped by itself. */
   hotLoop: string | undefined;
-  /** Errors of decisions themselves, as `controller key: message`: anything that is not the server's refusal. */
+  /** Errors of decisions themselves, as `controller key: message at place`: anything that is not the server's refusal. */
   readonly thrown: string[] = [];
 
   constructor(options: ProcessOptions) {
@@ -162,6 +163,20 @@ export class Process {
     this.#controllers = runControllers(definitions, { ...parts, metrics: this.#metrics(link) });
     for (const loop of controllers) if (isLoop(loop)) loop.start(parts);
     informers.start();
+  }
+
+  /**
+   * Decisions that fail by themselves, over and over: what each throws, where and how often in a row. What a server refuses is not
+   * among them, nor what was given up for good.
+   */
+  get failing(): readonly string[] {
+    const thrown = new Set(this.thrown);
+    return (this.#controllers?.runners ?? []).flatMap(({ definition: { name }, retries }) =>
+      [...retries].flatMap(([key, { failures, until, why }]) => {
+        const text = [...thrown].findLast((each) => each.startsWith(`${name} ${key}: ${why}`));
+        return text === undefined || until === undefined ? [] : [`${text}, ${failures} times in a row`];
+      }),
+    );
   }
 
   /** Has every object looked at again, although nothing has changed. */
@@ -267,7 +282,7 @@ export class Process {
         this.reconciles++;
         this.looks.set(what, (this.looks.get(what) ?? 0) + 1);
         const error = view.failure?.error;
-        if (error && !(error instanceof StatusError)) this.thrown.push(`${what}: ${error.message}`);
+        if (error && !(error instanceof StatusError)) this.thrown.push(thrownText(what, error));
         if (trace.isKept)
           trace.add({
             type: 'reconcile',
@@ -319,4 +334,9 @@ export class Process {
     };
     return made;
   }
+}
+
+function thrownText(what: string, error: Error): string {
+  const where = whereThrown(error);
+  return `${what}: ${error.message}${where === undefined ? '' : `, at ${where}`}`;
 }

@@ -1,4 +1,5 @@
 import type { KubeObject } from '@trimtab/machinery';
+import { changeText } from './change-text.js';
 import { elapsed } from './duration.js';
 
 /** Who asked for a write, and on account of what. */
@@ -106,11 +107,16 @@ const plural = (resource: string): string => resource.slice(resource.indexOf('/'
 
 const because = (cause: Cause | undefined): string => (cause ? `  <- ${cause.controller} ${cause.key}` : '');
 
+function changed({ verb, previous, object }: WriteEntry): string {
+  const text = verb === 'update' && previous ? changeText(previous, object) : '';
+  return text && `: ${text}`;
+}
+
 /** What an entry says, without its time. */
 export function traceText(entry: TraceEntry): string {
   switch (entry.type) {
     case 'write':
-      return `write      ${entry.verb} ${plural(entry.resource)} ${entry.key} rv ${entry.revision} by ${entry.actor}${because(entry.cause)}`;
+      return `write      ${entry.verb} ${plural(entry.resource)} ${entry.key} rv ${entry.revision} by ${entry.actor}${changed(entry)}${because(entry.cause)}`;
     case 'event':
       return `event      ${entry.what.toLowerCase()} ${plural(entry.resource)} ${entry.key} rv ${entry.revision} to ${entry.actor}`;
     case 'reconcile':

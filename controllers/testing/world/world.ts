@@ -128,6 +128,7 @@ export interface World {
 }
 
 const DEFAULT_QUIET = 30_000;
+const TURNS = 10;
 const DEFAULT_WITHIN = 3_600_000;
 
 const anybody = { authorize: () => ({ allowed: true, reason: '' }) };
@@ -231,7 +232,8 @@ export async function world(options: WorldOptions = {}): Promise<World> {
       const limits = { quiet: milliseconds(quiet), within: milliseconds(within) };
       const broken = () => hotLoop() !== undefined;
       if (await untilQuiet({ clock, lastWriteAt: () => ledger.lastWriteAt, ...limits, broken })) return;
-      throw new Error(`${hotLoop() ?? `writes went on for ${within}`}\n${w.timeline()}`);
+      // Of a loop a few turns tell all.
+      throw new Error(`${hotLoop() ?? `writes went on for ${within}`}\n${w.timeline(hotLoop() ? TURNS : undefined)}`);
     },
     async until(holds, { within = DEFAULT_WITHIN, what = String(holds) } = {}) {
       const end = clock.now() + milliseconds(within);

@@ -5,18 +5,20 @@ import {
   change,
   changeStatus,
   controller,
+  controllerReference,
   create,
   event,
   generationChanged,
   labelsChanged,
   type Observed,
+  remove,
   requeueAfter,
   type View,
 } from '@trimtab/framework';
 import { ConfigMaps, Deployments, type KubeObject, type ResourceType, timestamp } from '@trimtab/machinery';
 import fc from 'fast-check';
 import { assign, setup } from 'xstate';
-import { expectStable, explore, fromSchema, matchers, perform, perturb, world } from './index.js';
+import { expectStable, explore, fromSchema, matchers, perform, perturb, type Scenario, world } from './index.js';
 
 expect.extend(matchers);
 
@@ -162,6 +164,36 @@ describe('expectStable', () => {
     expect(report.text()).toMatch(
       /^With a fault it ends otherwise:\n {2}crash-after at write 1: create configmaps \S+ \(its process dies when that write is done/,
     );
+  });
+
+  test('row 4: what is watched by its metadata at first ends as ever, under every single fault', async () => {
+    const sized = controller<Gauge>({
+      name: 'sized',
+      for: Gauges,
+      owns: [ConfigMaps],
+      reads: [Deployments],
+      reconcile: ({ object, owned, list }) => {
+        if (!object || list(Deployments).length > 0) return [];
+        const maps = owned(ConfigMaps);
+        const metadata = { namespace: 'default', ownerReferences: [controllerReference(Gauges, object)] };
+        const names = Array.from({ length: object.spec.size }, (_, i) => `map-${i}`);
+        const missing = names
+          .filter((name) => !maps.some((map) => map.metadata.name === name))
+          .map((name) => create(ConfigMaps, { metadata: { ...metadata, name }, data: { n: name } }));
+        const wrong = maps.filter(({ data }) => data?.n === undefined).map((map) => remove(ConfigMaps, map));
+        return [...missing, ...wrong];
+      },
+    });
+    const scenario: Scenario = {
+      world: { kinds: [Gauges], controllers: [sized], metadataFirst: true },
+      workload: async (story) => {
+        await story.create(Gauges, { metadata: key, spec: { size: 2 } });
+        await story.settle();
+        await story.patch(ConfigMaps, { namespace: 'default', name: 'map-0' }, { data: null });
+        await story.settle();
+      },
+    };
+    (await perturb(scenario, { plans: 48, pairs: 6 })).expectNoDivergence();
   });
 
   test('row 34: a world knows what its controllers need, and whether their declarations say so', async () => {

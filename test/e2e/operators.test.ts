@@ -5,12 +5,15 @@ import { promisify } from 'node:util';
 import { HttpClient, loadKubeconfig } from '@trimtab/client';
 import { backup, catset, website } from '@trimtab/examples';
 import {
+  controller,
   type OperatorDefinition,
+  operator,
   permissionRecorder,
   permissionsOf,
   type RunningOperator,
   refusedBy,
   runOperator,
+  watch,
 } from '@trimtab/framework';
 import {
   ConfigMaps,
@@ -25,7 +28,7 @@ import {
   systemClock,
   systemRandom,
 } from '@trimtab/machinery';
-import { filter, firstValueFrom, map } from 'rxjs';
+import { filter, firstValueFrom, map, ReplaySubject } from 'rxjs';
 import { parse, parseAllDocuments } from 'yaml';
 import { type ApiCluster, apiCluster } from '../api-cluster.js';
 
@@ -138,6 +141,38 @@ describe('the examples against a kubeconfig', () => {
     await running!.informers.whenSynced();
     await client.create(ConfigMaps, { metadata: { namespace: 'default', name: 'later' } });
     expect(running!.metrics.text()).not.toContain('trimtab_writes_total');
+  });
+
+  test('row 4: over the wire too, kinds are asked for by their metadata until more is read of them', async () => {
+    const { Websites } = website;
+    const key = { namespace: 'default', name: 'big' };
+    const looks = new ReplaySubject<unknown>();
+    let reads: 'labels' | 'data' = 'labels';
+    const naming = controller<website.Website>({
+      name: 'naming',
+      for: Websites,
+      watches: [watch(ConfigMaps, ({ metadata }) => (metadata.name === key.name ? [key] : []))],
+      reconcile: (view) => {
+        const map = view.get(ConfigMaps, key);
+        looks.next(reads === 'labels' ? map?.metadata.labels?.step : map?.data?.text);
+        return [];
+      },
+    });
+    const seen = (what: unknown) => firstValueFrom(looks.pipe(filter((each) => each === what)));
+    const step = (to: string) =>
+      client.patch(ConfigMaps, key, { type: 'merge', body: { metadata: { labels: { step: to } } } });
+    await begin(operator({ name: 'naming', controllers: [naming], definitions: [Websites.definition] }));
+    await client.create(ConfigMaps, { metadata: { ...key, labels: { step: '1' } }, data: { text: 'long' } });
+    await seen('1');
+    const cache = running!.informers.all().find(({ type }) => type.resource === 'configmaps')!;
+    expect([cache.isNarrow, Object.keys(cache.get(key)!).sort()]).toEqual([true, ['apiVersion', 'kind', 'metadata']]);
+    await step('2');
+    await seen('2');
+    expect(cache.isNarrow).toBe(true);
+    reads = 'data';
+    await step('3');
+    await seen('long');
+    expect([cache.isNarrow, cache.get(key)]).toEqual([false, expect.objectContaining({ data: { text: 'long' } })]);
   });
 
   test('Backup', async () => {

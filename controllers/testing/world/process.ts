@@ -52,6 +52,8 @@ export interface ProcessOptions {
   readonly seed: number;
   /** The client for writes whose cause is to be written down; absent: none is. */
   readonly because?: (cause: Cause) => Client;
+  /** Kinds are watched by their metadata until more is read of them, as operators do over a network. */
+  readonly metadataFirst?: boolean;
   /** Requests without any virtual time passing, after which the process is stopped as a hot loop. */
   readonly burst?: number;
 }
@@ -114,7 +116,17 @@ export class Process {
     if (this.#running) throw new Error(`${this.name} runs already`);
     this.#running = true;
     this.#lives++;
-    const { client, because, trace, clock: world, logger, controllers, seed, name } = this.#options;
+    const {
+      client,
+      because,
+      trace,
+      clock: world,
+      logger,
+      controllers,
+      seed,
+      name,
+      metadataFirst = false,
+    } = this.#options;
     trace.add({ type: 'step', at: world.now(), actor: name, message: `${name} starts` });
     const observer: LinkObserver = {
       requested: (call) => this.#count(call),
@@ -153,6 +165,7 @@ export class Process {
       logger,
       watchSeconds: WATCH_SECONDS,
       checked: true,
+      metadataFirst,
     });
     const parts: Parts = { client: link, informers, clock, random, logger: this.#loggerOf(link) };
     const definitions = controllers.flatMap((source) =>

@@ -65,6 +65,8 @@ export interface WorldOptions {
   readonly admission?: (around: Around) => readonly AdmissionPlugin[];
   /** Rules that stand beside controllers (`admission({ … })`), asked as their webhooks would be. */
   readonly admissions?: readonly Admission[];
+  /** The controllers under test watch kinds by their metadata until they read more, as `runOperator` has it; default false. */
+  readonly metadataFirst?: boolean;
   /** False: the trace holds writes only, and not what they were made on account of. Default true. */
   readonly trace?: boolean;
   /** When virtual time begins, in milliseconds since the Unix epoch; default 2026-01-01T00:00:00Z. */
@@ -185,6 +187,7 @@ export async function world(options: WorldOptions = {}): Promise<World> {
       logger,
       trace,
       seed: seed + processes.length * 104_729,
+      metadataFirst: options.metadataFirst ?? false,
       ...(keep ? { because: (cause: Cause) => clientOf(name, cause) } : {}),
     });
     processes.push(process);

@@ -23,7 +23,8 @@ async function main() {
   });
   const results = {
     'decoded events/s, 2.2 KB pods over HTTP, one core': await throughput(Number(values.events)),
-    'bytes a cached pod': await memory(Number(values.objects)),
+    'bytes a cached pod': await memory(Number(values.objects), false),
+    'bytes a pod of which only metadata is read': await memory(Number(values.objects), true),
     ...(await soaked(Number(values.soak), Number(values.seed))),
   };
   for (const [what, value] of Object.entries(results)) console.log(`${String(value).padStart(12)}  ${what}`);
@@ -63,13 +64,14 @@ async function throughput(events) {
   return Math.round(samples.sort((a, b) => a - b)[1]);
 }
 
-async function memory(objects) {
+/** Of one cached pod, whole or by its metadata. */
+async function memory(objects, narrow) {
   const { HttpClient, Informers, Pods, ...around } = await parts();
   const worker = new Worker(new URL(import.meta.url), { workerData: { events: objects, distinct: true } });
   const port = await new Promise((resolve) => worker.once('message', resolve));
   const client = new HttpClient({ connection: { server: `http://127.0.0.1:${port}` } });
-  const informers = new Informers({ client, ...around, watchList: false });
-  const pods = informers.get(Pods);
+  const informers = new Informers({ client, ...around, watchList: false, metadataFirst: narrow });
+  const pods = informers.get(Pods, { narrow });
   globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;
   let seen = 0;

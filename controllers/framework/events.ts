@@ -7,6 +7,8 @@ const REMEMBERED = 4096;
 const BURST = 25;
 const REFILL_MS = 300_000;
 const NAME_ATTEMPTS = 8;
+/** Events that wait to be written; what comes while so many do is not recorded (client-go record: maxQueuedEvents). */
+const MOST_WAITING = 1000;
 
 interface Remembered {
   readonly namespace: string;
@@ -26,6 +28,7 @@ export class EventRecorder {
   readonly #seen = new Map<string, Remembered>();
   readonly #budget = new Map<string, { tokens: number; at: number }>();
   #sequence = 0;
+  #waiting = 0;
   #last: Promise<void> = Promise.resolve();
 
   constructor(options: { client: Client; clock: Clock; logger: Logger; source: string }) {
@@ -36,9 +39,15 @@ export class EventRecorder {
   }
 
   record(event: EventRecord): void {
-    if (!this.#affords(event.regarding)) return;
+    if (!this.#affords(event.regarding) || this.#waiting >= MOST_WAITING) return;
     const at = this.#clock.now();
-    this.#last = this.#last.then(() => this.#write(event, at)).catch((error: unknown) => this.#failed(event, error));
+    this.#waiting++;
+    this.#last = this.#last
+      .then(() => this.#write(event, at))
+      .catch((error: unknown) => this.#failed(event, error))
+      .then(() => {
+        this.#waiting--;
+      });
   }
 
   /** Resolves when everything recorded so far has been written or given up. */

@@ -3,6 +3,7 @@ import {
   type Condition,
   controller,
   customKind,
+  type KeyShare,
   MemoryClient,
   type ObjectOf,
   RETRYING,
@@ -98,6 +99,38 @@ describe('row 9: what is tried again, when and why', () => {
     const { length: writes } = t.client.writes;
     await t.pass(86_400_000);
     expect(t.client.writes).toHaveLength(writes);
+  });
+
+  test('row 9: whoever gets a share of another’s keys goes on where that one was, and nobody waits for what is not his', async () => {
+    const shareOf = (...names: readonly string[]) => {
+      const state = { owned: new Set(names.map((name) => `ns/${name}`)), gained: () => {} };
+      const shard: KeyShare = {
+        owns: (_, name) => state.owned.has(name),
+        onGain: (gained) => {
+          state.gained = gained;
+          return () => {};
+        },
+      };
+      return { state, shard };
+    };
+    const clock = new VirtualClock();
+    const client = new MemoryClient(clock);
+    const [one, two] = [flaky(), flaky()];
+    const [mine, theirs] = [shareOf('a', 'b'), shareOf()];
+    const t = await runInMemory([one.definition], { clock, client, shard: mine.shard });
+    const other = await runInMemory([two.definition], { clock, client, shard: theirs.shard });
+    for (const name of ['a', 'b']) await client.create(Jobs, task(name));
+    await t.pass(100_000);
+    const { failures, until } = retriesOf(client.find(Jobs, { ...key, name: 'a' })!)[0]!;
+    mine.state.owned.delete('ns/a');
+    theirs.state.owned.add('ns/a');
+    theirs.state.gained();
+    await t.pass(until! - clock.now() - 1_000);
+    expect([...other.running.runners[0]!.retries.keys()]).toEqual(['ns/a']);
+    expect(two.asked).toEqual([]);
+    await t.pass(2_000);
+    expect(two.asked.map(({ attempt }) => attempt)).toEqual([failures]);
+    expect([...t.running.runners[0]!.retries.keys()]).toEqual(['ns/b']);
   });
 
   test('row 9: what the object asks for now does not wait for a failure of before', async () => {

@@ -91,7 +91,9 @@ export class Retries {
     if (object && this.#recordOn(object)) await executor.run(key, forgotten(type, object, this.#condition));
   }
 
+  /** The key is no more, or no more ours. */
   gone(key: string): void {
+    this.#parts.queue.forget(key);
     this.#failures.delete(key);
     this.#waiting.delete(key);
   }

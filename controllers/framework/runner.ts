@@ -1,9 +1,10 @@
-import type { Logger } from '@trimtab/machinery';
+import type { KubeObject, Logger } from '@trimtab/machinery';
 import { joinKey, keyOf, splitKey } from '@trimtab/machinery';
 import { Caches } from './caches.js';
 import { Causes } from './causes.js';
 import { Concurrency } from './concurrency.js';
 import { type ControllerDefinition, PAUSED, type WatchDefinition } from './controller.js';
+import { Convergence } from './convergence.js';
 import { type Decide, decideOf } from './decide.js';
 import { decided } from './decided.js';
 import { effectText } from './effect-text.js';
@@ -45,8 +46,7 @@ export class ControllerRunner {
   readonly #causes = new Causes();
   /** By key, when what is under way began. */
   readonly #begun = new Map<string, number>();
-  /** By key, when the first event came that is not answered to the end. */
-  readonly #unsettled = new Map<string, number>();
+  readonly #convergence: Convergence | undefined;
   readonly #stops: (() => void)[] = [];
   #running = false;
   #pumping = false;
@@ -63,6 +63,7 @@ export class ControllerRunner {
     this.#options = options;
     this.#logger = options.logger.child({ controller: name });
     this.#caches = new Caches(definition, informers);
+    this.#convergence = metrics?.converged && new Convergence(clock, (seconds) => metrics.converged?.(name, seconds));
     this.#concurrency = new Concurrency(definition.concurrency);
     this.#decide = decideOf(definition);
     this.#queue = new WorkQueue(clock, () => this.#schedule(), backoff, random);
@@ -135,8 +136,15 @@ export class ControllerRunner {
 
   /** The same of every object, in no hurry. */
   enqueueAll(): void {
-    for (const object of this.#caches.informer(this.definition.for).list())
+    for (const object of this.#share())
       if (!this.#retries.deferred(object)) this.#enqueue(keyOf(object), { type: 'asked' }, LOW_PRIORITY);
+  }
+
+  #share(): readonly KubeObject[] {
+    const { name, for: type } = this.definition;
+    const { shard } = this.#options;
+    const all = this.#caches.informer(type).list();
+    return shard ? all.filter((object) => shard.owns(name, keyOf(object))) : all;
   }
 
   /** Watches something more from now on, until the answer is called; the last to go ends the watch itself. */
@@ -229,10 +237,10 @@ export class ControllerRunner {
   readonly #abort = new AbortController();
 
   readonly #enqueue: Enqueue = (key, cause, priority) => {
-    const { shard, metrics, clock } = this.#options;
+    const { shard, metrics } = this.#options;
     const { name } = this.definition;
     if (shard && !shard.owns(name, key)) return;
-    if (metrics?.converged && !this.#unsettled.has(key)) this.#unsettled.set(key, clock.now());
+    this.#convergence?.begun(key);
     if (this.#options.tracer) this.#causes.note(key, cause);
     this.#queue.add(key, priority);
     metrics?.queued?.(name);
@@ -257,7 +265,7 @@ export class ControllerRunner {
     }
     if (!this.#restored) {
       this.#restored = true;
-      for (const object of this.#caches.informer(this.definition.for).list()) this.#retries.deferred(object);
+      for (const object of this.#share()) this.#retries.deferred(object);
     }
     const { clock, metrics, shard } = this.#options;
     const { name } = this.definition;
@@ -276,6 +284,7 @@ export class ControllerRunner {
       if (!ours || later > 0) {
         this.#queue.done(key);
         if (ours) this.#queue.addAfter(key, later);
+        else this.#retries.gone(key);
         continue;
       }
       metrics?.waited?.(name, this.#queue.lastWaitMs / 1000);
@@ -297,7 +306,7 @@ export class ControllerRunner {
         this.#evaluate(key, evaluation, signal),
       );
       this.#queue.forget(key);
-      if (evaluation.writes.length === 0) this.#settled(key);
+      if (evaluation.writes.length === 0) this.#convergence?.reached(key);
       if (requeueAfterMs !== undefined) this.#queue.addAfter(key, requeueAfterMs);
       else if (resyncMs !== undefined && this.#caches.get(this.definition.for, splitKey(key)))
         this.#queue.addAfter(key, resyncMs * (0.9 + 0.2 * this.#options.random.next()));
@@ -327,15 +336,6 @@ export class ControllerRunner {
       this.#schedule();
       if (this.#queue.active === 0) for (const resolve of this.#idlers.splice(0)) resolve();
     }
-  }
-
-  /** A look that had nothing left to write: since the first event that asked for one, so long. */
-  #settled(key: string): void {
-    const since = this.#unsettled.get(key);
-    if (since === undefined) return;
-    this.#unsettled.delete(key);
-    const { clock, metrics } = this.#options;
-    metrics?.converged?.(this.definition.name, (clock.now() - since) / 1000);
   }
 
   #begin(key: string, at: number): Evaluation {

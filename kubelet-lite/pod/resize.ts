@@ -47,6 +47,9 @@ export interface ResizeView {
 const RECONSIDER_MS = 180_000;
 const RETRY_MS = 10_000;
 
+const NONE: ReadonlySet<string> = new Set();
+const DONE = Promise.resolve();
+
 /** The resources of one pod, from what its object asks for to what the runtime enforces. */
 export class PodResize {
   readonly #deps: PodContextDeps;
@@ -55,9 +58,9 @@ export class PodResize {
   #podLimits: Limits | undefined;
   #pendingSince = 0;
   /** Containers told to restart, until they have. */
-  readonly #restarting = new Set<string>();
+  #restarting: ReadonlySet<string> = NONE;
   #working = false;
-  #saved: Promise<void> = Promise.resolve();
+  #saved: Promise<void> = DONE;
   #again = false;
   #cancelTimer: (() => void) | undefined;
   #requests: { readonly spec: PodSpec; readonly of: Record<string, number> } | undefined;
@@ -113,7 +116,7 @@ export class PodResize {
   }
 
   containerStarted(name: string, resources: ResourceRequirements | undefined): void {
-    this.#restarting.delete(name);
+    if (this.#restarting.has(name)) this.#restarting = new Set([...this.#restarting].filter((other) => other !== name));
     if (!(name in this.#view.allocated)) return;
     const { requests, limits } = resources ?? {};
     const with_ = { ...(requests ? { requests } : {}), ...(limits ? { limits } : {}) };
@@ -206,7 +209,7 @@ export class PodResize {
       this.#failed(error instanceof Error ? error.message : String(error));
       return;
     }
-    this.#restarting.clear();
+    this.#restarting = NONE;
     const shrunk = this.#view.inProgress !== undefined;
     this.#set({ inProgress: undefined });
     await this.#save();
@@ -216,7 +219,7 @@ export class PodResize {
 
   #restart(name: string): void {
     if (this.#restarting.has(name)) return;
-    this.#restarting.add(name);
+    this.#restarting = new Set([...this.#restarting, name]);
     this.#home.restart(name, `Container ${name} resize requires restart`);
   }
 

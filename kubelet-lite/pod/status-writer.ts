@@ -1,7 +1,7 @@
 import type { Client } from '@trimtab/client';
 import { compareResourceVersions } from '@trimtab/client';
 import type { Clock, ContainerStatus, Logger, PodStatus } from '@trimtab/machinery';
-import { isReason } from '@trimtab/machinery';
+import { isReason, remembering } from '@trimtab/machinery';
 import { PODS, type Pod, uidOf } from './api.js';
 import { PASSING_CONDITIONS } from './conditions.js';
 import { BEGINNING_REASONS } from './status.js';
@@ -164,17 +164,8 @@ function isUrgent(before: PodStatus, after: PodStatus): boolean {
   return essence(before) !== essence(after);
 }
 
-const essences = new WeakMap<PodStatus, string>();
-
 /** Asked of what was written for each that is to follow. */
-function essence(status: PodStatus): string {
-  let text = essences.get(status);
-  if (text === undefined) {
-    text = JSON.stringify(partsOf(status));
-    essences.set(status, text);
-  }
-  return text;
-}
+const essence = remembering((status: PodStatus): string => JSON.stringify(partsOf(status)));
 
 function partsOf(status: PodStatus): unknown {
   const statuses = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];

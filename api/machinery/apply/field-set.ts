@@ -1,3 +1,4 @@
+import { RecentMap } from '../recent.js';
 import { compareElements, normalizeElement } from './path-element.js';
 import { isShared } from './shared-set.js';
 
@@ -152,7 +153,8 @@ const sortedElements = (set: FieldSet): string[] => {
 
 const POSITION = 'i'.charCodeAt(0);
 
-const decoded = new WeakMap<object, FieldSet>();
+/** As sets, FieldsV1 are several times as large: those of what is written to now are enough. */
+const decoded = new RecentMap<object, FieldSet>(2048);
 
 /**
  * The FieldsV1 form: `{}` is a member, `.` marks a member that has children. Shared sets give shared parts of it; the
@@ -191,7 +193,7 @@ const sharedFields = new WeakSet<FieldsV1>();
 /** Whether this part of FieldsV1 is that of other objects as well, so that what is made from it is worth keeping. */
 export const isSharedFields = (fields: FieldsV1): boolean => sharedFields.has(fields);
 
-/** Reads FieldsV1; elements of an unknown kind are dropped, as Kubernetes does. The result is remembered per object. */
+/** Reads FieldsV1; elements of an unknown kind are dropped, as Kubernetes does. The result is remembered for a while, per object. */
 export function decodeFieldSet(fields: unknown): FieldSet {
   if (typeof fields !== 'object' || fields === null) return emptyFieldSet;
   const known = decoded.get(fields);

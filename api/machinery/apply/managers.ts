@@ -1,5 +1,6 @@
 import { timestamp } from '../clock.js';
 import type { KubeObject, ManagedFieldsEntry, ObjectMeta } from '../object.js';
+import { RecentMap } from '../recent.js';
 import {
   decodeFieldSet,
   differenceSets,
@@ -32,8 +33,8 @@ export function managerKey(manager: Pick<Manager, 'name' | 'operation' | 'apiVer
   return JSON.stringify([manager.operation, manager.name, version, manager.subresource]);
 }
 
-/** Entries are as immutable as the objects they are part of, and most outlive many writes. */
-const known = new WeakMap<ManagedFieldsEntry, { readonly key: string; readonly manager: Manager }>();
+/** Entries are as immutable as the objects they are part of; who is written to is mostly written to again soon. */
+const known = new RecentMap<ManagedFieldsEntry, { readonly key: string; readonly manager: Manager }>(2048);
 
 /** Reads `metadata.managedFields`; undefined when an entry is malformed. */
 export function decodeManagers(entries: readonly ManagedFieldsEntry[] | undefined | null): Managers | undefined {

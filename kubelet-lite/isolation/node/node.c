@@ -152,6 +152,7 @@ int node_main(int argc, char **argv)
              server_listen(socket_path, __start_node_ops, __stop_node_ops, &error) == 0) {
         node.filter = seccomp_hand_over();
         loop_run();
+        node_drop_spare();
         unlink(socket_path);
         return 0;
     }

@@ -2,6 +2,7 @@
 #define TRIMTAB_NODE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "wire/op.h"
 
@@ -16,8 +17,15 @@ extern struct node node;
 /* Finds the pods that an earlier core started and watches over them. */
 int node_adopt_pods(struct error *error);
 
-/* spare.c: a new network namespace with its loopback up, if there is one ready, else -1. */
-int node_take_network(void);
+/* A pod process that waits for its configuration; its answer to pod.run comes from `ready`. */
+struct pod_birth {
+    pid_t pid;
+    int pidfd, config, ready;
+};
+/* spare.c: born in the group of v2 `v2`, or ahead of time; with a network namespace of its own where one is ready. */
+int node_bear_pod(struct pod_birth *birth, bool own_network, int v2, struct error *error);
+void node_drop_pod(struct pod_birth *birth);
+void node_drop_spare(void);
 
 /* node_state.c: the files that pod processes keep in the run directory. */
 bool pod_valid_id(const char *id);

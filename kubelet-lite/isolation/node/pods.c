@@ -99,6 +99,15 @@ static void answer_ready(struct source *source, uint32_t events)
     arena_free(&arena);
 }
 
+/* Also what a pod process that was killed in the midst of writing has left. */
+static void remove_files(const char *id)
+{
+    static const char *const suffixes[] = {".sock", ".json", ".json.new"};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        unlink(pod_file(path, id, suffixes[i]));
+}
+
 static void pod_died(struct source *source, uint32_t events)
 {
     (void)events;
@@ -110,6 +119,7 @@ static void pod_died(struct source *source, uint32_t events)
         answer_ready(&e->ready, 0);
     if (e->failed) {
         cgroup_remove(e->cgroup);
+        remove_files(e->id);
     } else if (!e->removing) {
         /* Containers die with their pod process; what slipped out of its namespaces is found by its group. */
         cgroup_kill(e->cgroup);
@@ -178,7 +188,7 @@ static int pod_list(struct request *request, const struct json *params, struct j
 }
 NODE_OP(pod_list, "pod.list");
 
-/* The pod process gets what pod.run got, and where its own files are, when its groups are there. */
+/* The pod process gets what pod.run got, and where its own files are. */
 static int send_config(const struct json *params, const char *id, int to)
 {
     char path[PATH_MAX];
@@ -206,28 +216,6 @@ static int make_groups(const struct json *params, const char *group, struct erro
     return 0;
 }
 
-static void become_pod(int config, int ready, int network) __attribute__((noreturn));
-static void become_pod(int config, int ready, int network)
-{
-    static char *const arguments[] = {"trimtab-core", "pod", NULL}, *const environment[] = {NULL};
-    /* High copies first: the wanted numbers may be the ones in hand. */
-    int high[5] = {fcntl(config, F_DUPFD, 64), fcntl(ready, F_DUPFD, 64), fcntl(node.self, F_DUPFD, 64),
-                   fcntl(node.filter, F_DUPFD, 64), network < 0 ? -1 : fcntl(network, F_DUPFD, 64)};
-    int null = open("/dev/null", O_RDWR);
-    setsid();
-    if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(high[0], POD_CONFIG_FD) < 0 || dup2(high[1], POD_READY_FD) < 0 ||
-        sys_close_range(POD_FILTER_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
-        _exit(126);
-    if (high[3] >= 0)
-        dup2(high[3], POD_FILTER_FD);
-    if (high[4] >= 0)
-        dup2(high[4], POD_NETWORK_FD);
-    if (chdir("/") < 0)
-        _exit(126);
-    syscall(SYS_execveat, high[2], "", arguments, environment, AT_EMPTY_PATH);
-    _exit(127);
-}
-
 /* Groups of a dead pod of this name, if its state says that they are its own; nobody else's are ever killed. */
 static void clear_remains(const char *id, const char *group)
 {
@@ -246,7 +234,7 @@ static int pod_run(struct request *request, const struct json *params, struct js
     (void)ok;
     const char *id = json_get_string(params, "id", ""), *group = json_get_string(params, "cgroupPath", "");
     char sandbox[PATH_MAX];
-    int ready[2], config[2], born = -1;
+    struct pod_birth birth;
     if (!pod_valid_id(id))
         return fail(error, "config", EINVAL, "id '%s'", id);
     if (entry_find(id)) {
@@ -268,48 +256,27 @@ static int pod_run(struct request *request, const struct json *params, struct js
     snprintf(sandbox, sizeof sandbox, "%s/sandbox", group);
     if (cgroup_create_v2(group, error) < 0 || cgroup_create_v2(sandbox, error) < 0)
         return -1;
-    if (pipe2(config, O_CLOEXEC) < 0)
-        return fail(error, "sandbox", errno, "pipe");
-    if (pipe2(ready, O_CLOEXEC) < 0) {
-        close(config[0]);
-        close(config[1]);
-        return fail(error, "sandbox", errno, "pipe");
-    }
     bool shared = json_get_bool(params, "hostNetwork", false) || json_is(json_get(params, "userNamespace"), JSON_OBJECT);
-    int network = shared ? -1 : node_take_network();
-    int v2 = cgroup_open_v2(sandbox);
-    struct clone_args args = {.flags = CLONE_PIDFD | (v2 >= 0 ? CLONE_INTO_CGROUP : 0),
-                              .pidfd = (uintptr_t)&born,
-                              .exit_signal = SIGCHLD,
-                              .cgroup = v2 >= 0 ? (uint64_t)v2 : 0};
-    pid_t pid = sys_clone3(&args);
-    if (pid == 0)
-        become_pod(config[0], ready[1], network);
-    int saved = errno;
+    int v2 = cgroup_open_v2(sandbox), born = node_bear_pod(&birth, !shared, v2, error);
     if (v2 >= 0)
         close(v2);
-    if (network >= 0)
-        close(network);
-    close(config[0]);
-    close(ready[1]);
-    struct pod_entry *e = pid < 0 ? NULL : entry_new(id, group, pid, born);
+    struct pod_entry *e = born < 0 ? NULL : entry_new(id, group, birth.pid, birth.pidfd);
     if (!e) {
-        close(config[1]);
-        close(ready[0]);
-        return fail(error, "sandbox", pid < 0 ? saved : ENOMEM, "clone3");
+        if (born == 0)
+            node_drop_pod(&birth);
+        return born < 0 ? -1 : fail(error, "sandbox", ENOMEM, "%s", id);
     }
-    int made = make_groups(params, group, error);
-    if (made == 0 && send_config(params, id, config[1]) < 0)
-        made = fail(error, "sandbox", errno, "configuration");
-    close(config[1]);
-    if (made < 0) {
-        close(ready[0]);
+    /* It needs its groups no sooner than whoever asked for it may ask it for a container. */
+    int made = send_config(params, id, birth.config) < 0 ? fail(error, "sandbox", errno, "configuration") : 0;
+    close(birth.config);
+    if (made < 0 || make_groups(params, group, error) < 0) {
+        close(birth.ready);
         e->failed = true;
-        sys_pidfd_send_signal(born, SIGKILL);
+        sys_pidfd_send_signal(birth.pidfd, SIGKILL);
         return -1;
     }
     e->request = request;
-    e->ready.fd = ready[0];
+    e->ready.fd = birth.ready;
     loop_watch(&e->ready, EPOLLIN);
     return OP_LATER;
 }
@@ -335,15 +302,6 @@ static void removal_end(struct removal *r, const struct error *error)
     buffer_free(&ok);
     arena_free(&r->arena);
     free(r);
-}
-
-/* Also what a pod process that was killed in the midst of writing has left. */
-static void remove_files(const char *id)
-{
-    static const char *const suffixes[] = {".sock", ".json", ".json.new"};
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
-        unlink(pod_file(path, id, suffixes[i]));
 }
 
 static void removal_step(struct timer *timer)

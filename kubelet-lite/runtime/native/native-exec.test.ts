@@ -143,6 +143,17 @@ withPods('execs one after another', { idle: true }, (pods) => {
     await pods.runtime.removeContainer('many');
   });
 
+  test('a stream has what was said before anybody could listen', async () => {
+    await start('early');
+    await asked('early');
+    const ask = async () => {
+      for (let i = 0; i < 100; i++)
+        expect(await streamed('early', ['echo', String(i)])).toMatchObject({ out: `${i}\n` });
+    };
+    await Promise.all([ask(), ask(), ask(), ask()]);
+    await pods.runtime.removeContainer('early');
+  });
+
   test('go on where the helper is killed, and answer where the container ends meanwhile', async () => {
     await start('killed');
     const helper = await asked('killed');

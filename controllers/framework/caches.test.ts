@@ -179,6 +179,8 @@ describe('row 4: what only metadata is read of is watched by its metadata', () =
   const wanting: Readonly<Record<string, (map: ConfigMap) => unknown>> = {
     'a field': (map) => map.data,
     'whether there is a field': (map) => 'data' in map,
+    'whether it has a field of its own': (map) => Object.hasOwn(map, 'data'),
+    'all its fields': (map) => Object.keys(map).includes('data'),
     'all of it': (map) => ({ ...map }).data,
     'a copy of it': (map) => structuredClone(map).data,
     'its JSON': (map) => JSON.stringify(map).includes('data'),

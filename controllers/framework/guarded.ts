@@ -29,6 +29,8 @@ export function guarded<T extends object>(object: T, lacks: Dropped, missing: On
       return made;
     },
     has: (target, field) => (isMissing(target, field) ? missing(path + field) : field in target),
+    getOwnPropertyDescriptor: (target, field) =>
+      isMissing(target, field) ? missing(path + field) : Reflect.getOwnPropertyDescriptor(target, field),
     ownKeys: (target) => (whole ? missing(`${path}*`) : Reflect.ownKeys(target)),
   });
 }

@@ -8,6 +8,7 @@
 
 #include "base/path.h"
 #include "base/sys.h"
+#include "child/userns.h"
 #include "rootfs/rootfs.h"
 #include "wire/op.h"
 
@@ -41,7 +42,63 @@ static int read_options(const struct json *list, const char **options, struct er
     return 0;
 }
 
-/* `{path, type: "tmpfs" | "hugetlbfs" | "overlay", options: [...]}`. What is mounted there already stays; an overlay is read-only. */
+static int mapped_layer(const char *option, int user_namespace, struct error *error)
+{
+    static const char key[] = "lowerdir+=";
+    struct mount_attr ids = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_namespace};
+    if (strncmp(option, key, sizeof key - 1) != 0)
+        return fail(error, "volume", EINVAL, "option %s", option);
+    int layer = sys_open_tree(AT_FDCWD, option + sizeof key - 1, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (layer >= 0 && sys_mount_setattr(layer, "", AT_EMPTY_PATH, &ids) < 0) {
+        fail(error, "volume", errno, "mapping the ids of %s", option);
+        close(layer);
+        return -1;
+    }
+    return layer < 0 ? fail(error, "volume", errno, "%s", option) : layer;
+}
+
+/* An overlay whose layers show the ids of a user namespace: the overlay's own cannot be mapped once it is made. */
+static int mapped_overlay(const char *const *options, int user_namespace, struct error *error)
+{
+    int layers[MAX_OPTIONS], count = 0, tree = -1, result = 0, context = sys_fsopen("overlay");
+    if (context < 0)
+        return fail(error, "volume", errno, "overlay");
+    for (; *options && result == 0; options++) {
+        int layer = result = mapped_layer(*options, user_namespace, error);
+        if (layer < 0)
+            break;
+        layers[count++] = layer;
+        result = sys_fsconfig(context, FSCONFIG_SET_FD, "lowerdir+", NULL, layer) < 0 ? fail(error, "volume", errno, "%s", *options) : 0;
+    }
+    if (result == 0 && (sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ||
+                        (tree = sys_fsmount(context, MOUNT_ATTR_RDONLY)) < 0))
+        fail(error, "volume", errno, "overlay");
+    /* Until here nothing else held the layers. */
+    while (count > 0)
+        close(layers[--count]);
+    close(context);
+    return tree;
+}
+
+static int mapped_mount(const struct json *params, const char *const *options, struct error *error)
+{
+    struct arena arena = {0};
+    struct id_maps maps = {0};
+    int tree = -1, namespace = -1;
+    if (id_map_plan(&maps.uids, &arena, json_get(params, "uidMappings"), "uidMappings", error) == 0 &&
+        id_map_plan(&maps.gids, &arena, json_get(params, "gidMappings"), "gidMappings", error) == 0 &&
+        (namespace = userns_make(&maps, error)) >= 0)
+        tree = mapped_overlay(options, namespace, error);
+    if (namespace >= 0)
+        close(namespace);
+    arena_free(&arena);
+    return tree;
+}
+
+/*
+ * `{path, type: "tmpfs" | "hugetlbfs" | "overlay", options: [...], uidMappings, gidMappings}`. What is mounted there already stays;
+ * an overlay is read-only, and its ids are mapped where mappings are given.
+ */
 static int volume_mount(struct request *request, const struct json *params, struct json_writer *ok, struct error *error)
 {
     (void)request;
@@ -58,7 +115,8 @@ static int volume_mount(struct request *request, const struct json *params, stru
     int tree = -1, result = is_mount(target, path, error);
     json_bool(ok, "mounted", result == 0);
     if (result == 0) {
-        tree = mount_new(type, options, overlay ? MOUNT_ATTR_RDONLY : 0, error);
+        tree = overlay && json_get(params, "uidMappings") ? mapped_mount(params, options, error)
+                                                           : mount_new(type, options, overlay ? MOUNT_ATTR_RDONLY : 0, error);
         result = tree < 0 ? -1 : mount_attach(tree, target, path, error);
     }
     if (tree >= 0)

@@ -137,17 +137,17 @@ export class VirtualClock implements Clock {
    */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
-    await settle();
+    await anotherTurn();
     for (let next = this.#first(); next && next.due <= end; next = this.#first()) {
       const { fn } = next;
       next.fn = undefined;
       this.#removeFirst();
       this.#now = Math.max(this.#now, next.due);
       fn!();
-      await settle();
+      await anotherTurn();
     }
     this.#now = end;
-    await settle();
+    await anotherTurn();
   }
 
   #first(): Timer | undefined {
@@ -172,8 +172,8 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Lets queued promise callbacks and immediates run. */
-function settle(): Promise<void> {
+/** Lets queued promise callbacks and immediates run: long work that everybody would wait for is done in turns. */
+export function anotherTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Client, NodeStreamsLookup } from '@trimtab/client';
-import { type Clock, type Logger, notFound, type Random } from '@trimtab/machinery';
+import { anotherTurn, type Clock, type Logger, notFound, type Random } from '@trimtab/machinery';
 import type { Store } from '@trimtab/store';
 import type { Aggregator } from './aggregation/aggregator.js';
 import type { Auditor } from './audit/auditor.js';
@@ -266,7 +266,7 @@ async function startBranch(
   mounted.set(name, served);
   const since = store.revision;
   // Its controllers look at everything there is; whoever asked for the branch is answered first.
-  const inhabitants = new Promise<void>((resolve) => setImmediate(resolve)).then(() =>
+  const inhabitants = anotherTurn().then(() =>
     rules.inhabit({
       name,
       client: (user, fieldManager) => localClientOf(inside, rules.authorizer, user, fieldManager, pace),

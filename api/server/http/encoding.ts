@@ -1,4 +1,5 @@
 import {
+  anotherTurn,
   apiVersionOf,
   encodeProtobufMessage,
   type GroupVersionKind,
@@ -193,8 +194,6 @@ function joined(chunks: readonly (Buffer | string)[]): Buffer {
   for (const chunk of chunks) at += typeof chunk === 'string' ? bytes.write(chunk, at) : chunk.copy(bytes, at);
   return bytes;
 }
-
-const anotherTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
  * A list as protobuf, in slices. How long it is stands before it, so the sizes of all items are found out first; what is too

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { anotherTurn } from '@trimtab/machinery';
 import { backlog } from './backlog.js';
 import { outbox } from './outbox.js';
 
@@ -47,7 +48,7 @@ export class WatchWriter {
 
   /** Resolves when what was sent has been taken, or nothing more is to be; in a later turn of the event loop in any case. */
   room(): Promise<void> {
-    if (!this.crowded || this.#over) return new Promise((resolve) => setImmediate(resolve));
+    if (!this.crowded || this.#over) return anotherTurn();
     return new Promise((resolve) => {
       this.#wake = resolve;
     });

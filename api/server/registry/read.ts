@@ -1,5 +1,5 @@
 import type { GetOptions, ListOptions } from '@trimtab/client';
-import { badRequest, expired, type KubeObject, notFound } from '@trimtab/machinery';
+import { anotherTurn, badRequest, expired, type KubeObject, notFound } from '@trimtab/machinery';
 import { CompactedError, type Entry, type Scope, type Snapshot } from '@trimtab/store';
 import { type Registry, resourceName, storeKey, type Target } from './context.js';
 import { decodeContinue, encodeContinue } from './continue-token.js';
@@ -138,8 +138,6 @@ async function itemsOf({ storage }: ServedKind, entries: Iterable<Entry>): Promi
   }
   return items;
 }
-
-const anotherTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** The entries, converted together where that takes a webhook; `limit` is how many of them will be shown. */
 export async function convertible(

@@ -1,5 +1,5 @@
 import type { WatchOptions } from '@trimtab/client';
-import { expired, internalError, type KubeObject, StatusError } from '@trimtab/machinery';
+import { anotherTurn, expired, internalError, type KubeObject, StatusError } from '@trimtab/machinery';
 import {
   CompactedError,
   type Entry,
@@ -188,7 +188,7 @@ class WatchSession {
       }
       // Revisions that nobody was given are no commits.
       if (commits < MISSED) break;
-      await (this.sink.ready?.() ?? new Promise<void>((resolve) => setImmediate(resolve)));
+      await (this.sink.ready?.() ?? anotherTurn());
     }
     return at;
   }

@@ -1,3 +1,4 @@
+import { anotherTurn } from '@trimtab/machinery';
 import {
   type Batch,
   CompareFailedError,
@@ -48,7 +49,6 @@ const LEAP = 65_536;
 const FLUSH = 4 * 1024 * 1024;
 /** What is told of in one turn of the event loop: whoever hears of it goes on at once, and all others wait for that. */
 const TOLD_AT_ONCE = 16;
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const SEGMENT = { least: 1024 * 1024, most: 32 * 1024 * 1024 };
 const SHARE = 8;
 
@@ -254,7 +254,7 @@ class EmbeddedEngine implements Engine {
       }
       this.#failure = undefined;
       for (const [place, { batch, resolve }] of taken.entries()) {
-        if (place > 0 && place % TOLD_AT_ONCE === 0) await turn();
+        if (place > 0 && place % TOLD_AT_ONCE === 0) await anotherTurn();
         this.#durable = batch.revision;
         this.#follower!.next(batch);
         resolve(batch.revision);

@@ -1,3 +1,4 @@
+import { anotherTurn } from '@trimtab/machinery';
 import { StoreFailedError } from '../engine.js';
 import type { Disk } from './disk.js';
 import { decodeFrames, decodeHeader, type Fault, HEADER, isTorn, type ReadFrame, type SegmentHeader } from './frame.js';
@@ -118,7 +119,7 @@ export async function* sealedFrames(disk: Disk, name: string): AsyncGenerator<Re
     yield found;
     if (found.end - turn < SLICE) continue;
     turn = found.end;
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await anotherTurn();
   }
 }
 

@@ -91,9 +91,14 @@ static void output_open(struct exec *e, int i, int fd)
 {
     fcntl(fd, F_SETFL, O_NONBLOCK);
     e->output[i] = (struct source){.fd = fd, .ready = i ? stderr_ready : stdout_ready};
-    /* What comes before there is a stream for it waits. */
-    if (e->sync)
-        loop_watch(&e->output[i], EPOLLIN);
+}
+
+/* Once there is somebody to read for: what a program says at once may be there before the news that it runs. */
+static void outputs_watch(struct exec *e)
+{
+    for (int i = 0; i < 2; i++)
+        if (e->output[i].fd >= 0)
+            loop_watch(&e->output[i], EPOLLIN);
 }
 
 /* The stream's owner is the exec, which lives until its process has ended. */
@@ -109,9 +114,7 @@ static void stream_closed(struct stream *s)
         es->exec->stream = NULL;
         /* Nobody listens any more: the whole session of the exec'd process goes, never the container's. */
         process_signal(&es->exec->process, SIGKILL, true);
-        for (int i = 0; i < 2; i++)
-            if (es->exec->output[i].fd >= 0)
-                loop_watch(&es->exec->output[i], EPOLLIN);
+        outputs_watch(es->exec);
     }
     free(es);
 }
@@ -119,9 +122,8 @@ static void stream_closed(struct stream *s)
 static void stream_drained(struct stream *s)
 {
     struct exec *e = ((struct exec_stream *)s)->exec;
-    for (int i = 0; e && i < 2; i++)
-        if (e->output[i].fd >= 0)
-            loop_watch(&e->output[i], EPOLLIN);
+    if (e)
+        outputs_watch(e);
 }
 
 static void begin_streaming(struct exec *e)
@@ -150,9 +152,7 @@ static void begin_streaming(struct exec *e)
         e->input = -1;
     }
     e->stream = &es->stream;
-    for (int i = 0; i < 2; i++)
-        if (e->output[i].fd >= 0)
-            loop_watch(&e->output[i], EPOLLIN);
+    outputs_watch(e);
     stream_open(&es->stream, fd, &rest);
     stream_consume(&es->stream);
 }
@@ -265,6 +265,8 @@ static int exec_launch(struct exec *e, struct container *c, const struct json *p
         else if (ends[i] >= 0)
             close(ends[i]);
     }
+    if (e->sync)
+        outputs_watch(e);
     return launched;
 }
 

@@ -1,4 +1,4 @@
-import type { Container, LifecycleHandler, Probe } from '@trimtab/machinery';
+import { type Container, type LifecycleHandler, type Probe, remembering } from '@trimtab/machinery';
 import {
   ANNOTATION,
   type ContainerFiles,
@@ -104,6 +104,9 @@ export class SimulatedProber implements Prober {
   }
 }
 
+/** One text for all pods of a template. */
+const resourcesText = remembering((container: Container) => JSON.stringify(container.resources ?? {}));
+
 /** Describes containers to the simulated runtime without touching a file. */
 export class SimulatedFiles implements ContainerFiles {
   readonly #lifecycles: Lifecycles;
@@ -160,7 +163,7 @@ export class SimulatedFiles implements ContainerFiles {
           [ANNOTATION.image]: image.tags[0] ?? '',
           [ANNOTATION.imageID]: image.id,
           [ANNOTATION.definedImage]: container.image ?? '',
-          [ANNOTATION.resources]: JSON.stringify(container.resources ?? {}),
+          [ANNOTATION.resources]: resourcesText(container),
           ...scriptOf(pod, container.name, this.#lifecycles),
         },
       },

@@ -250,11 +250,13 @@ class WatchSession {
         if (!this.#stopped) this.sink.next(bookmark(this.kind, revision));
       });
     };
+    let cancel = () => {};
     const repeat = () => {
       send();
-      this.#undo.push(clock.after(bookmarkInterval, repeat));
+      cancel = clock.after(bookmarkInterval, repeat);
     };
-    this.#undo.push(clock.after(bookmarkInterval * (0.75 + random.next() / 2), repeat));
+    cancel = clock.after(bookmarkInterval * (0.75 + random.next() / 2), repeat);
+    this.#undo.push(() => cancel());
     if (timeout > bookmarkBeforeEnd) this.#undo.push(clock.after(timeout - bookmarkBeforeEnd, send));
   }
 

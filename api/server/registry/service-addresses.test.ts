@@ -31,6 +31,23 @@ describe('an address of a Service is an object of its own', () => {
   }
   const ip = (service: KubeObject) => (service as KubeObject & { spec: { clusterIP: string } }).spec.clusterIP;
 
+  test('one that is on its way when the server closes is nothing to warn of', async () => {
+    const { make, root, security, shown } = await world();
+    await make(services, 'early', { spec: { ports } });
+    const said: string[] = [];
+    const closing = {
+      create: async () => {
+        security.close();
+        throw new Error('the store is closed');
+      },
+      update: async () => {},
+    };
+    const warn = (...words: readonly unknown[]) => void said.push(String(words.at(-1)));
+    security.keepWritten(closing as unknown as typeof root, { ...silentLogger, warn } as typeof silentLogger);
+    await shown();
+    expect(said.filter((words) => words.includes('IPAddress'))).toEqual([]);
+  });
+
   test('made with the Service, gone with it, and put right at the start', async () => {
     const { make, root, security, shown } = await world();
     const early = await make(services, 'early', { spec: { ports } });

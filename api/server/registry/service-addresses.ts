@@ -115,9 +115,10 @@ export function keepServiceAddresses(
     for (const ip of stale) {
       stale.delete(ip);
       if (!stopped)
-        await mend(ip).catch((error: unknown) =>
-          logger.warn({ err: error, address: ip }, 'an IPAddress could not be written'),
-        );
+        await mend(ip).catch((error: unknown) => {
+          // What was on its way when the server closed comes to a closed store.
+          if (!stopped) logger.warn({ err: error, address: ip }, 'an IPAddress could not be written');
+        });
     }
     running = false;
   }

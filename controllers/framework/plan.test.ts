@@ -79,9 +79,13 @@ test('row 30: metrics carry controller-runtime’s names, and say how fresh the 
   const metrics = new PrometheusMetrics();
   const t = await runInMemory([definition], { metrics, handlers: { dns: () => {} } });
   await t.client.create(Sites, site(1));
+  // The same kind in another form is another cache, and told of with the first.
+  t.informers.get(Sites, { scope: { metadataOnly: true } });
+  t.informers.start();
   await t.pass(2_000);
   const text = metrics.text(t.informers);
   for (const line of [
+    'trimtab_cache_objects{resource="sites"} 2',
     'controller_runtime_reconcile_total{controller="c",result="requeue_after"} 2',
     'controller_runtime_reconcile_time_seconds_count{controller="c"} 2',
     'controller_runtime_active_workers{controller="c"} 0',

@@ -16,6 +16,16 @@ interface Family {
   readonly histograms: Map<string, { readonly counts: number[]; sum: number }>;
 }
 
+interface Cached {
+  readonly seconds: number;
+  readonly objects: number;
+  readonly lists: number;
+  readonly watches: number;
+  readonly failures: number;
+}
+
+const NOT_CACHED: Cached = { seconds: 0, objects: 0, lists: 0, watches: 0, failures: 0 };
+
 /**
  * A controller's metrics under controller-runtime's names, so that its dashboards and alerts fit unchanged, and a few that
  * nobody else has: how old what is known is, how many writes an evaluation makes, which states objects are in. Text
@@ -123,10 +133,21 @@ export class PrometheusMetrics implements ControllerMetrics {
       const { name: controller } = definition;
       this.#set('trimtab_retrying_objects', 'Objects that wait to be tried again.', { controller }, retries.size);
     }
+    // A kind that is cached in several forms is told of as one.
+    const caches = new Map<string, Cached>();
     for (const informer of informers?.all() ?? []) {
       const { resource } = informer.type;
       const { objects, lists, watches, failures } = informer.stats;
-      const seconds = informer.staleness() / 1000;
+      const before = caches.get(resource) ?? NOT_CACHED;
+      caches.set(resource, {
+        seconds: Math.max(before.seconds, informer.staleness() / 1000),
+        objects: before.objects + objects,
+        lists: before.lists + lists,
+        watches: before.watches + watches,
+        failures: before.failures + failures,
+      });
+    }
+    for (const [resource, { seconds, objects, lists, watches, failures }] of caches) {
       this.#set('trimtab_cache_staleness_seconds', 'Since the server was last heard of.', { resource }, seconds);
       this.#set('trimtab_cache_objects', 'Objects cached.', { resource }, objects);
       this.#set('trimtab_cache_lists', 'Lists made.', { resource }, lists);

@@ -152,8 +152,9 @@ int node_main(int argc, char **argv)
              server_listen(socket_path, __start_node_ops, __stop_node_ops, &error) == 0) {
         node.filter = seccomp_hand_over();
         loop_run();
-        node_drop_spare();
+        /* First: who connects from here on is to start another. */
         unlink(socket_path);
+        node_drop_spare();
         return 0;
     }
     fprintf(stderr, "trimtab-core: %s: %s: %s\n", error.stage ? error.stage : "event loop", error.object, strerror(error.err));

@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib';
 
 /**
  * Runs a CommonJS file with what V8 kept of compiling it before, and gives its exports. What another Node, other V8 flags or
- * another text left behind is not used: then the file is compiled as usual.
+ * another text left behind is not taken: then the file is compiled as usual.
  */
 export function loadCompiled(file) {
   const bytes = readFileSync(file);
@@ -18,7 +18,8 @@ export function loadCompiled(file) {
   const script = new Script(source, { filename: file, cachedData });
   const module = { exports: {} };
   script.runInThisContext()(module.exports, createRequire(file), module, file, dirname(file), importFile);
-  return { exports: module.exports, keep: () => keep(file, sum, script.createCachedData()) };
+  const taken = cachedData !== undefined && !script.cachedDataRejected;
+  return { exports: module.exports, taken, keep: () => keep(file, sum, script.createCachedData()) };
 }
 
 /** Operators that are run from their source are loaded as modules, which what V8 kept of a script cannot do. */

@@ -12,7 +12,7 @@ import { allOf } from './all-of.js';
 import { type Ambient, type ControlPlane, localAddresses, startControlPlane } from './control-plane.js';
 import { identitiesOf } from './identities.js';
 import type { Leading } from './lead.js';
-import { prepareForManyNodes } from './many-nodes.js';
+import { prepareForNodes } from './many-nodes.js';
 import { AggregatedReader } from './metrics-reader.js';
 import type { LocalNode } from './node.js';
 import type { UpOptions } from './options.js';
@@ -52,7 +52,7 @@ export async function startCluster(
   const lifecycles =
     script === undefined ? undefined : (await import('./simulated-lifecycle.js')).readLifecycles(script);
   keepClusterFile(options.paths, options);
-  if (options.simulatedNodes > 0) prepareForManyNodes();
+  prepareForNodes(options.simulatedNodes);
   const plane = await startControlPlane(options, ambient, {
     nodeStreams: (name) => (name === options.nodeName ? local?.streams : simulated?.streams(name)),
     notReady: () => (starting ? ['cluster-start'] : []),

@@ -1,5 +1,5 @@
 import { chown, mkdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Cluster, eventually, guestbookImages, Place, run, shellPod, trimtab } from './cluster.js';
 
 /** `trimtab up` at its edges: what it is told, what is already there, who runs it, and how it ends. */
@@ -37,6 +37,16 @@ test('a free port, one address, a kubeconfig elsewhere; every line is one object
   expect(await cluster.terminate()).toBe(0);
   expect(cluster.lines.map(({ event }) => event)).toEqual(['ready', 'stopping', 'stopped']);
   expect(cluster.stderr).toBe('');
+});
+
+test('what V8 compiled when this was built is taken: nobody waits for it again', async () => {
+  const bundle = JSON.stringify(join(dirname(trimtab), '..', 'dist', 'bundle', 'main.cjs'));
+  const compiled = JSON.stringify(join(dirname(trimtab), 'compiled.mjs'));
+  const script = `const { loadCompiled } = await import(${compiled}); console.log(loadCompiled(${bundle}).taken)`;
+  expect(await run(process.execPath, ['--input-type=module', '-e', script])).toMatchObject({
+    code: 0,
+    stdout: 'true\n',
+  });
 });
 
 test('what cannot be is refused, naming the option', async () => {

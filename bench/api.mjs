@@ -178,7 +178,14 @@ async function steady(server, title, delays) {
       target: { text: '<= 5', most: 5, at: 'p99' },
     },
     ...(await delays()),
-    { what: 'server CPU, of one core', unit: '%', values: [(100 * run.cpu) / run.wall] },
+    {
+      what: 'server CPU, of one core',
+      unit: '%',
+      values: [(100 * run.cpu) / run.wall],
+      note: Object.entries(run.threads)
+        .map(([name, ms]) => `${name} ${Math.round((100 * ms) / run.wall)}`)
+        .join(', '),
+    },
   ]);
 }
 

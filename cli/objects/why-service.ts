@@ -3,6 +3,7 @@ import { countOf, isReady } from './why-pods.js';
 
 /** What is asked of the pods around a service. */
 export interface AroundService {
+  /** Those it selects, or that use it. */
   readonly pods: readonly Pod[];
   /** All of the namespace. */
   readonly neighbours: readonly Pod[];

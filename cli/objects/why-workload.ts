@@ -14,8 +14,6 @@ import { type AroundService, serviceLines } from './why-service.js';
 
 /** What is known of an object that stands for pods, or that they need. */
 export interface Around extends AroundService {
-  /** Those it selects. */
-  readonly pods: readonly Pod[];
   /** About the object itself, oldest first. */
   readonly events: readonly Event[];
 }
@@ -34,12 +32,10 @@ const accounts: Readonly<Record<string, Account>> = {
   persistentvolumeclaims: claimLines,
 };
 
-/** Says in words how far an object is from what it is to be, and which of its pods keep it; none of a kind without pods. Pure. */
+/** Says in words how far an object is from what it is to be, and which of its pods keep it. Only of what {@link hasAccount}. Pure. */
 export function accountOf(resource: string, title: string, object: KubeObject, around: Around): readonly string[] {
-  const account = accounts[resource];
-  return account
-    ? [...account(title, object as never, around), ...troubleLines(around.pods), ...warnings(around.events)]
-    : [];
+  const account = accounts[resource]!;
+  return [...account(title, object as never, around), ...troubleLines(around.pods), ...warnings(around.events)];
 }
 
 export const hasAccount = (resource: string): boolean => Object.hasOwn(accounts, resource);

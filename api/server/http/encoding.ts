@@ -186,7 +186,7 @@ export async function* encodeArray<T>(
 }
 
 /** One buffer of all of them, each copied once. */
-function joined(chunks: readonly (Buffer | string)[]): Buffer {
+export function joined(chunks: Pieces): Buffer {
   let size = 0;
   for (const chunk of chunks) size += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
   const bytes = Buffer.allocUnsafeSlow(size);

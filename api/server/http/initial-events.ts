@@ -1,5 +1,5 @@
 import type { KubeObject } from '@trimtab/machinery';
-import type { ObjectEncoder } from './encoding.js';
+import { joined, type ObjectEncoder } from './encoding.js';
 
 /** About what is written to a watcher at once. */
 const perWrite = 128 * 1024;
@@ -22,7 +22,7 @@ export function* initialLines(
   const head = headOf();
   for (const object of objects) {
     if (!object) {
-      if (size > 0) yield joined(pieces, size);
+      if (size > 0) yield joined(pieces);
       else yield undefined;
       pieces = [];
       before += size;
@@ -38,25 +38,12 @@ export function* initialLines(
     made(bytes);
     size += bytes;
     if (size < perWrite) continue;
-    yield joined(pieces, size);
+    yield joined(pieces);
     pieces = [];
     before += size;
     size = 0;
   }
-  if (size > 0) yield joined(pieces, size);
-}
-
-function joined(pieces: readonly (Buffer | string)[], size: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(size);
-  let at = 0;
-  for (const piece of pieces) {
-    if (typeof piece === 'string') at += bytes.write(piece, at);
-    else {
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-  }
-  return bytes;
+  if (size > 0) yield joined(pieces);
 }
 
 /** What stands before an object's own fields; objects that come one after another mostly are of one type. */

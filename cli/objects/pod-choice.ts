@@ -11,6 +11,7 @@ import { CliError } from '../errors.js';
 import { listAll } from './collection.js';
 import { keyFor } from './get.js';
 import { nameText } from './object-text.js';
+import { isReady } from './pod-ready.js';
 import type { Session } from './session.js';
 import { resourceFor } from './targets.js';
 
@@ -37,10 +38,8 @@ export function containerOf(pod: Pod, wanted: string | undefined): { readonly na
 
 /** Running and ready before the others, then the one that has run longest. */
 export function firstPod(pods: readonly Pod[]): Pod | undefined {
-  const rank = ({ metadata, status }: Pod): number => {
-    const ready = status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True');
-    return (metadata.deletionTimestamp ? 4 : 0) + (status?.phase === 'Running' ? 0 : 2) + (ready ? 0 : 1);
-  };
+  const rank = (pod: Pod): number =>
+    (pod.metadata.deletionTimestamp ? 4 : 0) + (pod.status?.phase === 'Running' ? 0 : 2) + (isReady(pod) ? 0 : 1);
   const age = ({ metadata }: Pod): number => Date.parse(metadata.creationTimestamp ?? '') || 0;
   return [...pods].sort((a, b) => rank(a) - rank(b) || age(a) - age(b))[0];
 }

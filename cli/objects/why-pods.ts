@@ -1,13 +1,11 @@
 import type { ContainerStatus, Pod } from '@trimtab/machinery';
+import { isReady } from './pod-ready.js';
 import { oneLine } from './why-exits.js';
 import { stateText } from './why-status.js';
 
 /** Kinds of trouble that are shown of one object; what most pods have comes first. */
 const SHOWN = 4;
 const NAMED = 3;
-
-export const isReady = ({ status }: Pod): boolean =>
-  status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false;
 
 /** What keeps a pod from doing its work, in a line that is the same for pods of the same trouble; undefined: nothing. Pure. */
 export function troubleOf(pod: Pod): string | undefined {

@@ -1,5 +1,6 @@
 import type { Pod, Service, ServicePort } from '@trimtab/machinery';
-import { countOf, isReady } from './why-pods.js';
+import { isReady } from './pod-ready.js';
+import { countOf } from './why-pods.js';
 
 /** What is asked of the pods around a service. */
 export interface AroundService {

@@ -8,8 +8,9 @@ import type {
   Pod,
   StatefulSet,
 } from '@trimtab/machinery';
+import { isReady } from './pod-ready.js';
 import { oneLine } from './why-exits.js';
-import { countOf, isReady, troubleLines } from './why-pods.js';
+import { countOf, troubleLines } from './why-pods.js';
 import { type AroundService, serviceLines } from './why-service.js';
 
 /** What is known of an object that stands for pods, or that they need. */

@@ -1,4 +1,5 @@
 import type { Deployment, Pod, ReplicaSet } from '@trimtab/machinery';
+import { isReady } from '../objects/pod-ready.js';
 
 /** What is known of the workloads being waited for. */
 export interface Workloads {
@@ -40,9 +41,6 @@ export function rolloutTree({ deployments, replicaSets, pods }: Workloads, colou
 
 const ownedBy = (object: ReplicaSet, owner: Deployment): boolean =>
   object.metadata.ownerReferences?.some(({ uid }) => uid === owner.metadata.uid) ?? false;
-
-const isReady = (pod: Pod): boolean =>
-  pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 
 /** The one thing that keeps a pod from being ready, in a few words. */
 export function podWaitsFor({ metadata, spec, status = {} }: Pod): string {

@@ -1,9 +1,10 @@
 import { eventually } from '../e2e/cluster.js';
 import { useNetCluster } from './net-cluster.js';
 import { IDLE } from './net-programs.js';
+import { describeReal } from './real-cluster.js';
 
 /** Conformance tests of class N about names and plain connections, under their own names. See `net-cluster`. */
-(process.getuid?.() === 0 ? describe : describe.skip)('names and connections', () => {
+describeReal('names and connections', () => {
   const n = useNetCluster();
   const { kubectl, apply, pod, server, service, ready, inside, fetch, udp, resolve, addressOf, ipOf } = n;
 

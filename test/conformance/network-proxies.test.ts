@@ -5,9 +5,10 @@ import { parse } from 'yaml';
 import { eventually, root, run } from '../e2e/cluster.js';
 import { useNetCluster } from './net-cluster.js';
 import { DISCOVER, IDLE } from './net-programs.js';
+import { describeReal } from './real-cluster.js';
 
 /** Conformance tests of class N about proxies, and those of logs, tokens and WebSockets, under their own names. See `net-cluster`. */
-(process.getuid?.() === 0 ? describe : describe.skip)('proxies and streams', () => {
+describeReal('proxies and streams', () => {
   const n = useNetCluster();
   const { kubectl, get, apply, pod, server, service, ready, proxying, curl } = n;
 

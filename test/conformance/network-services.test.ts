@@ -2,9 +2,10 @@ import type { Endpoints, Pod, Service } from '@trimtab/machinery';
 import { eventually } from '../e2e/cluster.js';
 import { useNetCluster } from './net-cluster.js';
 import { IDLE } from './net-programs.js';
+import { describeReal } from './real-cluster.js';
 
 /** Conformance tests of class N about Services, under their own names. See `net-cluster`. */
-(process.getuid?.() === 0 ? describe : describe.skip)('Services', () => {
+describeReal('Services', () => {
   const n = useNetCluster();
   const { kubectl, get, apply, pod, server, service, ready, fetch, udp, resolve, answers, addressOf, readinessProbe } =
     n;

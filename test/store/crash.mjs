@@ -7,7 +7,16 @@
  *     node test/store/crash.mjs [--cycles 100] [--seed N] [--min-rate 50] [--keep]
  */
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -48,6 +57,8 @@ const ENDS = [
   { operation: 'write', how: 'torn', power: true },
   { operation: 'sync', how: 'before', power: true },
   { operation: 'sync', how: 'after', power: true },
+  { operation: 'rename', how: 'before', power: true },
+  { operation: 'rename', how: 'after', power: true },
   { operation: 'write', how: 'full' },
   { operation: 'sync', how: 'full' },
   { operation: 'sync', how: 'slow' },
@@ -115,8 +126,7 @@ async function live(cycle, end, millis) {
     else if (t === 'event') life.watches.get(rest.id).notices.push({ type: 'event', ...rest });
     else if (t === 'bookmark') life.watches.get(rest.id).notices.push({ type: 'bookmark', ...rest });
     else if (t === 'failed') throw new Error(`watch ${rest.id}: ${rest.message}`);
-    else if (t === 'synced') life.synced.set(rest.name, rest.until);
-    else if (t === 'renamed') life.synced.set(rest.to, life.synced.get(rest.from));
+    else if (t === 'synced') life.synced.set(rest.ino, rest.until);
     else if (t === 'opened') life.opened = rest;
     else if (t === 'persisted') {
       const last = life.persisted.at(-1);
@@ -185,9 +195,9 @@ function recent(all) {
 /** What was written to a file after its last sync is there by chance, sector by sector. */
 function losePower(synced) {
   for (const name of readdirSync(directory)) {
-    const until = synced.get(name);
-    if (until === undefined || !name.endsWith('.log')) continue;
     const file = join(directory, name);
+    const until = synced.get(statSync(file).ino);
+    if (until === undefined || !name.endsWith('.log')) continue;
     const bytes = readFileSync(file);
     const share = pick([0, 0.5, 0.9]);
     for (let at = until - (until % 512); at < bytes.length; at += 512)

@@ -1,13 +1,16 @@
-import { writeSync } from 'node:fs';
+import { statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 
 /**
  * A disk that does what a plan says: dies before, after or in the middle of the nth operation of a kind, is full for a while, or
- * slow. Tells on standard output how much of each file is synced, for whoever then plays a loss of power.
+ * slow. Tells on standard output how much of each file is synced, for whoever then plays a loss of power. Files are told of by
+ * inode: a process may die between a rename and its telling of it.
  *
  * @typedef {{ operation: string, nth: number, how: 'before' | 'after' | 'torn' | 'full' | 'slow' }} Plan
- * @param {import('../../api/store/dist/engine/embedded/disk.js').Disk} disk @param {Plan | undefined} plan
+ * @param {import('../../api/store/dist/engine/embedded/disk.js').Disk} disk @param {string} directory where it is
+ * @param {Plan | undefined} plan
  */
-export function withFailpoints(disk, plan) {
+export function withFailpoints(disk, directory, plan) {
   let count = 0;
   const die = () => {
     process.kill(process.pid, 'SIGKILL');
@@ -28,7 +31,10 @@ export function withFailpoints(disk, plan) {
     return result;
   };
   const wrap = (name, file, length) => {
+    const { ino } = statSync(join(directory, name));
+    const tellSynced = (until) => writeSync(1, `${JSON.stringify({ t: 'synced', ino, until })}\n`);
     let written = length;
+    tellSynced(written);
     return {
       write: (bytes, position) =>
         step(
@@ -43,11 +49,12 @@ export function withFailpoints(disk, plan) {
         step('truncate', async () => {
           await file.truncate(length);
           written = length;
+          tellSynced(written);
         }),
       async sync() {
         const until = written;
         await step('sync', () => file.sync());
-        writeSync(1, `${JSON.stringify({ t: 'synced', name, until })}\n`);
+        tellSynced(until);
       },
       close: () => file.close(),
     };
@@ -56,11 +63,7 @@ export function withFailpoints(disk, plan) {
     ...disk,
     create: (name) => step('create', async () => wrap(name, await disk.create(name), 0)),
     open: async (name) => wrap(name, await disk.open(name), (await disk.read(name)).length),
-    rename: (from, to) =>
-      step('rename', async () => {
-        await disk.rename(from, to);
-        writeSync(1, `${JSON.stringify({ t: 'renamed', from, to })}\n`);
-      }),
+    rename: (from, to) => step('rename', () => disk.rename(from, to)),
     remove: (name) => step('remove', () => disk.remove(name)),
     syncNames: () => step('syncNames', () => disk.syncNames()),
   };

@@ -18,7 +18,7 @@ const clock = {
     return () => clearTimeout(timer);
   },
 };
-const disk = withFailpoints(await directoryDisk(directory), plan);
+const disk = withFailpoints(await directoryDisk(directory), directory, plan);
 const engine = engineOn(disk, { segmentBytes: { least: 16_384, most: 65_536 } });
 const store = await openStore({ engine, clock, retention: { commits: 1e6, bytes: 1e9, ageMs: 1e9 } });
 const opened = store.revision;

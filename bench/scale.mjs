@@ -83,10 +83,15 @@ async function measured(cluster, name, run) {
   if (options.profile) await cluster.ask('profile');
   const before = cpu(cluster.pid);
   const began = performance.now();
-  const value = await run();
+  // A run that fails is the one whose profile is wanted most.
+  const profiled = () => options.profile && cluster.ask('profiled', join(options.profile, `${name}.cpuprofile`));
+  const value = await run().catch(async (error) => {
+    await profiled();
+    throw error;
+  });
   const wall = performance.now() - began;
   const threads = used(before, cpu(cluster.pid));
-  if (options.profile) await cluster.ask('profiled', join(options.profile, `${name}.cpuprofile`));
+  await profiled();
   return { value, wall, threads, ...(await cluster.ask('take')) };
 }
 

@@ -2,6 +2,7 @@ import { type Container, matchesNodeAffinity, type PodSpec } from '@trimtab/mach
 import { closedTo } from '../eviction/admit.js';
 import type { Pressure } from '../eviction/decide.js';
 import type { Pod } from './api.js';
+import type { Beside } from './held.js';
 import type { Verdict } from './machine.js';
 import { containersOf } from './plan.js';
 import { amountOf, podRequest } from './qos.js';
@@ -15,13 +16,6 @@ export interface NodeCapacity {
   readonly pressures?: readonly Pressure[];
   /** The machine is about to go. */
   readonly shuttingDown?: boolean;
-}
-
-/** Another pod of the node, as it is allocated. */
-export interface Neighbour {
-  readonly pod: Pod;
-  /** What it asks of a resource, as `podRequest` counts. */
-  request(resource: string): number;
 }
 
 /** Sysctls that are namespaced and cannot harm other pods (Kubernetes' safe set). */
@@ -41,7 +35,7 @@ export const SAFE_SYSCTLS: ReadonlySet<string> = new Set([
 ]);
 
 /** Why this node will not run the pod, or undefined. Pure. Reasons are the kubelet's where it has one. */
-export function admit(pod: Pod, node: NodeCapacity, others: readonly Neighbour[]): Verdict | undefined {
+export function admit(pod: Pod, node: NodeCapacity, others: Beside): Verdict | undefined {
   const refused =
     closedTo(pod, node) ?? unsupported(pod.spec) ?? selectorMismatch(pod, node) ?? portConflict(pod, others);
   const verdict = refused ?? shortage(pod.spec, node, others);
@@ -113,10 +107,10 @@ function hostPorts(spec: PodSpec): readonly string[] {
   );
 }
 
-function portConflict(pod: Pod, others: readonly Neighbour[]): Verdict | undefined {
+function portConflict(pod: Pod, others: Beside): Verdict | undefined {
   const wanted = hostPorts(pod.spec);
   if (wanted.length === 0) return undefined;
-  const taken = others.flatMap((other) => hostPorts(other.pod.spec));
+  const taken = [...others.specs()].flatMap(hostPorts);
   const clash = (a: string, b: string): boolean => {
     const [protocolA, portA, ipA] = a.split('/');
     const [protocolB, portB, ipB] = b.split('/');
@@ -130,9 +124,9 @@ function portConflict(pod: Pod, others: readonly Neighbour[]): Verdict | undefin
     : undefined;
 }
 
-function shortage(spec: PodSpec, node: NodeCapacity, others: readonly Neighbour[]): Verdict | undefined {
+function shortage(spec: PodSpec, node: NodeCapacity, others: Beside): Verdict | undefined {
   const pods = Number(node.allocatable.pods ?? Number.POSITIVE_INFINITY);
-  if (others.length + 1 > pods) return short('pods', 1, others.length, pods);
+  if (others.count + 1 > pods) return short('pods', 1, others.count, pods);
   return shortOf(spec, node, others);
 }
 
@@ -144,13 +138,13 @@ export function capacityOf(node: NodeCapacity, resource: string): number | undef
 }
 
 /** CPU, memory, storage or huge pages that the pod asks for and the others have left too little of. */
-export function shortOf(spec: PodSpec, node: NodeCapacity, others: readonly Neighbour[]): Verdict | undefined {
+export function shortOf(spec: PodSpec, node: NodeCapacity, others: Beside): Verdict | undefined {
   const counted = Object.keys(node.allocatable).filter((name) => COUNTED.test(name));
   for (const resource of ['cpu', 'memory', ...counted]) {
     const capacity = capacityOf(node, resource);
     const requested = podRequest(spec, resource);
     if (capacity === undefined || requested === 0) continue;
-    const used = others.reduce((sum, other) => sum + other.request(resource), 0);
+    const used = others.requested(resource);
     if (used + requested > capacity) return short(resource, requested, used, capacity);
   }
   return undefined;

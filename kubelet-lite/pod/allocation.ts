@@ -1,8 +1,9 @@
 import type { Container, ResourceRequirements } from '@trimtab/machinery';
 import { equalJson } from '@trimtab/machinery';
-import { capacityOf, type Neighbour, type NodeCapacity, shortOf } from './admission.js';
+import { capacityOf, type NodeCapacity, shortOf } from './admission.js';
 import type { Pod } from './api.js';
 import { byContainers, type ContainerParts } from './by-containers.js';
+import type { Beside } from './held.js';
 import { containersOf } from './plan.js';
 import { podRequest } from './qos.js';
 
@@ -84,7 +85,7 @@ export function wantsRestart(
 }
 
 /** Whether the node has room for the pod as it now wants to be. `others` as they are allocated. */
-export function resizeRefusal(pod: Pod, node: NodeCapacity, others: readonly Neighbour[]): ResizeRefusal | undefined {
+export function resizeRefusal(pod: Pod, node: NodeCapacity, others: Beside): ResizeRefusal | undefined {
   for (const resource of ['memory', 'cpu'] as const) {
     const capacity = capacityOf(node, resource);
     const requested = podRequest(pod.spec, resource);

@@ -10,6 +10,7 @@ import { SimulatedVolumes } from '../simulated/simulated-node.js';
 import type { ObjectTracker } from '../volumes/object-tracker.js';
 import { admit } from './admission.js';
 import type { Pod } from './api.js';
+import { Held } from './held.js';
 
 /**
  * Every field a pod can have, and what becomes of it here. A field that the API gains and nobody has judged fails the first
@@ -326,14 +327,14 @@ describe('what is started differently', () => {
   const changing = cases.flatMap(({ field, verdict }) => ('starts' in verdict ? [{ field, ...verdict }] : []));
   test.each(changing)('$field', async ({ field, starts: change }) => {
     const without = /VolumeMount\.(?!mountPath)/.test(field) ? mounted({}) : {};
-    expect(admit(plain(change), { allocatable: {}, labels: {} }, [])).toBeUndefined();
+    expect(admit(plain(change), { allocatable: {}, labels: {} }, new Held().beside(''))).toBeUndefined();
     expect(await started(plain(change))).not.toBe(await started(plain(without)));
   });
 });
 
 const refusals = cases.flatMap(({ field, verdict }) => ('refused' in verdict ? [{ field, ...verdict.refused }] : []));
 test.each(refusals)('$field is refused as $reason', ({ change, reason, message }) => {
-  const verdict = admit(plain(change), { allocatable: {}, labels: {} }, []);
+  const verdict = admit(plain(change), { allocatable: {}, labels: {} }, new Held().beside(''));
   expect(verdict?.reason).toBe(reason);
   expect(verdict?.message).toContain(message);
 });

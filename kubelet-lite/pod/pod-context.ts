@@ -35,6 +35,8 @@ export interface PodContextDeps {
 /** The pods beside this one. */
 export interface PodNeighbourhood {
   gone(uid: string): void;
+  /** The node has set something else aside for this one. */
+  allocated(): void;
   /** Resources have been given back. */
   freed(): void;
   /** Whether the node has room for the pod as it now wants to be. */

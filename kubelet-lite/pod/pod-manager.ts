@@ -2,9 +2,10 @@ import type { Subscription } from 'rxjs';
 import { ANNOTATION } from '../container/container-files.js';
 import type { PodSource } from '../node/pod-source.js';
 import type { RuntimeEvent, SandboxStatus } from '../runtime/runtime.js';
-import { admit, type Neighbour, type NodeCapacity } from './admission.js';
+import { admit, type NodeCapacity } from './admission.js';
 import { growsRequests, resizeRefusal, type SavedAllocation } from './allocation.js';
 import { isTerminal, type Pod, uidOf } from './api.js';
+import { Held } from './held.js';
 import type { Verdict } from './machine.js';
 import type { PodContextDeps } from './pod-context.js';
 import { PodWorker } from './pod-worker.js';
@@ -20,6 +21,7 @@ export class PodManager {
   readonly #source: PodSource;
   readonly #capacity: () => NodeCapacity;
   readonly #workers = new Map<string, PodWorker>();
+  readonly #held = new Held();
   readonly #found = new Map<string, SandboxStatus>();
   #allocations: ReadonlyMap<string, SavedAllocation> = new Map();
   #early: RuntimeEvent[] | undefined = [];
@@ -123,22 +125,31 @@ export class PodManager {
     this.#waiting.delete(uid);
     const worker = new PodWorker(this.#deps, pod, found, refused, {
       gone: (gone) => this.#workers.delete(gone),
+      allocated: () => this.#hold(uid),
       freed: () => {
-        this.#onAllocated?.();
+        this.#hold(uid);
         this.#reconsiderResizes();
         for (const { pod: critical, goes } of [...this.#waiting.values()])
           if (!goes.some((going) => going.active)) this.#seen(critical);
       },
-      refusal: (desired) => resizeRefusal(desired, this.#capacity(), this.#allocatedBeside(uid)),
+      refusal: (desired) => resizeRefusal(desired, this.#capacity(), this.#held.beside(uid)),
     });
     this.#workers.set(uid, worker);
     worker.begin();
+    this.#hold(uid);
+  }
+
+  /** Notes what the pod has of the node, now that it may be something else. */
+  #hold(uid: string): void {
+    const worker = this.#workers.get(uid);
+    if (worker?.active) this.#held.set(uid, worker.resize.pod.spec);
+    else this.#held.delete(uid);
     this.#onAllocated?.();
   }
 
   #refusal(pod: Pod, found: SandboxStatus | undefined): Verdict | undefined {
     if (found || isTerminal(pod.status?.phase) || pod.metadata.deletionTimestamp) return undefined;
-    return admit(pod, this.#capacity(), this.#allocatedBeside(uidOf(pod)));
+    return admit(pod, this.#capacity(), this.#held.beside(uidOf(pod)));
   }
 
   /** True where others go for a critical pod: it is seen again when they have. */
@@ -146,7 +157,7 @@ export class PodManager {
     const uid = uidOf(pod);
     const goes = this.#waiting.get(uid)?.goes.filter((worker) => worker.active) ?? [];
     if (goes.length === 0 && refused.reason.startsWith('OutOf')) {
-      const beside = this.#allocatedBeside(uid).map((neighbour) => neighbour.pod);
+      const beside = this.workers().flatMap((w) => (w.uid !== uid && w.active ? [w.resize.pod] : []));
       for (const other of preemptedFor(pod, this.#capacity(), beside) ?? []) {
         const worker = this.#workers.get(uidOf(other));
         if (worker) goes.push(worker);
@@ -156,12 +167,6 @@ export class PodManager {
     this.#waiting.set(uid, { pod, goes });
     for (const worker of goes) worker.fail('Warning', PREEMPTED);
     return true;
-  }
-
-  #allocatedBeside(uid: string): readonly Neighbour[] {
-    const others: Neighbour[] = [];
-    for (const worker of this.#workers.values()) if (worker.uid !== uid && worker.active) others.push(worker.resize);
-    return others;
   }
 
   /** Those that only give come first, then by priority, Guaranteed before others, and who waits longest. */

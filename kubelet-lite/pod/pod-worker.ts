@@ -370,6 +370,7 @@ export class PodWorker {
       restart: (name, why) => this.#containers.get(name)?.renew(why),
       refusal: (desired) => this.#node.refusal(desired),
       changed: () => this.#publisher.publish(),
+      allocated: () => this.#node.allocated(),
       freed: () => this.#node.freed(),
       track: (work) => this.#work.track(work),
     };

@@ -1,4 +1,4 @@
-import type { PodSpec, ResourceRequirements } from '@trimtab/machinery';
+import type { ResourceRequirements } from '@trimtab/machinery';
 import { changedResources, type Limits, podLimits } from '../container/cgroup.js';
 import {
   type Allocation,
@@ -12,7 +12,6 @@ import {
 } from './allocation.js';
 import type { Pod } from './api.js';
 import { type PodContextDeps, podSubject } from './pod-context.js';
-import { podRequest } from './qos.js';
 import { nextResizeStep, type ResizeStep } from './resize-step.js';
 
 /** What a resize needs of the pod it belongs to. */
@@ -29,6 +28,8 @@ export interface ResizingPod {
   refusal(desired: Pod): ResizeRefusal | undefined;
   /** Status or conditions have changed. */
   changed(): void;
+  /** The node has set something else aside for it. */
+  allocated(): void;
   /** Something was given back that others may wait for. */
   freed(): void;
   track(work: Promise<void>): void;
@@ -63,7 +64,6 @@ export class PodResize {
   #saved: Promise<void> = DONE;
   #again = false;
   #cancelTimer: (() => void) | undefined;
-  #requests: { readonly spec: PodSpec; readonly of: Record<string, number> } | undefined;
   /** The last pod made for {@link pod}, which is asked for often. */
   #cached: { readonly desired: Pod; readonly allocated: Allocation; readonly pod: Pod } | undefined;
 
@@ -92,14 +92,6 @@ export class PodResize {
       this.#cached = { desired, allocated, pod: unchanged ? desired : withAllocation(desired, allocated) };
     }
     return this.#cached!.pod;
-  }
-
-  /** What the pod as it is allocated asks of a resource; read once, since every pod that comes is weighed against all others. */
-  request(resource: string): number {
-    const { spec } = this.pod;
-    if (this.#requests?.spec !== spec) this.#requests = { spec, of: {} };
-    this.#requests.of[resource] ??= podRequest(spec, resource);
-    return this.#requests.of[resource];
   }
 
   get deferredSince(): number | undefined {
@@ -138,6 +130,7 @@ export class PodResize {
     this.#pending(refusal, wanted);
     if (refusal) return;
     this.#set({ allocated: wanted, inProgress: {} });
+    this.#home.allocated();
     this.#say('Normal', 'ResizeStarted', 'started');
     // What is not on disk would be forgotten by a crash, and the runtime told of amounts nobody knows of.
     this.#home.track(this.#save().then(() => this.#settle()));

@@ -39,9 +39,11 @@ export function nodeFacts(view: View<Node>, { startedAt, graceMs }: Listening): 
   const lease = view.get(Leases, { namespace: LEASES, name: view.key.name });
   const silentAt = Math.max(startedAt, Date.parse(lease?.spec?.renewTime ?? '') || 0) + graceMs;
   const silent = now >= silentAt;
-  const pods = view.byIndex(Pods, 'node', view.key.name);
   const present = node.spec?.taints ?? [];
-  const departures = departuresOf(pods, present, now);
+  const evicting = present.filter(({ effect }) => effect === 'NoExecute');
+  // Of a node that is well they need not be looked at, and there may be hundreds.
+  const pods = silent || evicting.length > 0 ? view.byIndex(Pods, 'node', view.key.name) : [];
+  const departures = departuresOf(pods, evicting, now);
   const ahead = [...departures.values(), ...(silent ? [] : [silentAt])].filter((time) => time > now);
   return {
     node,
@@ -67,9 +69,8 @@ function wasReadyBefore(pod: Pod, node: Node): boolean {
   return since < (Date.parse(found.lastTransitionTime ?? '') || 0);
 }
 
-/** Pods that do not tolerate the taints for good, and when they have to leave; not those that are leaving. */
-function departuresOf(pods: readonly Pod[], taints: readonly Taint[], now: number): ReadonlyMap<Pod, number> {
-  const evicting = taints.filter(({ effect }) => effect === 'NoExecute');
+/** Pods that do not tolerate these NoExecute taints for good, and when they have to leave; not those that are leaving. */
+function departuresOf(pods: readonly Pod[], evicting: readonly Taint[], now: number): ReadonlyMap<Pod, number> {
   const departures = new Map<Pod, number>();
   if (evicting.length === 0) return departures;
   for (const pod of pods) {

@@ -18,6 +18,7 @@ export default {
   // Modules of finished files are not given back; above this a worker is replaced, or it spends its time collecting garbage.
   workerIdleMemoryLimit: '600MB',
   testMatch: ['**/*.test.ts'],
+  testSequencer: '<rootDir>/test/sequencer.mjs',
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   modulePathIgnorePatterns: ['/dist/'],
   extensionsToTreatAsEsm: ['.ts'],

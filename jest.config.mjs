@@ -37,6 +37,7 @@ export default {
       Object.entries(floor).map(([name, dir]) => [`^@trimtab/${name}$`, `<rootDir>/${dir}/${name}/index.ts`]),
     ),
     '^@trimtab/([a-z-]+)$': '<rootDir>/$1/index.ts',
+    '^fast-check$': '<rootDir>/test/fast-check.mjs',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
 };

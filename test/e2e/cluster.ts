@@ -12,6 +12,9 @@ export const trimtab = join(root, 'cli', 'bin', 'trimtab.mjs');
 /** Many times what anything here takes on a quiet machine: how long things take is measured in bench/, never tested. */
 export const PATIENCE_MS = 120_000;
 
+/** A kubectl lives for a tenth of a second, of which it would spend a fifth looking for memory that it then does not need. */
+export const KUBECTL_ENV = { GOGC: 'off' } as const;
+
 export interface Ran {
   readonly code: number;
   readonly stdout: string;
@@ -142,7 +145,7 @@ export class Cluster {
   }
 
   kubectlWith(options: RunOptions, ...args: readonly string[]): Promise<Ran> {
-    const env = { HOME: this.place.dataDir, KUBECONFIG: this.ready.kubeconfig, ...options.env };
+    const env = { ...KUBECTL_ENV, HOME: this.place.dataDir, KUBECONFIG: this.ready.kubeconfig, ...options.env };
     return this.place.run('kubectl', args, { timeoutMs: PATIENCE_MS, ...options, env });
   }
 
@@ -195,6 +198,9 @@ export class Cluster {
   }
 }
 
+/** Between two looks at what is not yet as it should be: short at first, longer then, for a look may be a process. */
+const LOOK_AGAIN_MS = { least: 20, most: 250, growth: 1.5 };
+
 /** Asks again until the answer satisfies, for what the cluster promises to bring about; fails with the last answer. */
 export async function eventually<T>(
   ask: () => Promise<T>,
@@ -202,11 +208,11 @@ export async function eventually<T>(
   timeoutMs = PATIENCE_MS,
 ): Promise<T> {
   const end = performance.now() + timeoutMs;
-  for (;;) {
+  for (let pause = LOOK_AGAIN_MS.least; ; pause = Math.min(pause * LOOK_AGAIN_MS.growth, LOOK_AGAIN_MS.most)) {
     const answer = await ask();
     if (good(answer)) return answer;
     if (performance.now() > end) throw new Error(`not in ${timeoutMs} ms; the last answer: ${JSON.stringify(answer)}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Cluster, PATIENCE_MS, type Ran, type RunOptions, run } from './cluster.js';
+import { type Cluster, KUBECTL_ENV, PATIENCE_MS, type Ran, type RunOptions, run } from './cluster.js';
 
 /** The kubectl versions clients are promised for. */
 export const VERSIONS = ['1.27', '1.28', '1.29', '1.30', '1.31', '1.32', '1.33'] as const;
@@ -50,7 +50,7 @@ export class Kubectl {
   ) {
     const home = join(cluster.place.dataDir, `home-${namespace}`);
     mkdirSync(home, { recursive: true });
-    this.#env = { HOME: home, KUBECONFIG: cluster.ready.kubeconfig };
+    this.#env = { ...KUBECTL_ENV, HOME: home, KUBECONFIG: cluster.ready.kubeconfig };
   }
 
   run(options: RunOptions, ...args: readonly string[]): Promise<Ran> {

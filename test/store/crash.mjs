@@ -69,6 +69,8 @@ const ENDS = [
 const OFTEN = { write: 60, sync: 60, create: 6, syncNames: 6, rename: 3, remove: 3 };
 
 const total = { acknowledged: 0, alive: 0, reads: 0, notices: 0, violations: 0, ends: new Map() };
+/** How much of each file, by inode, a loss of power leaves alone. */
+const synced = new Map();
 let persisted = [];
 let since = 0;
 let previous;
@@ -78,7 +80,7 @@ try {
     const life = await live(cycle, end, cycle > cycles ? 0 : 40 + random() * 60);
     judge(previous, life);
     previous = life;
-    if (end.power) losePower(life.synced);
+    if (end.power) losePower();
     const name = `${end.operation ?? ''} ${end.how}${end.power ? ' with the power' : ''}`.trim();
     total.ends.set(name, (total.ends.get(name) ?? 0) + (life.died || end.how === 'close' ? 1 : 0));
   }
@@ -102,7 +104,7 @@ async function live(cycle, end, millis) {
   const plan = end.operation && { ...end, nth: 1 + Math.floor(random() * (OFTEN[end.operation] ?? 10)) };
   const argument = { directory, since, seed: Math.floor(random() * 2 ** 31), plan, millis, cycle };
   const child = spawn(process.execPath, [worker, JSON.stringify(argument)], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const life = { cycle, persisted: [], transactions: new Map(), reads: [], watches: new Map(), synced: new Map() };
+  const life = { cycle, persisted: [], transactions: new Map(), reads: [], watches: new Map(), synced };
   let errors = '';
   child.stderr.on('data', (data) => {
     errors += data;
@@ -126,7 +128,10 @@ async function live(cycle, end, millis) {
     else if (t === 'event') life.watches.get(rest.id).notices.push({ type: 'event', ...rest });
     else if (t === 'bookmark') life.watches.get(rest.id).notices.push({ type: 'bookmark', ...rest });
     else if (t === 'failed') throw new Error(`watch ${rest.id}: ${rest.message}`);
-    else if (t === 'synced') life.synced.set(rest.ino, rest.until);
+    else if (t === 'synced') {
+      const until = synced.get(rest.ino) ?? 0;
+      if (rest.from <= until) synced.set(rest.ino, Math.max(until, rest.until));
+    } else if (t === 'truncated') synced.set(rest.ino, Math.min(synced.get(rest.ino) ?? 0, rest.length));
     else if (t === 'opened') life.opened = rest;
     else if (t === 'persisted') {
       const last = life.persisted.at(-1);
@@ -193,7 +198,7 @@ function recent(all) {
 }
 
 /** What was written to a file after its last sync is there by chance, sector by sector. */
-function losePower(synced) {
+function losePower() {
   for (const name of readdirSync(directory)) {
     const file = join(directory, name);
     const until = synced.get(statSync(file).ino);
@@ -208,5 +213,6 @@ function losePower(synced) {
       Math.max(until, Math.floor(until + random() * (bytes.length - until))),
     ]);
     writeFileSync(file, bytes.subarray(0, length));
+    synced.set(statSync(file).ino, length);
   }
 }

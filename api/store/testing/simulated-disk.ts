@@ -1,5 +1,5 @@
 import type { Random } from '@trimtab/machinery';
-import type { Disk, DiskFile } from '../engine/embedded/disk.js';
+import type { Disk, DiskFile, Writing } from '../engine/embedded/disk.js';
 
 const SECTOR = 512;
 
@@ -48,7 +48,10 @@ export class SimulatedDisk implements Disk {
   /** What is there after the process was killed and the machine was not: everything written. */
   killProcess(): SimulatedDisk {
     this.#dead = true;
-    return this.copy();
+    const next = this.copy();
+    // It is no more synced than it was.
+    for (const [name, { synced }] of this.#names) next.#inode(name).synced = synced;
+    return next;
   }
 
   copy(): SimulatedDisk {
@@ -71,19 +74,39 @@ export class SimulatedDisk implements Disk {
     return this.#step('read', name, () => Buffer.from(this.#inode(name).current.subarray(0, length)));
   }
 
-  create(name: string): Promise<DiskFile> {
+  create(name: string, how?: Writing): Promise<DiskFile> {
     return this.#step('create', name, () => {
       this.#names.set(name, { current: Buffer.alloc(0), synced: Buffer.alloc(0) });
       this.#named();
-      return this.#file(name);
+      return this.#file(name, how);
     });
   }
 
-  async open(name: string): Promise<DiskFile> {
-    return this.#file(name);
+  async open(name: string, how?: Writing): Promise<DiskFile> {
+    return this.#file(name, how);
   }
 
-  #file(name: string): DiskFile {
+  #file(name: string, { synced = false }: Writing = {}): DiskFile {
+    const file = this.#unsynced(name);
+    const inode = this.#inode(name);
+    const sync = (from: number, to: number) =>
+      this.#step('sync', name, () => {
+        const bytes = Buffer.alloc(Math.max(inode.synced.length, to));
+        bytes.set(inode.synced);
+        bytes.set(inode.current.subarray(from, to), from);
+        inode.synced = bytes;
+      });
+    return {
+      ...file,
+      // At some instant between the two the power may go.
+      async write(bytes, position) {
+        await file.write(bytes, position);
+        if (synced) await sync(position, position + bytes.length);
+      },
+    };
+  }
+
+  #unsynced(name: string): DiskFile {
     const inode = this.#inode(name);
     return {
       write: (bytes, position) =>

@@ -16,12 +16,17 @@ export interface Disk {
   /** The whole file, or at most its first `length` bytes. */
   read(name: string, length?: number): Promise<Buffer>;
   /** Makes or empties a file. */
-  create(name: string): Promise<DiskFile>;
+  create(name: string, how?: Writing): Promise<DiskFile>;
   /** Opens a file that is there, for writing on. */
-  open(name: string): Promise<DiskFile>;
+  open(name: string, how?: Writing): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;
   remove(name: string): Promise<void>;
   syncNames(): Promise<void>;
+}
+
+export interface Writing {
+  /** What a write has written is synced when it resolves, and nothing else: one trip to the disk instead of two. */
+  readonly synced?: boolean;
 }
 
 export interface DiskFile {
@@ -31,6 +36,9 @@ export interface DiskFile {
   close(): Promise<void>;
 }
 
+const O_CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC;
+const syncFlag = ({ synced = false }: Writing = {}): number => (synced ? constants.O_DSYNC : 0);
+
 /** A directory of this machine; made where it is missing. */
 export async function directoryDisk(directory: string): Promise<Disk> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -39,8 +47,8 @@ export async function directoryDisk(directory: string): Promise<Disk> {
     names: () => readdir(directory),
     read: (name, length) =>
       length === undefined ? readFile(join(directory, name)) : head(join(directory, name), length),
-    create: async (name) => diskFile(await open(join(directory, name), 'w', 0o600)),
-    open: async (name) => diskFile(await open(join(directory, name), constants.O_RDWR)),
+    create: async (name, how) => diskFile(await open(join(directory, name), O_CREATE | syncFlag(how), 0o600)),
+    open: async (name, how) => diskFile(await open(join(directory, name), constants.O_RDWR | syncFlag(how))),
     rename: (from, to) => rename(join(directory, from), join(directory, to)),
     remove: (name) => unlink(join(directory, name)),
     async syncNames() {

@@ -157,10 +157,14 @@ class EmbeddedEngine implements Engine {
       this.#ledger.compact(compacted);
       yield batches;
       if (!newest || through > 0) continue;
-      this.#file = await this.disk.open(name);
-      if (torn === 0) continue;
-      await this.#file.truncate(end);
-      await this.#file.sync();
+      this.#file = await this.disk.open(name, { synced: true });
+      try {
+        if (torn > 0) await this.#file.truncate(end);
+        // Who wrote this may have been killed before it was synced, and it is told of from now on.
+        await this.#file.sync();
+      } catch (error) {
+        throw unsynced(`${this.disk.place}/${name}`, error);
+      }
     }
   }
 
@@ -294,7 +298,6 @@ class EmbeddedEngine implements Engine {
     for (const frame of notes) at = encodeFrame(this.#scratch, at, { ...frame, flush });
     this.#tainted = true;
     await file.write(this.#scratch.subarray(0, at), flush);
-    await file.sync();
     this.#tainted = false;
     segment.bytes += at;
     this.#noted = compacted;
@@ -311,11 +314,10 @@ class EmbeddedEngine implements Engine {
       if (segment.bytes === HEADER || fits) return { file: this.#file, segment };
     }
     const name = segmentName(revision);
-    const file = await this.disk.create(name);
+    const file = await this.disk.create(name, { synced: true });
     try {
       const header = { from: revision, through: 0, compacted: this.#ledger.compacted };
       await file.write(encodeHeader(header), 0);
-      await file.sync();
       await this.disk.syncNames();
     } catch (error) {
       await file.close().catch(() => {});
@@ -365,12 +367,21 @@ class EmbeddedEngine implements Engine {
   }
 }
 
+const isFull = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | undefined)?.code ?? '');
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+function unsynced(file: string, error: unknown): StoreFailedError {
+  const mend = isFull(error) ? 'the disk is full: free some space there and start again' : 'look after the disk';
+  return new StoreFailedError(`cannot sync ${file}, so what is in it may not last: ${mend} (${reasonOf(error)})`, {
+    cause: error,
+  });
+}
+
 function unwritable(place: string, error: unknown): StoreFailedError {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  const reason = error instanceof Error ? error.message : String(error);
-  const mend =
-    code === 'ENOSPC' || code === 'EDQUOT'
-      ? 'the disk is full; free some space there, and writing goes on by itself. Reading and watching go on meanwhile'
-      : 'nothing of it was written; reading and watching go on';
-  return new StoreFailedError(`cannot write to ${place}: ${mend} (${reason})`, { cause: error });
+  const mend = isFull(error)
+    ? 'the disk is full; free some space there, and writing goes on by itself. Reading and watching go on meanwhile'
+    : 'nothing of it was written; reading and watching go on';
+  return new StoreFailedError(`cannot write to ${place}: ${mend} (${reasonOf(error)})`, { cause: error });
 }

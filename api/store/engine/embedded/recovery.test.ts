@@ -144,7 +144,28 @@ describe('whatever is acknowledged outlives', () => {
   });
 });
 
+/** A loss of power that leaves nothing that was not synced. */
+const nothing: Random = { ...seededRandom(1), next: () => 0 };
+
 describe('reproducers', () => {
+  test.each([0, 1])(
+    'what a killed process wrote and the next one tells of outlives the power, with %d writes after it',
+    async (after) => {
+      const first = new SimulatedDisk();
+      const { engine } = await hear(engineOn(first, SMALL));
+      await engine.transact(put('a', 'x'));
+      first.failpoint = (operation) => (operation === 'sync' ? new Promise(() => {}) : undefined);
+      void engine.transact(put('a', 'y'.repeat(600)));
+      await settled(first);
+      const second = first.killProcess();
+      const next = await hear(engineOn(second, SMALL));
+      expect(next.opened.revision).toBe(2);
+      for (let i = 0; i < after; i++) await next.engine.transact(put('b', 'z'));
+      const last = await hear(engineOn(second.losePower(nothing), SMALL));
+      expect(last.opened.batches).toHaveLength(2 + after);
+    },
+  );
+
   test('a process that dies with a new and empty segment leaves no revision to be read that never was', async () => {
     let disk = new SimulatedDisk();
     const first = await hear(engineOn(disk, SMALL));

@@ -22,6 +22,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { buildSync } from 'esbuild';
 import { checkHistory } from '../../api/store/dist/proof/check.js';
 
 const { values } = parseArgs({
@@ -34,8 +35,19 @@ const { values } = parseArgs({
 });
 const cycles = Number(values.cycles);
 const seed = Number(values.seed ?? Math.floor(Date.now() % 1e9));
-const worker = fileURLToPath(new URL('./worker.mjs', import.meta.url));
 const base = mkdtempSync(join(tmpdir(), 'trimtab-crash-'));
+const worker = join(base, 'worker.mjs');
+// In one file, because a hundred starts of Node would do little but read hundreds of modules.
+buildSync({
+  entryPoints: [fileURLToPath(new URL('./worker.mjs', import.meta.url))],
+  outfile: worker,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  banner: {
+    js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
+  },
+});
 const directory = join(base, 'store');
 console.log(`seed ${seed}; again: node test/store/crash.mjs --cycles ${cycles} --seed ${seed}`);
 
@@ -66,7 +78,13 @@ const ENDS = [
   { how: 'kill', power: true },
   { how: 'close' },
 ];
-const OFTEN = { write: 60, sync: 60, create: 6, syncNames: 6, rename: 3, remove: 3 };
+/** What every life comes to often enough: one that is to end by it ends by nothing else, however slow the machine is. */
+const SURE = ['write', 'sync', 'create', 'syncNames'];
+const DEADLY = ['before', 'after', 'torn'];
+const PATIENCE_MS = 300_000;
+/** Of a life that is to end by what does not come in every one. */
+const RARE_MS = 400;
+const OFTEN = { write: 60, sync: 60, create: 6, syncNames: 6, rename: 1, remove: 3 };
 
 const total = { acknowledged: 0, alive: 0, reads: 0, notices: 0, violations: 0, ends: new Map() };
 /** How much of each file, by inode, a loss of power leaves alone. */
@@ -77,7 +95,11 @@ let previous;
 try {
   for (let cycle = 1; cycle <= cycles + 1; cycle++) {
     const end = cycle > cycles ? { how: 'close' } : ENDS[(cycle - 1) % ENDS.length];
-    const life = await live(cycle, end, cycle > cycles ? 0 : 40 + random() * 60);
+    const millis = cycle > cycles ? 0 : 40 + random() * 60;
+    const dies = DEADLY.includes(end.how);
+    const deadly = dies && SURE.includes(end.operation);
+    const life = await live(cycle, end, deadly ? PATIENCE_MS : dies ? RARE_MS : millis);
+    if (deadly && !life.died) throw new Error(`cycle ${cycle}: ${JSON.stringify(end)} was not reached`);
     judge(previous, life);
     previous = life;
     if (end.power) losePower();

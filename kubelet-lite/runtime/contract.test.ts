@@ -107,7 +107,7 @@ for (const [kind, binary] of kinds) {
         ...config,
         spec: { ...config.spec, process: { ...config.spec.process, user: { uid: 1000, gid: 1000 } } },
       }));
-      const asked = { command: ['id', '-u'], timeoutMs: 5_000, maxOutput: 100 };
+      const asked = { command: ['id', '-u'], timeoutMs: 120_000, maxOutput: 100 };
       expect((await runtime.execSync(`${id}-main-0`, asked)).stdout).toBe('1000\n');
       expect(statSync('/dev/null')).toMatchObject({ uid: 0, gid: 0 });
       await runtime.removeSandbox(id);
@@ -135,7 +135,7 @@ for (const [kind, binary] of kinds) {
         'hostname; cat /data/file; touch /data/mine; touch /x; touch /fixed/x; grep -E "Seccomp:|NoNewPrivs" /proc/self/status; mount -t tmpfs none /tmp; cat /proc/kcore | wc -c; unshare -U true';
       const seen = await runtime.execSync(`${id}-main-0`, {
         command: ['/bin/sh', '-c', script],
-        timeoutMs: 5_000,
+        timeoutMs: 120_000,
         maxOutput: 10_000,
       });
       expect(seen.stdout.split('\n').slice(0, 2)).toEqual([id, 'from the node']);
@@ -160,7 +160,7 @@ for (const [kind, binary] of kinds) {
     test('commands run inside, with their exit codes, streams and lateness', async () => {
       const id = await pod();
       await started(id);
-      const exec = (command: readonly string[], timeoutMs = 5_000) =>
+      const exec = (command: readonly string[], timeoutMs = 120_000) =>
         runtime.execSync(`${id}-main-0`, { command, timeoutMs, maxOutput: 1_000 });
       expect(await exec(['/bin/sh', '-c', 'echo in; echo err >&2; exit 3'])).toEqual({
         exitCode: 3,
@@ -192,7 +192,7 @@ for (const [kind, binary] of kinds) {
       const found = (await next.list()).find((s) => s.id === id);
       expect(found).toMatchObject({ state: 'ready', containers: [{ id: `${id}-main-0`, state: 'running', pid }] });
       expect(
-        (await next.execSync(`${id}-main-0`, { command: ['echo', 'x'], timeoutMs: 5_000, maxOutput: 10 })).stdout,
+        (await next.execSync(`${id}-main-0`, { command: ['echo', 'x'], timeoutMs: 120_000, maxOutput: 10 })).stdout,
       ).toBe('x\n');
       await next.removeSandbox(id);
       // Reaped by whoever is its parent now, a moment later.

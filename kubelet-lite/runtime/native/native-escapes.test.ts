@@ -7,7 +7,7 @@ import { coreBinary, withPods } from './test-pods.js';
 /** What has let processes out of other runtimes' containers, tried here; each was seen to succeed against a core weakened for it. */
 withPods('known ways out', { idle: true }, (pods) => {
   const exec = (id: string, ...command: string[]) =>
-    pods.runtime.execSync(id, { command, timeoutMs: 20_000, maxOutput: 20_000 });
+    pods.runtime.execSync(id, { command, timeoutMs: 120_000, maxOutput: 20_000 });
   const sh = async (command: string, id = 'idle') => {
     const { stdout, stderr } = await exec(id, 'sh', '-c', command);
     return stdout + stderr;

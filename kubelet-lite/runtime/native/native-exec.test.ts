@@ -10,7 +10,7 @@ import { type TestPods, withPods } from './test-pods.js';
  */
 withPods('execs one after another', { idle: true }, (pods) => {
   const exec = (id: string, ...command: string[]) =>
-    pods.runtime.execSync(id, { command, timeoutMs: 10_000, maxOutput: 20_000 });
+    pods.runtime.execSync(id, { command, timeoutMs: 120_000, maxOutput: 20_000 });
   const sh = (id: string, command: string) => exec(id, 'sh', '-c', command);
   /** The pod process's own helpers among its children, as opposed to what runs in containers. */
   const helpers = async (pod = 'pod') => {

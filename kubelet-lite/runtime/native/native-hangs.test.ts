@@ -9,7 +9,13 @@ withPods('a pod process that hangs', {}, (pods) => {
   let runtime: NativeRuntime;
   beforeAll(async () => {
     const runDir = join(pods.dir, 'run');
-    runtime = await nativeRuntime({ coreBinary, runDir, logger: silentLogger, clock: systemClock, unansweredMs: 200 });
+    runtime = await nativeRuntime({
+      coreBinary,
+      runDir,
+      logger: silentLogger,
+      clock: systemClock,
+      unansweredMs: 5_000,
+    });
   });
   afterAll(async () => {
     runtime?.close();

@@ -16,7 +16,7 @@ withPods('namespaces', {}, (pods) => {
   const sh = async (id: string, command: string) => {
     const result = await pods.runtime.execSync(id, {
       command: ['sh', '-c', command],
-      timeoutMs: 10_000,
+      timeoutMs: 120_000,
       maxOutput: 20_000,
     });
     return result.stdout + result.stderr;
@@ -164,7 +164,7 @@ withPods('namespaces', {}, (pods) => {
     await pods.runtime.startContainer('clocks', pods.container('later', ['sleep', '1000'], {}, spec));
     const host = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
     const inside = Number((await sh('later', 'cat /proc/uptime')).split(' ')[0]);
-    expect(Math.abs(inside - host - 1_000_000)).toBeLessThan(60);
+    expect(Math.abs(inside - host - 1_000_000)).toBeLessThan(600);
     await pods.runtime.removeSandbox('clocks');
   });
 
@@ -184,7 +184,7 @@ withPods('namespaces', {}, (pods) => {
       spawnSync(coreBinary, ['--root', join(pods.dir, 'cli'), ...args], {
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'pipe'],
-        timeout: 20_000,
+        timeout: 120_000,
       });
     const resources = (spec: OciSpec) => ({ ...spec.linux, resources: {} });
     const holder = run(
@@ -205,7 +205,7 @@ withPods('namespaces', {}, (pods) => {
     // A container that lives on must not hold the pipes that its start is read from.
     spawnSync(coreBinary, ['--root', join(pods.dir, 'cli'), 'create', '-b', holder, '--pid-file', pidFile, 'holder'], {
       stdio: 'ignore',
-      timeout: 20_000,
+      timeout: 120_000,
     });
     expect(core('start', 'holder')).toMatchObject({ status: 0, stderr: '' });
     try {

@@ -11,7 +11,7 @@ const exec = { stdin: false, stdout: true, stderr: true, tty: false };
 
 withPods('native runtime', { idle: true }, (pods) => {
   const sh = (command: string, container = 'idle') =>
-    pods.runtime.execSync(container, { command: ['sh', '-c', command], timeoutMs: 10_000, maxOutput: 10_000 });
+    pods.runtime.execSync(container, { command: ['sh', '-c', command], timeoutMs: 120_000, maxOutput: 10_000 });
 
   test('a container prints, exits with its code, and is logged in CRI format', async () => {
     const { runtime } = pods;
@@ -44,7 +44,7 @@ withPods('native runtime', { idle: true }, (pods) => {
     await expect(start(['/etc/passwd'])).rejects.toMatchObject({ stage: 'exec', errno: 'EACCES' });
     expect(existsSync(join(pods.dir, 'containers/missing'))).toBe(false);
     await expect(
-      pods.runtime.execSync('idle', { command: ['/nope'], timeoutMs: 1000, maxOutput: 10 }),
+      pods.runtime.execSync('idle', { command: ['/nope'], timeoutMs: 120_000, maxOutput: 10 }),
     ).rejects.toMatchObject({ stage: 'exec', errno: 'ENOENT', object: '/nope' });
     await expect(pods.runtime.exec('idle', { ...exec, command: ['/nope'] })).rejects.toMatchObject({
       errno: 'ENOENT',
@@ -251,7 +251,7 @@ withPods('native runtime', { idle: true }, (pods) => {
     expect(adopted).toMatchObject({ state: 'ready', annotations: { uid: 'pod' } });
     const idle = adopted!.containers.find((c) => c.id === 'idle')!;
     expect(idle.state).toBe('running');
-    expect((await second.execSync('idle', { command: ['true'], timeoutMs: 1000, maxOutput: 1 })).exitCode).toBe(0);
+    expect((await second.execSync('idle', { command: ['true'], timeoutMs: 120_000, maxOutput: 1 })).exitCode).toBe(0);
     await second.runSandbox(pods.sandbox('mortal'));
     const mortal = await second.startContainer('mortal', pods.container('mortal-c', ['sleep', '1000']));
     const died = firstValueFrom(second.events.pipe(filter((e) => e.type === 'sandboxDied')));

@@ -28,7 +28,7 @@ withPods('under the address and undefined-behaviour sanitizers', { core, target:
     await pods.runtime.startContainer(id, started);
     const result = await pods.runtime.execSync(`main-${id}`, {
       command: ['sh', '-c', 'seq 1 5000; exit 4'],
-      timeoutMs: 10_000,
+      timeoutMs: 120_000,
       maxOutput: 1_000_000,
     });
     expect([result.exitCode, result.stdout.length]).toEqual([4, 23_893]);

@@ -17,7 +17,7 @@ import { ordinarySpec, withPods } from './test-pods.js';
 
 withPods('confinement', { idle: true }, (pods) => {
   const sh = (command: string, container = 'idle') =>
-    pods.runtime.execSync(container, { command: ['sh', '-c', command], timeoutMs: 10_000, maxOutput: 20_000 });
+    pods.runtime.execSync(container, { command: ['sh', '-c', command], timeoutMs: 120_000, maxOutput: 20_000 });
   const start = (id: string, args: readonly string[], layers?: readonly string[], spec?: (s: OciSpec) => OciSpec) =>
     pods.runtime.startContainer('pod', pods.container(id, args, layers ? { layers } : {}, spec));
   /** What a first process says of itself, in the log's text. */

@@ -62,7 +62,7 @@ withPods('a container that may trace', {}, (pods) => {
   const synchronous = (id: string) => async () => {
     const { exitCode, stdout } = await pods.runtime.execSync(id, {
       command: ['sh', '-c', 'echo in; exit 3'],
-      timeoutMs: 20_000,
+      timeoutMs: 120_000,
       maxOutput: 100,
     });
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: 'in\n' });
@@ -136,7 +136,7 @@ withPods('a container that may trace', {}, (pods) => {
       await expect(
         pods.runtime.execSync('t5', { command: ['sleep', '500'], timeoutMs: 1 + (i % 4), maxOutput: 100 }),
       ).rejects.toMatchObject({ code: 'Timeout' });
-    const { stdout } = await pods.runtime.execSync('t5', { command: ['ps'], timeoutMs: 20_000, maxOutput: 4_000 });
+    const { stdout } = await pods.runtime.execSync('t5', { command: ['ps'], timeoutMs: 120_000, maxOutput: 4_000 });
     expect(stdout.split('\n').filter((line) => line.includes('sleep 500'))).toEqual([]);
     await pods.runtime.removeContainer('t5');
   });

@@ -304,9 +304,14 @@ function inWatching<T extends KubeObject>(
       const { event } = input;
       const synthetic = phase.synthetic && event.type === 'ADDED';
       const revision = synthetic ? state.revision : (event.object.metadata.resourceVersion ?? state.revision);
-      const next = { ...state, revision, phase: { ...phase, events: phase.events + 1, synthetic } };
       return {
-        state: next,
+        state: {
+          phase: { name: 'watching', startedAt: phase.startedAt, events: phase.events + 1, synthetic },
+          revision,
+          revisionUnavailable: state.revisionUnavailable,
+          failures: state.failures,
+          lastFailureAt: state.lastFailureAt,
+        },
         effects: [event.type === 'BOOKMARK' ? { type: 'progress', revision } : { type: 'deliver', event }],
       };
     }

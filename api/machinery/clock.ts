@@ -187,5 +187,12 @@ export function seededRandom(seed: number): Random {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
-  return { next, bytes: (n) => Uint8Array.from({ length: n }, () => Math.floor(next() * 256)) };
+  return {
+    next,
+    bytes(n) {
+      const drawn = new Uint8Array(n);
+      for (let i = 0; i < n; i++) drawn[i] = Math.floor(next() * 256);
+      return drawn;
+    },
+  };
 }

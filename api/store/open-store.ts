@@ -292,12 +292,11 @@ class RevisionStore implements Store {
         state = withoutEntry(state, key);
         changes.push({ key: name, value: undefined });
       }
-      const previous = before === undefined ? {} : { previous: before.object };
-      events.push({ type: operation.type, revision, key, object, ...previous });
+      events.push({ type: operation.type, revision, key, object, previous: before?.object });
       return entry;
     });
     if (changes.length === 0) return { revision: await this.#settled(), entries };
-    state = { ...state, revision };
+    state = { revision, resources: state.resources };
     const time = this.clock.now();
     const done = this.engine.transact({ compares: [], changes, time });
     // An engine that refuses at once has not moved on.

@@ -130,12 +130,14 @@ export class Caches implements Reader {
   ): View<T> {
     const informer = this.informer(type);
     const object = this.get(type, key);
-    const { externals, ...rest } = around;
+    const { now, attempt, failure, externals } = around;
     return {
       key,
       object,
       asOf: informer.asOf,
-      ...rest,
+      now,
+      attempt,
+      failure,
       freshness: (t = type as ResourceType) => this.#freshness(t),
       external: <V>(name: string) => externals?.get(name) as V | undefined,
       get: (t, k) => this.get(t, k),

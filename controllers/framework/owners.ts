@@ -20,6 +20,8 @@ export const isControlledBy = (object: KubeObject, owner: KubeObject): boolean =
 
 /** Compares group and kind, not version: an owner written by an older client is still the owner. */
 export const refersTo = (reference: OwnerReference, type: ResourceType): boolean =>
-  reference.kind === type.kind && reference.apiVersion.split('/').slice(0, -1).join('/') === type.group;
+  reference.kind === type.kind && groupOf(reference.apiVersion) === type.group;
+
+const groupOf = (apiVersion: string): string => apiVersion.slice(0, Math.max(0, apiVersion.lastIndexOf('/')));
 
 export const isDeleting = (object: KubeObject): boolean => object.metadata.deletionTimestamp !== undefined;

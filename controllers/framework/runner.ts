@@ -355,12 +355,13 @@ export class ControllerRunner {
         now: clock.now(),
         attempt: this.#queue.failures(key),
         failure: this.#retries.failure(key),
-        ...(externals ? { externals: new Map(externals) } : {}),
+        externals: externals && new Map(externals),
       });
       evaluation.asOf = view.asOf;
       if (view.object?.metadata.annotations?.[PAUSED] === 'true') return PAUSE;
       const observed = await this.definition.observe?.(view, client);
-      return { ...this.#decide(view, observed), gone: !view.object };
+      const { effects, state } = this.#decide(view, observed);
+      return { effects, state, gone: !view.object };
     });
     evaluation.state = decision.state;
     this.#publish(key, decision.gone ? undefined : decision.state);

@@ -6,6 +6,7 @@ import type { Cell, Tally } from './tally.js';
 class PluginCells {
   static readonly #all = new WeakMap<Tally, Map<string, PluginCells>>();
   readonly #cells = new Map<string, Cell>();
+  #step: Cell | undefined;
 
   private constructor(
     readonly tally: Tally,
@@ -20,6 +21,12 @@ class PluginCells {
     const cells = all.get(key) ?? new PluginCells(tally, operation, type);
     all.set(key, cells);
     return cells;
+  }
+
+  /** Of the step as a whole. */
+  get step(): Cell {
+    this.#step ??= this.tally.cell(figures.admissionSteps, [this.operation, 'false', this.type]);
+    return this.#step;
   }
 
   get(name: string): Cell {
@@ -59,12 +66,13 @@ export class TimedStep {
   }
 
   over(): void {
-    const rejected = String(this.#name !== undefined);
     const { tally, clock } = this.parts;
-    if (this.#name !== undefined)
-      this.#note(tally.cell(figures.admissionControllers, [this.#name, this.operation, rejected, this.type]));
-    const labels = [this.operation, rejected, this.type];
-    tally.observe(figures.admissionSteps, labels, (clock.now() - this.#start) / 1000);
+    const seconds = (clock.now() - this.#start) / 1000;
+    if (this.#name === undefined) tally.note(figures.admissionSteps, this.#cells.step, seconds);
+    else {
+      this.#note(tally.cell(figures.admissionControllers, [this.#name, this.operation, 'true', this.type]));
+      tally.observe(figures.admissionSteps, [this.operation, 'true', this.type], seconds);
+    }
   }
 
   /** One reading of the clock a plugin: one ends when the next begins. */

@@ -9,7 +9,7 @@ import {
   requeueAfter,
   runControllers,
 } from '@trimtab/framework';
-import { equalJson, joinKey, type ObjectKey, type Pod, Pods } from '@trimtab/machinery';
+import { joinKey, type ObjectKey, type Pod, Pods, shareStructure } from '@trimtab/machinery';
 import { milliseconds } from '../world/duration.js';
 import type { Parts } from '../world/process.js';
 import { type KubeletScript, liveOn, type PodLife, type PodScript, type ScriptFor } from './script.js';
@@ -86,9 +86,10 @@ export class ScriptedKubelet {
     if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return [];
     const { life, wakeIn } = liveOn(pod, known ?? { boundAt: now, restarts: 0 }, script, now);
     this.#lives.set(uid, life);
-    const status = podStatus(pod, life, script, { now, podIP: this.#address(uid), hostIP: '192.168.0.1' });
+    const at = { now, podIP: this.#address(uid), hostIP: '192.168.0.1' };
+    const status = shareStructure(pod.status, podStatus(pod, life, script, at));
     return [
-      ...(equalJson(status, pod.status) ? [] : [put(Pods, { ...pod, status } as Pod, 'status')]),
+      ...(status === pod.status ? [] : [put(Pods, { ...pod, status } as Pod, 'status')]),
       ...(wakeIn === undefined ? [] : [requeueAfter(wakeIn)]),
     ];
   }

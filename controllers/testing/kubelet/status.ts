@@ -20,49 +20,39 @@ export function podStatus(
       : 'Running';
   const has = life.startedAt !== undefined;
   const generation = pod.metadata.generation;
+  const present = pod.status?.conditions ?? [];
+  const unready = phase === 'Succeeded' ? 'PodCompleted' : phase === 'Failed' ? 'PodFailed' : 'ContainersNotReady';
+  const say = (type: string, holds: boolean, reason?: string) => condition(type, holds, reason, present, now);
   const own = [
-    condition('PodReadyToStartContainers', has && !ended),
-    condition('Initialized', true, ended && life.exitCode === 0 ? 'PodCompleted' : undefined),
-    ...(['Ready', 'ContainersReady'] as const).map((type) =>
-      condition(
-        type,
-        ready,
-        ready
-          ? undefined
-          : phase === 'Succeeded'
-            ? 'PodCompleted'
-            : phase === 'Failed'
-              ? 'PodFailed'
-              : 'ContainersNotReady',
-      ),
-    ),
-    condition('PodScheduled', true),
-  ].map((wanted) => dated(wanted, pod.status?.conditions, now));
+    say('PodReadyToStartContainers', has && !ended),
+    say('Initialized', true, ended && life.exitCode === 0 ? 'PodCompleted' : undefined),
+    say('Ready', ready, ready ? undefined : unready),
+    say('ContainersReady', ready, ready ? undefined : unready),
+    say('PodScheduled', true),
+  ];
   // What others say of the pod (readiness gates, DisruptionTarget) stays.
-  const others = (pod.status?.conditions ?? []).filter(({ type }) => own.every((each) => each.type !== type));
-  const conditions = [...own, ...others];
+  const others = present.filter(({ type }) => own.every((each) => each.type !== type));
   const state = containerState(life, script, ended);
-  return {
-    ...pod.status,
-    phase,
-    ...(generation === undefined ? {} : { observedGeneration: generation }),
-    conditions,
-    hostIP,
-    hostIPs: [{ ip: hostIP }],
-    ...(has ? { podIP, podIPs: [{ ip: podIP }] } : {}),
-    startTime: pod.status?.startTime ?? timestamp(life.boundAt),
-    containerStatuses: (pod.spec?.containers ?? []).map(({ name, image = '' }) => ({
-      name,
-      image,
-      imageID: has ? `sha256:${image}` : '',
-      ...(has ? { containerID: `scripted://${pod.metadata.uid}/${name}/${life.restarts}` } : {}),
-      ready,
-      started: has && life.exitedAt === undefined,
-      restartCount: life.restarts,
-      state,
-      lastState: {},
-    })),
-  };
+  // Set one by one: a status is made at every look at a pod, and spreads of what may be absent are slow.
+  const status: { -readonly [F in keyof PodStatus]: PodStatus[F] } = { ...pod.status };
+  status.phase = phase;
+  if (generation !== undefined) status.observedGeneration = generation;
+  status.conditions = [...own, ...others];
+  status.hostIP = hostIP;
+  status.hostIPs = [{ ip: hostIP }];
+  if (has) {
+    status.podIP = podIP;
+    status.podIPs = [{ ip: podIP }];
+  }
+  status.startTime = pod.status?.startTime ?? timestamp(life.boundAt);
+  status.containerStatuses = (pod.spec?.containers ?? []).map(({ name, image = '' }) => {
+    const started = has && life.exitedAt === undefined;
+    const rest = { ready, started, restartCount: life.restarts, state, lastState: {} };
+    if (!has) return { name, image, imageID: '', ...rest };
+    const containerID = `scripted://${pod.metadata.uid}/${name}/${life.restarts}`;
+    return { name, image, imageID: `sha256:${image}`, containerID, ...rest };
+  });
+  return status;
 }
 
 function containerState(life: PodLife, script: PodScript, ended: boolean): ContainerState {
@@ -80,14 +70,17 @@ function containerState(life: PodLife, script: PodScript, ended: boolean): Conta
   return { waiting: { reason: script.waits ?? 'ContainerCreating' } };
 }
 
-const condition = (type: string, holds: boolean, reason?: string): PodCondition => ({
-  type,
-  status: holds ? 'True' : 'False',
-  ...(reason ? { reason } : {}),
-});
-
-function dated(wanted: PodCondition, present: readonly PodCondition[] | undefined, now: number): PodCondition {
-  const old = present?.find(({ type }) => type === wanted.type);
-  const same = old?.status === wanted.status && old.lastTransitionTime !== undefined;
-  return { ...wanted, lastTransitionTime: same ? old.lastTransitionTime! : timestamp(now) };
+/** The time of its last transition is kept while the status is the same. */
+function condition(
+  type: string,
+  holds: boolean,
+  reason: string | undefined,
+  present: readonly PodCondition[],
+  now: number,
+): PodCondition {
+  const status = holds ? 'True' : 'False';
+  const old = present.find((each) => each.type === type);
+  const since = old?.status === status ? old.lastTransitionTime : undefined;
+  const lastTransitionTime = since ?? timestamp(now);
+  return reason ? { type, status, reason, lastTransitionTime } : { type, status, lastTransitionTime };
 }

@@ -35,8 +35,8 @@ export async function openLedger(clock: Clock, trace: Trace): Promise<Ledger> {
       resource: key.resource,
       key: key.namespace ? `${key.namespace}/${key.name}` : key.name,
       object,
-      ...(previous ? { previous } : {}),
-      ...(author?.cause ? { cause: author.cause } : {}),
+      previous,
+      cause: author?.cause,
     });
   };
   // Watchers of a resource are told in the order they came, and this one comes first.

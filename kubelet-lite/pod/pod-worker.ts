@@ -368,10 +368,8 @@ export class PodWorker {
       running: () => this.containers().flatMap((c) => (c.containerId ? [c.name] : [])),
       containerId: (name) => this.#containers.get(name)?.containerId,
       restart: (name, why) => this.#containers.get(name)?.renew(why),
-      refusal: (desired) => this.#node.refusal(desired),
       changed: () => this.#publisher.publish(),
-      allocated: () => this.#node.allocated(),
-      freed: () => this.#node.freed(),
+      node: this.#node,
       track: (work) => this.#work.track(work),
     };
   }

@@ -11,7 +11,7 @@ import {
   withAllocation,
 } from './allocation.js';
 import type { Pod } from './api.js';
-import { type PodContextDeps, podSubject } from './pod-context.js';
+import { type PodContextDeps, type PodNeighbourhood, podSubject } from './pod-context.js';
 import { nextResizeStep, type ResizeStep } from './resize-step.js';
 
 /** What a resize needs of the pod it belongs to. */
@@ -24,14 +24,9 @@ export interface ResizingPod {
   running(): readonly string[];
   containerId(name: string): string | undefined;
   restart(name: string, why: string): void;
-  /** Whether the node has room. */
-  refusal(desired: Pod): ResizeRefusal | undefined;
   /** Status or conditions have changed. */
   changed(): void;
-  /** The node has set something else aside for it. */
-  allocated(): void;
-  /** Something was given back that others may wait for. */
-  freed(): void;
+  node: Pick<PodNeighbourhood, 'allocated' | 'freed' | 'refusal'>;
   track(work: Promise<void>): void;
 }
 
@@ -126,11 +121,11 @@ export class PodResize {
       this.#settle();
       return;
     }
-    const refusal = this.#home.refusal(desired);
+    const refusal = this.#home.node.refusal(desired);
     this.#pending(refusal, wanted);
     if (refusal) return;
     this.#set({ allocated: wanted, inProgress: {} });
-    this.#home.allocated();
+    this.#home.node.allocated();
     this.#say('Normal', 'ResizeStarted', 'started');
     // What is not on disk would be forgotten by a crash, and the runtime told of amounts nobody knows of.
     this.#home.track(this.#save().then(() => this.#settle()));
@@ -207,7 +202,7 @@ export class PodResize {
     this.#set({ inProgress: undefined });
     await this.#save();
     this.#say('Normal', 'ResizeCompleted', 'completed');
-    if (shrunk) this.#home.freed();
+    if (shrunk) this.#home.node.freed();
   }
 
   #restart(name: string): void {

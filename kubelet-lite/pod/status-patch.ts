@@ -28,12 +28,13 @@ function isEmpty(value: unknown): boolean {
  */
 export function statusPatch(before: PodStatus, after: PodStatus): object | undefined {
   const patch: Record<string, unknown> = {};
-  const keys = new Set([...Object.keys(after), 'reason', 'message']) as Set<keyof PodStatus>;
-  for (const key of keys) {
-    if (key === 'conditions' || key === 'podIPs' || key === 'hostIPs') continue;
+  const compare = (key: keyof PodStatus) => {
     if (!same(before[key], after[key])) patch[key] = after[key] ?? null;
-  }
-  const conditions = (after.conditions ?? []).filter((c) => !same(normal(c), find(before, c.type)));
+  };
+  for (const key of Object.keys(after) as (keyof PodStatus)[])
+    if (key !== 'conditions' && key !== 'podIPs' && key !== 'hostIPs') compare(key);
+  for (const key of ['reason', 'message'] as const) if (!(key in after)) compare(key);
+  const conditions = (after.conditions ?? []).filter((c) => !isSaid(c, before.conditions));
   const over = (before.conditions ?? []).filter(
     ({ type }) => PASSING_CONDITIONS.includes(type) && !after.conditions?.some((c) => c.type === type),
   );
@@ -52,15 +53,14 @@ export function statusPatch(before: PodStatus, after: PodStatus): object | undef
   return Object.keys(patch).length > 0 ? patch : undefined;
 }
 
-const normal = ({ type, status, reason, message, observedGeneration }: PodCondition) => ({
-  type,
-  status,
-  reason: reason ?? '',
-  message: message ?? '',
-  observedGeneration,
-});
-
-function find(status: PodStatus, type: string): object | undefined {
-  const condition = status.conditions?.find((c) => c.type === type);
-  return condition && normal(condition);
-}
+/** Whether the condition is among these, but for its times. */
+const isSaid = (condition: PodCondition, among: PodStatus['conditions'] = []): boolean => {
+  const { type, status, reason, message, observedGeneration } = condition;
+  const before = among.find((c) => c.type === type);
+  return (
+    before?.status === status &&
+    (before.reason ?? '') === (reason ?? '') &&
+    (before.message ?? '') === (message ?? '') &&
+    (before.observedGeneration ?? undefined) === (observedGeneration ?? undefined)
+  );
+};

@@ -92,15 +92,23 @@ function encodeManager(manager: Manager): ManagedFieldsEntry {
   if (source !== undefined && known.get(source)?.manager === manager) return source;
   const sameFields = source !== undefined && equalSets(decodeFieldSet(source.fieldsV1), manager.set);
   if (sameFields && source.time === manager.time && source.apiVersion === manager.apiVersion) return source;
-  return {
-    ...(manager.name ? { manager: manager.name } : {}),
-    operation: manager.operation,
-    apiVersion: manager.apiVersion,
-    ...(manager.time ? { time: manager.time } : {}),
-    fieldsType: 'FieldsV1',
-    fieldsV1: sameFields ? source.fieldsV1 : encodeFieldSet(manager.set),
-    ...(manager.subresource ? { subresource: manager.subresource } : {}),
-  };
+  return managedEntry(manager, sameFields ? source.fieldsV1 : encodeFieldSet(manager.set));
+}
+
+/** Field by field, in the order they are written: entries are made with every write, and copies of copies cost. */
+export function managedEntry(
+  { name, operation, apiVersion, time, subresource }: Omit<Manager, 'set' | 'source'>,
+  fieldsV1: ManagedFieldsEntry['fieldsV1'],
+): ManagedFieldsEntry {
+  const entry: { -readonly [K in keyof ManagedFieldsEntry]: ManagedFieldsEntry[K] } = {};
+  if (name) entry.manager = name;
+  entry.operation = operation;
+  entry.apiVersion = apiVersion;
+  if (time) entry.time = time;
+  entry.fieldsType = 'FieldsV1';
+  entry.fieldsV1 = fieldsV1;
+  if (subresource) entry.subresource = subresource;
+  return entry;
 }
 
 /** The object with these managed fields, or without any. */

@@ -10,6 +10,7 @@ import {
   encodeManagers,
   type Manager,
   type Managers,
+  managedEntry,
   managedTime,
   managerKey,
   ownable,
@@ -64,18 +65,7 @@ function entriesOfNew(next: KubeObject, context: WriteContext): readonly Managed
     if (shared) ownedOfNew.set(all, owned);
   }
   if (!owned.fields) return [];
-  const { manager, subresource, apiVersion } = context;
-  return [
-    {
-      manager: manager || 'unknown',
-      operation: 'Update',
-      apiVersion,
-      time: managedTime(context.now),
-      fieldsType: 'FieldsV1',
-      fieldsV1: owned.fields,
-      ...(subresource ? { subresource } : {}),
-    },
-  ];
+  return [managedEntry({ ...updaterOf(context), time: managedTime(context.now) }, owned.fields)];
 }
 
 const sameEntries = (a: readonly ManagedFieldsEntry[], b: readonly ManagedFieldsEntry[]): boolean =>
@@ -94,17 +84,19 @@ function managersOf(live: KubeObject | undefined, next: KubeObject, context: Wri
 const isReset = (entries: readonly ManagedFieldsEntry[] | undefined | null): boolean =>
   Array.isArray(entries) && (entries.length === 0 || (entries.length === 1 && Object.keys(entries[0]!).length === 0));
 
+const updaterOf = ({ manager, apiVersion, subresource = '' }: WriteContext) => ({
+  name: manager || 'unknown',
+  operation: 'Update' as const,
+  apiVersion,
+  subresource,
+});
+
 /** The managers after an update by `context.manager`. */
 export function recordUpdate(live: KubeObject, next: KubeObject, managers: Managers, context: WriteContext): Managers {
   const outcome = disownChanged(live, next, managers, '', context);
   const set = ownable(withoutPrefixes(changedFields(outcome.comparison), resetSet(context)));
   if (isEmptySet(set)) return outcome.managers;
-  const identity = {
-    name: context.manager || 'unknown',
-    operation: 'Update' as const,
-    apiVersion: context.apiVersion,
-    subresource: context.subresource ?? '',
-  };
+  const identity = updaterOf(context);
   const key = managerKey(identity);
   const previous = outcome.managers.get(key);
   const self: Manager = {

@@ -2,6 +2,7 @@ import type { FieldsV1 } from '../apply/field-set.js';
 import { fieldsText, hasSharedText } from '../apply/fields-text.js';
 import type { KubeObject, ManagedFieldsEntry, ObjectMeta } from '../object.js';
 import { isRecord } from '../patch/structure.js';
+import { RecentMap } from '../recent.js';
 
 /** The JSON of an object, character for character what `JSON.stringify` gives; faster where fields are managed. */
 export function objectText(object: KubeObject): string {
@@ -18,15 +19,31 @@ function textOf(object: KubeObject, untyped: boolean): string {
   let text = '{';
   for (const name of Object.keys(fields)) {
     if (untyped && (name === 'apiVersion' || name === 'kind')) continue;
-    const value = fields[name];
-    const written =
-      name === 'metadata' && hasSharedFields(value)
-        ? metadataText(value)
-        : (JSON.stringify(value) as string | undefined);
+    const written = fieldText(name, fields[name]);
     if (written !== undefined) text += `${text.length > 1 ? ',' : ''}${quoted(name)}:${written}`;
   }
   return `${text}}`;
 }
+
+function fieldText(name: string, value: unknown): string | undefined {
+  if (name === 'metadata' && hasSharedFields(value)) return metadataText(value);
+  if (name === 'spec' && isRecord(value)) return specText(value);
+  return JSON.stringify(value);
+}
+
+/** Pods of one template have the very same one, and a write to `/status` leaves it alone. */
+function specText(spec: object): string {
+  let text = specTexts.get(spec);
+  if (text === undefined) {
+    text = JSON.stringify(spec);
+    if (text.length <= LONGEST_SPEC) specTexts.set(spec, text);
+  }
+  return text;
+}
+
+const specTexts = new RecentMap<object, string>(1024);
+/** Longer ones are no pods', and a thousand of them too much to keep. */
+const LONGEST_SPEC = 8192;
 
 /** The names of an object's own fields are few, and always the same. */
 function quoted(name: string): string {

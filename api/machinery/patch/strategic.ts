@@ -2,7 +2,7 @@ import type { Schema } from '../schema/schema.js';
 import { badRequest } from '../status.js';
 import { unprocessablePatch } from './errors.js';
 import { deleteEntries, mergeOrder, scalarText } from './strategic-lists.js';
-import { isRecord, type JsonRecord, own, shareStructure, withFields } from './structure.js';
+import { isRecord, type JsonRecord, own, setOwn, shareStructure, withFields } from './structure.js';
 
 /**
  * Strategic merge patch (kubernetes/apimachinery pkg/util/strategicpatch): a merge patch in which lists merge by the keys the
@@ -99,11 +99,14 @@ function clean(value: unknown): unknown {
   if (Array.isArray(value)) return value.filter((item) => !hasDirective(item)).map(clean);
   if (!isRecord(value)) return value;
   if (hasDirective(value)) return undefined;
-  const entries = Object.entries(value)
-    .filter(([key, item]) => item !== null && item !== undefined && !isDirectiveKey(key))
-    .map(([key, item]) => [key, clean(item)] as const)
-    .filter(([, item]) => item !== undefined);
-  return Object.fromEntries(entries);
+  const kept: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) {
+    const item = value[key];
+    if (item === null || item === undefined || isDirectiveKey(key)) continue;
+    const cleaned = clean(item);
+    if (cleaned !== undefined) setOwn(kept, key, cleaned);
+  }
+  return kept;
 }
 
 const hasDirective = (value: unknown): boolean => isRecord(value) && Object.hasOwn(value, '$patch');

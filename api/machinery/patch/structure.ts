@@ -14,6 +14,13 @@ export function own(object: JsonRecord, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
+/** Sets an own field, whatever it is called. */
+export function setOwn(object: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__')
+    Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+  else object[key] = value;
+}
+
 /** Structural equality of JSON values; object fields holding undefined count as absent. Identical subtrees cost nothing. */
 export function equalJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;
@@ -48,8 +55,7 @@ export function shareStructure<T>(previous: unknown, next: T): T {
     const shared = before === value ? value : shareStructure(before, value);
     if (shared !== value) {
       changed ??= { ...next };
-      if (key === '__proto__') Object.defineProperty(changed, key, { value: shared });
-      else changed[key] = shared;
+      setOwn(changed, key, shared);
     }
     if (shared !== before || (before === undefined && !Object.hasOwn(previous, key))) same = false;
   }
@@ -63,12 +69,11 @@ export function withFields(object: JsonRecord, changes: ReadonlyMap<string, unkn
     if (Object.hasOwn(object, key) ? object[key] !== value : value !== undefined) changed = true;
   }
   if (!changed) return object;
-  const entries: [string, unknown][] = [];
+  const made: Record<string, unknown> = {};
   for (const key of Object.keys(object)) {
     const value = changes.has(key) ? changes.get(key) : object[key];
-    if (value !== undefined) entries.push([key, value]);
+    if (value !== undefined) setOwn(made, key, value);
   }
-  for (const [key, value] of changes)
-    if (value !== undefined && !Object.hasOwn(object, key)) entries.push([key, value]);
-  return Object.fromEntries(entries);
+  for (const [key, value] of changes) if (value !== undefined && !Object.hasOwn(object, key)) setOwn(made, key, value);
+  return made;
 }

@@ -183,7 +183,7 @@ test('[sig-auth] ServiceAccounts should create a serviceAccountToken and ensure 
 
 describe('[sig-cli] Kubectl client', () => {
   const kubectl = (...args: readonly string[]) =>
-    run('kubectl', args, { env: { KUBECONFIG: api.kubeconfig, HOME: api.directory }, timeoutMs: 60_000 });
+    run('kubectl', args, { env: { KUBECONFIG: api.kubeconfig, HOME: api.directory } });
 
   test('[sig-cli] Kubectl client Kubectl api-versions should check if v1 is in available api versions [Conformance]', async () => {
     expect((await kubectl('api-versions')).stdout.split('\n')).toContain('v1');

@@ -156,10 +156,25 @@ test('watches, and an informer keeps up through a watch that breaks', async () =
   await until(() => heard.includes('add before 1'));
 
   const seen: string[] = [];
-  const watched = await new Watch(config).watch(
-    path,
-    { labelSelector, timeoutSeconds: 1, allowWatchBookmarks: true },
-    (phase: string, o: V1ConfigMap) => seen.push(`${phase} ${o.metadata?.name ?? ''}`),
+  const watch = (timeoutSeconds: number, event: (what: string) => void, end: () => void) =>
+    new Watch(config).watch(
+      path,
+      { labelSelector, timeoutSeconds, allowWatchBookmarks: true },
+      (phase: string, o: V1ConfigMap) => event(`${phase} ${o.metadata?.name ?? ''}`),
+      end,
+    );
+  // One that lasts for what is to be seen, however long that takes; another one for its end.
+  const lasting = await watch(
+    600,
+    (event) => {
+      seen.push(event);
+      say(`seen ${event}`);
+    },
+    () => {},
+  );
+  const short = await watch(
+    1,
+    () => {},
     () => say('the watch ended'),
   );
   await core.createNamespacedConfigMap({ namespace, body: map('after', { a: '1' }, { of: 'watch' }) });
@@ -170,8 +185,10 @@ test('watches, and an informer keeps up through a watch that breaks', async () =
   await until(() => heard.includes('update after 2'));
   await core.deleteNamespacedConfigMap({ namespace, name: 'before' });
   await until(() => heard.includes('delete before 1'));
+  await until(() => heard.includes('seen DELETED before'));
+  lasting.abort();
   await until(() => heard.includes('the watch ended'));
-  watched.abort();
+  short.abort();
   expect(seen.filter((event) => !event.startsWith('BOOKMARK'))).toEqual([
     'ADDED before',
     'ADDED after',

@@ -178,7 +178,6 @@ describe(publish, () => {
     run('kubectl', ['-n', namespace, ...args], {
       input,
       env: { KUBECONFIG: api.kubeconfig, HOME: api.directory },
-      timeoutMs: 60_000,
     });
   const manifest = (group: string, kind: string, fields: object): string =>
     JSON.stringify({ apiVersion: `${group}/v1`, kind: capital(kind), metadata: { name: 'test' }, ...fields });

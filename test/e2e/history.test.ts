@@ -66,7 +66,7 @@ test('what there was then, by time and revision, for trimtab and for kubectl', a
   expect(raw.items).toHaveLength(2);
   const events = await cluster.must(
     ...['get', '--raw'],
-    `/api/v1/namespaces/shop/pods?watch=1&resourceVersion=${metadata.resourceVersion}&timeoutSeconds=1`,
+    `/api/v1/namespaces/shop/pods?watch=1&resourceVersion=${metadata.resourceVersion}&timeoutSeconds=5`,
   );
   expect(events.split('\n').filter((line) => line.includes('"type":"ADDED"'))).toHaveLength(2);
   const refused = await trimtab('get', 'pods', '-n', 'shop', '--at', '3h');

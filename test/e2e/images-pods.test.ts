@@ -112,7 +112,10 @@ ENTRYPOINT ["/bin/sh", "-c", "cat /message; sleep 600"]
   test('what was built runs at once, without a registry; the node shows it', async () => {
     await pod('built', 'built:1', 'Never');
     const { status } = await running('built');
-    expect(await cluster.must('logs', 'built')).toBe('built\n');
+    await eventually(
+      () => cluster.must('logs', 'built'),
+      (log) => log === 'built\n',
+    );
     expect(status.containerStatuses![0]!.imageID).toMatch(/sha256:[0-9a-f]{64}$/);
     const node = await eventually(
       () => cluster.json<{ status: { images: { names: string[]; sizeBytes: number }[] } }>('get', 'node', 'node-a'),

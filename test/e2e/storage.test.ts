@@ -57,7 +57,7 @@ test('killed while it is written to: all that was acknowledged is there, and a w
   expect(found).toEqual(expect.arrayContaining(acknowledged));
   const watch = await cluster!.must(
     ...['get', '--raw'],
-    `/api/v1/namespaces/default/configmaps?watch=1&resourceVersion=${before}&timeoutSeconds=1`,
+    `/api/v1/namespaces/default/configmaps?watch=1&resourceVersion=${before}&timeoutSeconds=5`,
   );
   const events = watch
     .trim()

@@ -31,7 +31,10 @@ describeReal('real probes', () => {
   const cat: Probe = { exec: { command: ['cat', '/tmp/health'] } };
   const http: Probe = { httpGet: { path: '/healthz', port: 8080 } };
   const web = 'mkdir -p /www; echo ok > /www/healthz; httpd -p 8080 -h /www';
-  /** HTTP/2 frames of a health service that says this, whatever it is asked: settings, headers, the message, trailers. */
+  /**
+   * HTTP/2 frames of a health service that says this, whatever it is asked: settings, headers, the message, trailers. Said once what is
+   * always asked with has come (the preface, its settings and the begin of a request), and heard out until the asker hangs up.
+   */
   const grpcServer = (serving: number): string => {
     const frame = (type: number, flags: number, stream: number, payload: Buffer) =>
       Buffer.concat([Buffer.from([0, 0, payload.length, type, flags, 0, 0, 0, stream]), payload]);
@@ -42,7 +45,7 @@ describeReal('real probes', () => {
       frame(0, 0, 1, Buffer.from([0, 0, 0, 0, 2, 8, serving])),
       frame(1, 5, 1, Buffer.from([0x40, ...text('grpc-status'), ...text('0')])),
     ]);
-    const serve = `sleep 0.05; echo ${answer.toString('base64')} | base64 -d; sleep 0.5`;
+    const serve = `head -c 64 > /dev/null; sleep 0.05; echo ${answer.toString('base64')} | base64 -d; cat > /dev/null`;
     return `printf '#!/bin/sh\\n${serve}\\n' > /serve; chmod +x /serve; nc -ll -p 5000 -e /serve & sleep 1000`;
   };
 

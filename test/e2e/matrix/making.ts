@@ -143,7 +143,7 @@ export const MADE: readonly Cell[] = [
     command: 'rollout status statefulset/set --timeout=120s',
     out: /partitioned roll out complete|statefulset rolling update complete 2 pods/,
   },
-  { command: 'get sts', out: /^set\s+2\/2\s+\d+s$/m },
+  { command: 'get sts', out: /^set\s+2\/2\s+\d+[smh]\w*$/m },
   { command: 'get pods set-0 set-1 -o name', out: 'pod/set-0\npod/set-1' },
   { command: 'describe sts set', out: /^Replicas:\s+2 desired \| 2 total$/m },
   { command: 'get ds', out: /^everywhere\s+0\s+0\s+0\s+0\s+0\s+nothing=matches/m },

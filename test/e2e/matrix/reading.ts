@@ -92,7 +92,7 @@ export const LOOKING: readonly Cell[] = [
 export const ASKING: readonly Cell[] = [
   {
     command: 'get pods -l app=web',
-    out: /^NAME\s+READY\s+STATUS\s+RESTARTS\s+AGE\nweb-\w+-\w+\s+1\/1\s+Running\s+0\s+\d+s\n/,
+    out: /^NAME\s+READY\s+STATUS\s+RESTARTS\s+AGE\nweb-\w+-\w+\s+1\/1\s+Running\s+0\s+\d+[smh]\w*\n/,
     eventually: true,
   },
   {
@@ -101,7 +101,7 @@ export const ASKING: readonly Cell[] = [
   },
   {
     command: 'get deployments',
-    out: [/^NAME\s+READY\s+UP-TO-DATE\s+AVAILABLE\s+AGE$/m, /^web\s+2\/2\s+2\s+2\s+\d+s$/m],
+    out: [/^NAME\s+READY\s+UP-TO-DATE\s+AVAILABLE\s+AGE$/m, /^web\s+2\/2\s+2\s+2\s+\d+[smh]\w*$/m],
   },
   {
     command: 'get deploy web -o wide',

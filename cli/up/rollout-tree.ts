@@ -1,5 +1,6 @@
 import type { Deployment, Pod, ReplicaSet } from '@trimtab/machinery';
 import { isReady } from '../objects/pod-ready.js';
+import { troubleOf } from '../objects/why-pods.js';
 
 /** What is known of the workloads being waited for. */
 export interface Workloads {
@@ -34,26 +35,10 @@ export function rolloutTree({ deployments, replicaSets, pods }: Workloads, colou
       const own = pods.filter((pod) => pod.metadata.ownerReferences?.some(({ uid }) => sets.has(uid)));
       return [
         head,
-        ...own.filter((pod) => !isReady(pod)).map((pod) => `    ${pod.metadata.name}: ${podWaitsFor(pod)}`),
+        ...own.filter((pod) => !isReady(pod)).map((pod) => `    ${pod.metadata.name} ${troubleOf(pod) ?? 'has ended'}`),
       ];
     });
 }
 
 const ownedBy = (object: ReplicaSet, owner: Deployment): boolean =>
   object.metadata.ownerReferences?.some(({ uid }) => uid === owner.metadata.uid) ?? false;
-
-/** The one thing that keeps a pod from being ready, in a few words. */
-export function podWaitsFor({ metadata, spec, status = {} }: Pod): string {
-  if (metadata.deletionTimestamp) return 'terminating';
-  const scheduled = status.conditions?.find(({ type }) => type === 'PodScheduled');
-  if (!spec?.nodeName) return scheduled?.message ?? 'waiting for a node';
-  for (const container of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
-    const { waiting, terminated } = container.state ?? {};
-    if (waiting && waiting.reason !== 'PodInitializing' && waiting.reason !== 'ContainerCreating')
-      return `${container.name}: ${waiting.reason}${waiting.message ? `: ${waiting.message}` : ''}`;
-    if (terminated && terminated.exitCode !== 0) return `${container.name}: exited with ${terminated.exitCode}`;
-  }
-  const statuses = status.containerStatuses ?? [];
-  if (statuses.length > 0 && statuses.every(({ state }) => state?.running)) return 'running, waiting to be ready';
-  return 'starting';
-}

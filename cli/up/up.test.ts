@@ -8,7 +8,7 @@ import { pathsOf } from '../paths.js';
 import { portHolder } from '../port-holder.js';
 import { parseSet } from './install-chart.js';
 import { checkOptions, type RawUpOptions } from './options.js';
-import { isRolledOut, podWaitsFor, rolloutTree } from './rollout-tree.js';
+import { isRolledOut, rolloutTree } from './rollout-tree.js';
 import { watchUntil } from './watch-until.js';
 
 describe('options', () => {
@@ -115,7 +115,7 @@ describe('the progress tree', () => {
     ];
     expect(rolloutTree({ deployments: [deployment('web', 1)], replicaSets: [set], pods }, false)).toEqual([
       '… web 1/2',
-      '    a: no room',
+      '    a waits for a node: no room',
     ]);
     expect(rolloutTree({ deployments: [deployment('web', 2)], replicaSets: [set], pods }, false)).toEqual([
       '✔ web 2/2',
@@ -127,16 +127,31 @@ describe('the progress tree', () => {
   });
 
   test.each<[string, Pod]>([
-    ['waiting for a node', pod('p', {})],
-    ['starting', pod('p', {}, 'n')],
-    ['terminating', { ...pod('p', {}, 'n'), metadata: { name: 'p', deletionTimestamp: '2026-01-01T00:00:00Z' } }],
+    ['waits for a node', pod('p', {})],
+    ['is being started', pod('p', {}, 'n')],
     [
-      'c: ErrImagePull: no such image',
+      'is being deleted',
+      { ...pod('p', {}, 'n'), metadata: { name: 'p', ...owner('rs'), deletionTimestamp: '2026-01-01T00:00:00Z' } },
+    ],
+    [
+      'container c waits: ErrImagePull (no such image)',
       pod('p', { containerStatuses: [status({ waiting: { reason: 'ErrImagePull', message: 'no such image' } })] }, 'n'),
     ],
-    ['c: exited with 3', pod('p', { containerStatuses: [status({ terminated: { exitCode: 3 } })] }, 'n')],
-    ['running, waiting to be ready', pod('p', { containerStatuses: [status({ running: {} })] }, 'n')],
-  ])('%s', (text, waiting) => expect(podWaitsFor(waiting)).toBe(text));
+    [
+      'container c exited with code 3',
+      pod(
+        'p',
+        { containerStatuses: [status({ terminated: { exitCode: 3, finishedAt: '2026-01-01T00:00:00Z' } })] },
+        'n',
+      ),
+    ],
+    ['container c runs and is not ready', pod('p', { containerStatuses: [status({ running: {} })] }, 'n')],
+    ['has ended', pod('p', { phase: 'Succeeded' }, 'n')],
+  ])('%s', (text, waiting) =>
+    expect(rolloutTree({ deployments: [deployment('web', 1)], replicaSets: [set], pods: [waiting] }, false)[1]).toBe(
+      `    p ${text}`,
+    ),
+  );
 });
 
 function status(state: object): NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number] {

@@ -18,6 +18,8 @@ export default {
   // Modules of finished files are not given back; above this a worker is replaced, or it spends its time collecting garbage.
   workerIdleMemoryLimit: '600MB',
   testMatch: ['**/*.test.ts'],
+  globalSetup: '<rootDir>/test/shared.mjs',
+  globalTeardown: '<rootDir>/test/shared-end.mjs',
   testSequencer: '<rootDir>/test/sequencer.mjs',
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   modulePathIgnorePatterns: ['/dist/'],

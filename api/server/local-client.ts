@@ -207,7 +207,7 @@ export class LocalClient extends CallingClient {
     const context = this.#context(target);
     const dryRun = options.dryRun ?? false;
     if (verb === 'get') return this.#get(target, { subresource });
-    const given = { metadata: {}, ...(body as object | undefined) } as KubeObject;
+    const given = (hasMetadata(body) ? body : { metadata: {}, ...(body as object | undefined) }) as KubeObject;
     const handler = registry.handlers[`${kind.storage.resource}/${subresource}`];
     if (handler && verb === 'create') {
       const decoded = sub.schema
@@ -279,6 +279,8 @@ export class LocalClient extends CallingClient {
     return { user: this.parts.user, namespace, name, dryRun, warn: () => {} };
   }
 }
+
+const hasMetadata = (body: unknown): boolean => (body as Partial<KubeObject> | undefined)?.metadata !== undefined;
 
 /** The collection a list or watch is of, and the one name its selector leaves of it. */
 const selected = (options: ListOptions): [ObjectKey, string, string | undefined] => [

@@ -361,7 +361,9 @@ export class Executor {
   async #put(run: Run, { resource, object, subresource }: PutEffect): Promise<Written> {
     const key = { namespace: object.metadata.namespace, name: object.metadata.name! };
     const resourceVersion = expectedOf(run, idOf(resource, key), object.metadata.resourceVersion);
-    const body = { ...object, metadata: { ...object.metadata, resourceVersion } };
+    // Metadata that are the stored ones need not be looked at again by a server in this process.
+    const isSame = resourceVersion === object.metadata.resourceVersion;
+    const body = isSame ? object : { ...object, metadata: { ...object.metadata, resourceVersion } };
     await this.#client.subresource(resource, key, subresource, 'update', body);
     return key;
   }

@@ -88,6 +88,7 @@ class Walk {
   }
 
   #compareLists(before: readonly unknown[], after: readonly unknown[], schema: Schema): void {
+    if (this.#compareAlike(before, after, schema)) return;
     const old = grouped(before, schema);
     const next = grouped(after, schema);
     for (const element of new Set([...old.keys(), ...next.keys()])) {
@@ -95,6 +96,25 @@ class Walk {
       this.#compareItems(old.get(element) ?? [], next.get(element) ?? [], schema.items);
       this.#path.pop();
     }
+  }
+
+  /** Lists of the same few elements in the same order, which most that are changed are; false for others, of which nothing is compared. */
+  #compareAlike(before: readonly unknown[], after: readonly unknown[], schema: Schema): boolean {
+    if (before.length !== after.length || after.length > FEW) return false;
+    const plan = planOf(schema);
+    const elements: string[] = [];
+    for (let i = 0; i < after.length; i++) {
+      const element = plan.element(after[i]);
+      if (element === undefined || elements.includes(element)) return false;
+      if (before[i] !== after[i] && plan.element(before[i]) !== element) return false;
+      elements.push(element);
+    }
+    for (let i = 0; i < after.length; i++) {
+      this.#path.push(elements[i]!);
+      this.compare(before[i], after[i], schema.items);
+      this.#path.pop();
+    }
+    return true;
   }
 
   /** An element that stands more than once is compared as a whole; see fieldsOf. */
@@ -111,6 +131,9 @@ class Walk {
     }
   }
 }
+
+/** Among so many, looking whether an element is among those before costs next to nothing. */
+const FEW = 16;
 
 /** Beyond this many, looking whether an element is among those before takes too long. */
 const MANY = 32;

@@ -38,15 +38,17 @@ export function metadataForUpdate(object: KubeObject, old: KubeObject): KubeObje
     generation: ____,
     ...given
   } = object.metadata;
-  const kept: Partial<Record<keyof ObjectMeta, unknown>> = {
-    name: old.metadata.name,
-    uid: old.metadata.uid,
-    creationTimestamp: old.metadata.creationTimestamp,
-    resourceVersion: old.metadata.resourceVersion,
-  };
-  for (const f of ['namespace', 'generation', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const)
-    if (old.metadata[f] !== undefined) kept[f] = old.metadata[f];
-  return { ...object, metadata: { ...given, ...kept } as ObjectMeta };
+  const { namespace, generation, deletionTimestamp, deletionGracePeriodSeconds } = old.metadata;
+  const metadata: { -readonly [F in keyof ObjectMeta]: ObjectMeta[F] } = given;
+  metadata.name = old.metadata.name;
+  metadata.uid = old.metadata.uid;
+  metadata.creationTimestamp = old.metadata.creationTimestamp;
+  metadata.resourceVersion = old.metadata.resourceVersion;
+  if (namespace !== undefined) metadata.namespace = namespace;
+  if (generation !== undefined) metadata.generation = generation;
+  if (deletionTimestamp !== undefined) metadata.deletionTimestamp = deletionTimestamp;
+  if (deletionGracePeriodSeconds !== undefined) metadata.deletionGracePeriodSeconds = deletionGracePeriodSeconds;
+  return { ...object, metadata };
 }
 
 /** Refuses an update meant for another incarnation or an older state. */

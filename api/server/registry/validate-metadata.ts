@@ -36,11 +36,15 @@ export function validateMetadata(kind: ServedKind, object: KubeObject): StatusCa
   return causes;
 }
 
-const SHARED = ['name', 'namespace', 'labels', 'annotations', 'ownerReferences', 'finalizers'] as const;
-
 /** Whether all that {@link validateMetadata} looks at is, by identity, as it is stored. */
 export const isMetadataAsStored = ({ metadata: now }: KubeObject, { metadata: old }: KubeObject): boolean =>
-  now === old || SHARED.every((field) => now[field] === old[field]);
+  now === old ||
+  (now.name === old.name &&
+    now.namespace === old.namespace &&
+    now.labels === old.labels &&
+    now.annotations === old.annotations &&
+    now.ownerReferences === old.ownerReferences &&
+    now.finalizers === old.finalizers);
 
 function validateMaps(metadata: ObjectMeta): StatusCause[] {
   const causes: StatusCause[] = [];

@@ -45,6 +45,8 @@ export function canonicalName({ metadata }: KubeObject): string {
 /** What uids and generated names stand for, in one run. */
 export class Names {
   readonly #tokens = new Map<string, string>();
+  /** What was said of texts met before: objects of a run mostly say the same. */
+  readonly #met = new Map<string, string>();
 
   constructor(writes: readonly WriteEntry[]) {
     for (const { verb, object } of writes) {
@@ -58,6 +60,15 @@ export class Names {
   }
 
   of(text: string): string {
+    let known = this.#met.get(text);
+    if (known === undefined) {
+      known = this.#made(text);
+      this.#met.set(text, known);
+    }
+    return known;
+  }
+
+  #made(text: string): string {
     const named = this.#tokens.get(text) ?? text.replace(UID, (uid) => this.#tokens.get(uid) ?? '<uid>');
     return named.replace(TIME, '<time>');
   }
@@ -158,22 +169,28 @@ export function differences(was: CanonicalState, is: CanonicalState, mask: Mask)
           text: `${resource} ${name}: ${now.length} in the end, ${old.length} in a clean run`,
         });
       for (let i = 0; i < Math.min(old.length, now.length); i++)
-        for (const path of new Set([...old[i]!.keys(), ...now[i]!.keys()])) {
-          const [x, y] = [old[i]!.get(path), now[i]!.get(path)];
-          if (x !== y)
-            found.push({
-              resource,
-              name,
-              path,
-              text: `${resource} ${name} ${path}: ${y ?? '(absent)'} in the end, ${x ?? '(absent)'} in a clean run`,
-            });
-        }
+        for (const [path, x, y] of unequal(old[i]!, now[i]!))
+          found.push({
+            resource,
+            name,
+            path,
+            text: `${resource} ${name} ${path}: ${y ?? '(absent)'} in the end, ${x ?? '(absent)'} in a clean run`,
+          });
     }
   }
   return found;
 }
 
-type Named = ReadonlyMap<string, readonly ReadonlyMap<string, string>[]>;
+type Leaves = ReadonlyMap<string, string>;
+
+function unequal(old: Leaves, now: Leaves): readonly (readonly [string, string | undefined, string | undefined])[] {
+  const found: [string, string | undefined, string | undefined][] = [];
+  for (const [path, x] of old) if (now.get(path) !== x) found.push([path, x, now.get(path)]);
+  for (const [path, y] of now) if (!old.has(path)) found.push([path, undefined, y]);
+  return found;
+}
+
+type Named = ReadonlyMap<string, readonly Leaves[]>;
 
 const NONE: readonly CanonicalObject[] = [];
 
@@ -187,10 +204,13 @@ const arranged = new WeakMap<
 function byName(objects: readonly CanonicalObject[], resource: string, mask: Mask): Named {
   const known = arranged.get(objects);
   if (known?.mask === mask && known.size === mask.size) return known.by;
-  const groups = new Map<string, ReadonlyMap<string, string>[]>();
+  const groups = new Map<string, Leaves[]>();
+  const hidden = [...mask]
+    .filter((each) => each.startsWith(`${resource} `))
+    .map((each) => each.slice(resource.length + 1));
   for (const { name, leaves } of objects) {
     const kept = new Map(leaves);
-    for (const path of leaves.keys()) if (mask.has(`${resource} ${path}`)) kept.delete(path);
+    for (const path of hidden) kept.delete(path);
     const group = groups.get(name);
     if (group) group.push(kept);
     else groups.set(name, [kept]);
@@ -200,7 +220,8 @@ function byName(objects: readonly CanonicalObject[], resource: string, mask: Mas
   return groups;
 }
 
-function sortByText(group: ReadonlyMap<string, string>[]): void {
-  const texts = new Map(group.map((leaves) => [leaves, JSON.stringify([...leaves].sort())]));
+function sortByText(group: Leaves[]): void {
+  const byPath = ([a]: readonly [string, string], [b]: readonly [string, string]) => (a < b ? -1 : 1);
+  const texts = new Map(group.map((leaves) => [leaves, JSON.stringify([...leaves].sort(byPath))]));
   group.sort((a, b) => (texts.get(a)! < texts.get(b)! ? -1 : texts.get(a)! > texts.get(b)! ? 1 : 0));
 }

@@ -281,13 +281,18 @@ function registryOf(options: WorldOptions, around: Around, clock: Clock): Regist
     ...(named.length > 0 ? [bareKinds(named)] : []),
     ...given.flatMap((kind) => (typeof kind === 'function' ? [kind(around.store)] : 'kinds' in kind ? [kind] : [])),
   ];
-  return createRegistry({
+  const registry = createRegistry({
     ...around,
     clock,
     kinds,
     admission: [namespaceLifecycle(namespacesOf(around.store)), ...admission(around), admissionPlugin(admissions)],
   });
+  tally ??= registry.tally;
+  return { ...registry, tally };
 }
+
+/** Of all worlds together: nobody reads what is counted in them, and beginning to count is most of what counting costs. */
+let tally: Registry['tally'] | undefined;
 
 /** Namespaces as the server's own plugin reads them; one that nobody has made counts as there. */
 const namespacesOf = (store: Store): ObjectReader => ({

@@ -32,11 +32,12 @@ describeReal('volumes over the life of pods and kubelets', () => {
     const volumeMounts = MOUNTS.map((mount) => ({ name: mount, mountPath: `/${mount}` }));
     await c.pod(
       name,
-      'for v in disk memory claim host; do echo mine > /$v/file; done; sleep 1000',
+      'for v in disk memory claim host; do echo mine > /$v/file; done; echo written; sleep 1000',
       { volumeMounts },
       { volumes },
     );
     const { metadata } = await c.running(name);
+    await c.said(name, 'written');
     return metadata.uid!;
   }
 

@@ -18,6 +18,9 @@ static const struct hierarchy *freezer(void)
     return h ? h : cgroup_of(CG_FREEZER);
 }
 
+/* Of a millisecond or more. */
+#define FREEZE_TRIES 30000
+
 static bool reads(const struct hierarchy *h, const char *path, const char *file, const char *word)
 {
     char name[PATH_MAX], text[256];
@@ -37,8 +40,11 @@ int cgroup_freeze(const char *path, bool freeze, struct error *error)
         return fail(error, "cgroup", ENOTSUP, "neither a freezer controller nor cgroup v2");
     const char *value = h->v2 ? (freeze ? "1" : "0") : freeze ? "FROZEN" : "THAWED";
     const char *seen = h->v2 ? (freeze ? "frozen 1" : "frozen 0") : value;
-    /* v1 stops half-way when a process is being born meanwhile, and goes on when it is told again. */
-    for (int tries = 0; tries < 2000; tries++) {
+    /*
+     * v1 stops half-way when a process is being born meanwhile, and goes on when it is told again. A process freezes when it is given a
+     * processor, for which it can wait for seconds where others have far larger shares.
+     */
+    for (int tries = 0; tries < FREEZE_TRIES; tries++) {
         if ((tries == 0 || !h->v2) && cgroup_write(h, path, h->v2 ? "cgroup.freeze" : "freezer.state", value, error) < 0)
             return -1;
         if (reads(h, path, h->v2 ? "cgroup.events" : "freezer.state", seen))

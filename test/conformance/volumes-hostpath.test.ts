@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { type Container, type HostPathVolumeSource, Pods, type VolumeMount } from '@trimtab/machinery';
 import { describeReal, IMAGE, useRealCluster } from './real-cluster.js';
 
+/** One for the whole file. */
+const c = useRealCluster();
+
 describeReal('[sig-storage] HostPath', () => {
-  const c = useRealCluster();
   let scratch: string;
   beforeEach(async () => {
     scratch = join(c.directory, 'scratch', c.ns);
@@ -224,7 +226,6 @@ describeReal('[sig-storage] HostPath', () => {
 });
 
 describeReal('[sig-node] Variable Expansion', () => {
-  const c = useRealCluster();
   const env = [{ name: 'POD_NAME', value: 'foo' }];
   const volumes = [{ name: 'v', emptyDir: {} }];
 

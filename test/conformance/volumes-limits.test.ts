@@ -1,9 +1,11 @@
 import { type PodSpec, Pods } from '@trimtab/machinery';
 import { describeReal, useRealCluster } from './real-cluster.js';
 
+/** One for the whole file. */
+const c = useRealCluster();
+
 /** Local storage that outgrows its limit; kinds of volumes that this node has not. */
 describeReal('[sig-node] LocalStorageCapacityIsolation', () => {
-  const c = useRealCluster();
   const fill = 'dd if=/dev/zero of=$FILE bs=1M count=12 2>/dev/null; sleep 1000';
   const storage = { limits: { 'ephemeral-storage': '10Mi' } };
 
@@ -42,8 +44,6 @@ describeReal('[sig-node] LocalStorageCapacityIsolation', () => {
 });
 
 describeReal('volumes that this node does not have', () => {
-  const c = useRealCluster();
-
   test.each([
     ['nfs', { nfs: { server: '10.0.0.1', path: '/' } }],
     ['iscsi', { iscsi: { targetPortal: '10.0.0.1:3260', iqn: 'iqn.2001-04.com.example:x', lun: 0 } }],

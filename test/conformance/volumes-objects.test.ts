@@ -9,6 +9,9 @@ import {
 } from '@trimtab/machinery';
 import { describeReal, IMAGE, type RealCluster, useRealCluster } from './real-cluster.js';
 
+/** One for the whole file. */
+const c = useRealCluster();
+
 /** ConfigMap, Secret and Projected volumes. Titles are those of the conformance suite. */
 
 const DATA = { 'data-1': 'value-1', 'data-2': 'value-2', 'data-3': 'value-3' };
@@ -81,7 +84,6 @@ const until = (condition: string): string =>
 
 for (const { title, object: kind, volume } of shown)
   describeReal(`[sig-storage] ${title}`, () => {
-    const c = useRealCluster();
     const projects = title.startsWith('Projected');
     const consumable = `should be consumable from pods in volume`;
 
@@ -228,8 +230,6 @@ for (const { title, object: kind, volume } of shown)
   });
 
 describeReal('[sig-storage] ConfigMap', () => {
-  const c = useRealCluster();
-
   test('binary data should be reflected in volume [NodeConformance] [Conformance]', async () => {
     await c.create(ConfigMaps, {
       metadata: { name: 'it' },
@@ -244,8 +244,6 @@ describeReal('[sig-storage] ConfigMap', () => {
 });
 
 describeReal('[sig-storage] Secrets', () => {
-  const c = useRealCluster();
-
   test('should be able to mount in a volume regardless of a different secret existing with same name in different namespace [NodeConformance] [Conformance]', async () => {
     await c.client.create(Secrets, {
       apiVersion: 'v1',
@@ -263,8 +261,6 @@ describeReal('[sig-storage] Secrets', () => {
 });
 
 describeReal('[sig-storage] Projected combined', () => {
-  const c = useRealCluster();
-
   test('should project all components that make up the projection API [Projection] [NodeConformance] [Conformance]', async () => {
     await object(c, 'ConfigMap', 'config', { 'configmap-data': 'config' });
     await object(c, 'Secret', 'secret', { 'secret-data': 'secret' });
@@ -282,8 +278,6 @@ describeReal('[sig-storage] Projected combined', () => {
 });
 
 describeReal('[sig-storage] EmptyDir wrapper volumes', () => {
-  const c = useRealCluster();
-
   test('should not conflict [Conformance]', async () => {
     await object(c, 'ConfigMap', 'config', { a: '1' });
     await object(c, 'Secret', 'secret', { a: '2' });
@@ -322,8 +316,6 @@ describeReal('[sig-storage] EmptyDir wrapper volumes', () => {
 });
 
 describeReal('[sig-storage] Subpath Atomic writer volumes', () => {
-  const c = useRealCluster();
-
   /** A file of the volume as a sub path: there, whole, and not to be changed from inside. */
   async function atomic(volume: Volume, subPath: string, content: string, mountPath = '/test-volume'): Promise<void> {
     const volumeMounts = [{ name: volume.name, mountPath, subPath }];

@@ -7,8 +7,10 @@ import {
 } from '@trimtab/machinery';
 import { describeReal, useRealCluster } from './real-cluster.js';
 
+/** One for the whole file. */
+const c = useRealCluster();
+
 describeReal('[sig-auth] ServiceAccounts', () => {
-  const c = useRealCluster();
   const AT = '/var/run/secrets/kubernetes.io/serviceaccount';
   const review = async (token: string, audiences?: readonly string[]): Promise<TokenReview> =>
     c.client.create(TokenReviews, {
@@ -106,8 +108,6 @@ describeReal('[sig-auth] ServiceAccounts', () => {
 });
 
 describeReal('[sig-auth] ClusterTrustBundle projection', () => {
-  const c = useRealCluster();
-
   test('where the API server has none says so at once', async () => {
     const volumes = [{ name: 'v', projected: { sources: [{ clusterTrustBundle: { name: 'x', path: 'ca' } }] } }];
     await c.pod('p', 'true', {}, { volumes });

@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Child } from './child.mjs';
 import { nameOf } from './scale-load.mjs';
 import { ask, atRate, connect } from './wire.mjs';
@@ -8,12 +9,15 @@ const STRATEGIC = 'application/strategic-merge-patch+json';
 const ROLLOUT_EVERY_MS = 10_000;
 const FULL_LIST_EVERY_MS = 15_000;
 const READS_PER_SECOND = 50;
+const RESOLUTION_MS = 5;
 
 /** What happens in a cluster all day long: watchers that stay, and as many requests a second as one is asked to make. */
 export class Churn {
   #options;
   #cluster;
   #sessions = [];
+  /** Who lists everything is another client: nobody's request waits behind those megabytes on one connection. */
+  #lister;
   #pods = [];
   #watchers;
   #latencies = {};
@@ -32,7 +36,8 @@ export class Churn {
     const { deployments, shape, nodes, watchers } = options;
     const churn = new Churn(cluster, options);
     churn.#sessions = Array.from({ length: 4 }, () => connect(cluster.where));
-    for (const session of churn.#sessions) session.on('error', () => {});
+    churn.#lister = connect(cluster.where);
+    for (const session of [...churn.#sessions, churn.#lister]) session.on('error', () => {});
     churn.#pods = await somePods(cluster.session, deployments, shape);
     churn.#watchers = await Child.start('scale-watchers.mjs', [
       JSON.stringify({ where: cluster.where, paths: watchPaths(watchers, nodes, shape), connections: 10 }),
@@ -57,19 +62,23 @@ export class Churn {
     this.#latencies = {};
     this.#failed = [];
     await this.#watchers.ask('take');
+    const late = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+    late.enable();
     const before = this.#rollouts;
     const timers = [
       setInterval(() => this.#roll(), ROLLOUT_EVERY_MS),
-      setInterval(() => this.#send('list of all pods', { path: '/api/v1/pods' }), FULL_LIST_EVERY_MS),
+      setInterval(() => this.#send('list of all pods', { path: '/api/v1/pods' }, this.#lister), FULL_LIST_EVERY_MS),
     ];
     await Promise.all([
       atRate(rate, seconds, () => this.#write()),
       atRate(READS_PER_SECOND, seconds, () => this.#read()),
     ]);
     for (const timer of timers) clearInterval(timer);
+    late.disable();
+    const lateBy = (p) => `${Math.max(0, late.percentile(p) / 1e6 - RESOLUTION_MS).toFixed(0)} ms`;
     const watch = await this.#watchers.ask('take');
     const rolled = this.#rollouts - before;
-    const counts = `${rate} writes/s, ${READS_PER_SECOND} reads/s, ${watchers} watchers, ${rolled} rolling updates, ${failures} nodes failed`;
+    const counts = `${rate} writes/s, ${READS_PER_SECOND} reads/s, ${watchers} watchers, ${rolled} rolling updates, ${failures} nodes failed; the client itself late by p99 ${lateBy(99)}, max ${lateBy(100)}`;
     return { latencies: this.#latencies, watch, counts, failed: this.#failed };
   }
 
@@ -81,12 +90,12 @@ export class Churn {
 
   async stop() {
     await this.#watchers.stop();
-    for (const session of this.#sessions) session.destroy();
+    for (const session of [...this.#sessions, this.#lister]) session.destroy();
   }
 
-  async #send(what, request) {
+  async #send(what, request, session = this.#sessions[Math.floor(Math.random() * this.#sessions.length)]) {
     try {
-      const { ms } = await ask(this.#sessions[Math.floor(Math.random() * this.#sessions.length)], request);
+      const { ms } = await ask(session, request);
       this.#latencies[what] ??= [];
       this.#latencies[what].push(ms);
     } catch (error) {

@@ -110,7 +110,7 @@ function hostPorts(spec: PodSpec): readonly string[] {
 function portConflict(pod: Pod, others: Beside): Verdict | undefined {
   const wanted = hostPorts(pod.spec);
   if (wanted.length === 0) return undefined;
-  const taken = [...others.specs()].flatMap(hostPorts);
+  const taken = others.specs().flatMap(hostPorts);
   const clash = (a: string, b: string): boolean => {
     const [protocolA, portA, ipA] = a.split('/');
     const [protocolB, portB, ipB] = b.split('/');

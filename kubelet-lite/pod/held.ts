@@ -6,7 +6,7 @@ export interface Beside {
   readonly count: number;
   /** The sum of what they ask of a resource, in the units of `podRequest`. */
   requested(resource: string): number;
-  specs(): Iterable<PodSpec>;
+  specs(): readonly PodSpec[];
 }
 
 /**

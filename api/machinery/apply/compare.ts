@@ -100,7 +100,7 @@ class Walk {
 
   /** Lists of the same few elements in the same order, which most that are changed are; false for others, of which nothing is compared. */
   #compareAlike(before: readonly unknown[], after: readonly unknown[], schema: Schema): boolean {
-    if (before.length !== after.length || after.length > FEW) return false;
+    if (before.length !== after.length || after.length > MANY) return false;
     const plan = planOf(schema);
     const elements: string[] = [];
     for (let i = 0; i < after.length; i++) {
@@ -131,9 +131,6 @@ class Walk {
     }
   }
 }
-
-/** Among so many, looking whether an element is among those before costs next to nothing. */
-const FEW = 16;
 
 /** Beyond this many, looking whether an element is among those before takes too long. */
 const MANY = 32;

@@ -110,7 +110,8 @@ export interface ApiServer {
 
 /** The registry without a port: for tests and simulations, which talk to it through {@link localClientOf}. */
 export function createRegistry(
-  options: Pick<ApiServerOptions, 'store' | 'kinds' | 'admission' | 'handlers' | 'clock' | 'random' | 'logger'>,
+  options: Pick<ApiServerOptions, 'store' | 'kinds' | 'admission' | 'handlers' | 'clock' | 'random' | 'logger'> &
+    Partial<Pick<Registry, 'tally'>>,
 ): Registry {
   return {
     store: options.store,
@@ -121,7 +122,7 @@ export function createRegistry(
     clock: options.clock,
     random: options.random,
     logger: options.logger,
-    tally: new Tally(),
+    tally: options.tally ?? new Tally(),
   };
 }
 

@@ -126,7 +126,7 @@ async function live(cycle, end, millis) {
   const plan = end.operation && { ...end, nth: 1 + Math.floor(random() * (OFTEN[end.operation] ?? 10)) };
   const argument = { directory, since, seed: Math.floor(random() * 2 ** 31), plan, millis, cycle };
   const child = spawn(process.execPath, [worker, JSON.stringify(argument)], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const life = { cycle, persisted: [], transactions: new Map(), reads: [], watches: new Map(), synced };
+  const life = { cycle, persisted: [], transactions: new Map(), reads: [], watches: new Map() };
   let errors = '';
   child.stderr.on('data', (data) => {
     errors += data;

@@ -282,13 +282,14 @@ function registryOf(options: WorldOptions, around: Around, clock: Clock): Regist
     ...given.flatMap((kind) => (typeof kind === 'function' ? [kind(around.store)] : 'kinds' in kind ? [kind] : [])),
   ];
   const registry = createRegistry({
+    ...(tally ? { tally } : {}),
     ...around,
     clock,
     kinds,
     admission: [namespaceLifecycle(namespacesOf(around.store)), ...admission(around), admissionPlugin(admissions)],
   });
-  tally ??= registry.tally;
-  return { ...registry, tally };
+  tally = registry.tally;
+  return registry;
 }
 
 /** Of all worlds together: nobody reads what is counted in them, and beginning to count is most of what counting costs. */
